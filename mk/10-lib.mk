@@ -1,0 +1,44 @@
+# The library's objects, and LuaJIT's.
+#
+# LuaJIT is linked from a copy of Debian's static library in which every public symbol is
+# renamed (lua_* -> elglj_lua_*), so that a host with a Lua of its own can link libelg, and in
+# which the symbols that would make two processes differ (getrandom's syscall for the hash
+# seed, the C library's mathematics) point to ours: sandbox/engine.c.
+
+LJ_A := $(shell gcc -print-file-name=libluajit-5.1.a)
+LJ_REDIRECT := syscall pow sin cos tan asin acos atan atan2 sinh cosh tanh exp log log10 log2 fmod
+
+$(B)/gen/luajit.syms: $(LJ_A) mk/10-lib.mk
+	@mkdir -p $(@D)
+	nm $(LJ_A) 2>/dev/null | awk '$$2=="T" && $$3 ~ /^lua/ {print $$3, "elglj_"$$3}' | sort -u >$@
+	@for s in $(LJ_REDIRECT); do echo "$$s elglj_$$s"; done >>$@
+
+$(B)/gen/luajit_names.h: $(B)/gen/luajit.syms
+	awk '/^lua/ {print "#define", $$1, $$2}' $< >$@
+
+$(B)/obj/luajit.o: $(LJ_A) $(B)/gen/luajit.syms
+	@mkdir -p $(@D)
+	ld -r --whole-archive $(LJ_A) -o $@.tmp
+	objcopy --redefine-syms=$(B)/gen/luajit.syms $@.tmp $@
+	nm $@ | awk '$$2 ~ /[TDBR]/ && $$3 !~ /^elglj_/ {print $$3}' >$(B)/gen/luajit.local
+	objcopy --localize-symbols=$(B)/gen/luajit.local $@
+	@rm -f $@.tmp
+
+# Only these see Lua's headers, with the renamed engine's names.
+$(B)/obj/sandbox/%.o $(B)/obj/bind/%.o: LUA_FLAGS = $(LJ_INC) -include $(B)/gen/luajit_names.h
+
+$(B)/obj/%.c.o: src/%.c | $(B)/gen/luajit_names.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LUA_FLAGS) -MMD -c $< -o $@
+
+$(B)/obj/%.S.o: src/%.S
+	@mkdir -p $(@D)
+	$(CC) -g -fPIC -c $< -o $@
+
+$(B)/obj/%.cc.o: src/%.cc
+	@mkdir -p $(@D)
+	g++ -std=c++17 $(OPT) -g -fPIC -fvisibility=hidden $(SAN) -Isrc -MMD -c $< -o $@
+
+$(B)/libelg_all.a: $(OBJ) $(if $(filter sandbox,$(FOLDERS)),$(B)/obj/luajit.o)
+	@rm -f $@
+	ar rcs $@ $^

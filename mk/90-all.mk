@@ -1,0 +1,4 @@
+.PHONY: all clean
+all: $(B)/libelg_all.a
+clean:
+	rm -rf $(B)

@@ -1,0 +1,143 @@
+/* activity: the boundary. Prepares a call of node code (checks it, hashes it, gives it
+ * its idempotency key), performs it for real, and says what its result looks like. One
+ * file per kind of call.
+ *
+ * Uses base, json, libcurl. Must not know runs, Lua or the store: recording and replaying
+ * is the host's turn, which asks here only for what the journal does not hold.
+ */
+#ifndef ELG_ACTIVITY_ACTIVITY_H
+#define ELG_ACTIVITY_ACTIVITY_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/sha256.h"
+#include "base/status.h"
+
+enum elg_activity_kind {
+    ELG_ACTIVITY_NOW,            /* activity_type "now" */
+    ELG_ACTIVITY_SLEEP,          /* "sleep" */
+    ELG_ACTIVITY_HTTP,           /* "http_request" */
+    ELG_ACTIVITY_ARTIFACT_WRITE, /* "write_artifact" */
+    ELG_ACTIVITY_ARTIFACT_READ,  /* "read_artifact" */
+    ELG_ACTIVITY_CALL,           /* "call": host provided */
+    ELG_ACTIVITY_SETTLE /* "settle": the recorded result of a reconcile function */
+};
+
+/* "http_request" and so on. */
+const char *elg_activity_type_name(enum elg_activity_kind kind);
+/* From what node code calls it ("http", "artifact.write", ...). False: no such call. */
+bool elg_activity_kind_of(const char *call, enum elg_activity_kind *out);
+
+/* ---- prepare
+ * ----------------------------------------------------------------------------- */
+
+struct elg_prepared {
+    enum elg_activity_kind kind;
+    struct elg_blob *request; /* canonical; header names in lower case; secrets by name */
+    struct elg_hash request_hash; /* of canonical {"request","type"} */
+    struct elg_hash key;          /* idempotency key */
+    bool at_most_once;
+    int64_t sleep_ms;    /* SLEEP */
+    uint32_t timeout_ms; /* 0: the default in force */
+};
+
+struct elg_activity_place {
+    const char *trace_id;
+    int64_t step_index;
+    uint32_t seq;
+};
+
+/* Checks a request as node code gave it (canonical JSON) and makes its hashes.
+ * ELG_INVALID: the node gets nil, { code = "INVALID_REQUEST", message = error->text };
+ * nothing is recorded but that (the caller decides). The key is SHA-256 of canonical
+ * {"request_hash","seq","step","trace","type"}: no attempt in it (I7). */
+enum elg_status elg_activity_prepare(const struct elg_alloc *alloc,
+                                     struct elg_sha256 *sha, enum elg_activity_kind kind,
+                                     struct elg_bytes request,
+                                     const struct elg_activity_place *place,
+                                     struct elg_prepared *out, struct elg_error *error);
+void elg_activity_prepared_fini(struct elg_prepared *prepared);
+
+/* ---- results
+ * ----------------------------------------------------------------------------- */
+/* A response as it is recorded: canonical {"value":...} or {"error":{"code","message"}}.
+ */
+
+/* Appends {"error":{"code":code,"message":message}}. */
+void elg_activity_write_error(struct elg_buf *out, const char *code, const char *message);
+/* What a reply to node code is made of: of {"value":V} ok and V's bytes, of {"error":E}
+ * !ok and E's bytes; both borrowed from `response`. ELG_CORRUPT for anything else. */
+enum elg_status elg_activity_read_response(struct elg_bytes response, bool *ok,
+                                           struct elg_bytes *value,
+                                           struct elg_error *error);
+
+/* ---- perform
+ * ----------------------------------------------------------------------------- */
+
+struct elg_performer; /* owns the transfers, timers and folders of one host */
+struct elg_operation; /* one call under way */
+
+struct elg_performer_options {
+    const struct elg_alloc *alloc;
+    struct elg_clock clock;
+    struct elg_random random;
+    const char *artifacts; /* folder, made when first needed; NULL or "": in memory */
+    const char *const *allow_net; /* HOST[:PORT] ... NULL; NULL: all */
+    uint32_t timeout_ms;          /* of a call that names none */
+    uint32_t body_bytes_max;
+    const char *(*secret)(void *self,
+                          const char *name); /* NULL: environment ELG_SECRET_NAME */
+    void *secret_self;
+};
+
+enum elg_status elg_activity_performer_create(const struct elg_performer_options *options,
+                                              struct elg_performer **out,
+                                              struct elg_error *error);
+/* Cancels what is under way; no `done` is called. */
+void elg_activity_performer_destroy(struct elg_performer *performer);
+
+/* `maybe_happened`: the call failed after its first byte had left (or it is not known),
+ * so an at-most-once call is UNKNOWN. response: canonical, borrowed. */
+typedef void (*elg_activity_done_fn)(void *self, struct elg_bytes response,
+                                     bool maybe_happened);
+
+/* Starts a call. `done` is called once, from elg_activity_poll (or, for calls that need
+ * no waiting, before this returns), unless it is cancelled. *out is NULL if it was done
+ * at once. NOW and SLEEP are not performed here. ELG_NO_MEMORY, ELG_LIMIT (too many at
+ * once). */
+enum elg_status elg_activity_start(struct elg_performer *performer,
+                                   const struct elg_prepared *prepared,
+                                   const char *trace_id, elg_activity_done_fn done,
+                                   void *self, struct elg_operation **out,
+                                   struct elg_error *error);
+/* No `done` after this. */
+void elg_activity_cancel(struct elg_performer *performer,
+                         struct elg_operation *operation);
+/* Handles what is ready, without waiting. */
+void elg_activity_poll(struct elg_performer *performer);
+/* An epoll descriptor, readable when elg_activity_poll has something to do (timeouts
+ * included). Borrowed. */
+int elg_activity_poll_fd(const struct elg_performer *performer);
+size_t elg_activity_under_way(const struct elg_performer *performer);
+
+/* Host activities (ctx.call). The public elg_call_* functions live here. */
+enum elg_status elg_activity_register(struct elg_performer *performer, const char *name,
+                                      elg_activity_fn fn, elg_activity_cancel_fn cancel,
+                                      void *self, struct elg_error *error);
+
+/* ---- artifacts
+ * --------------------------------------------------------------------------- */
+
+/* Stores bytes under their SHA-256, durably before it returns (temporary file, fsync,
+ * rename, fsync of the folder); the same content again costs nothing. ELG_IO, ELG_FULL,
+ * ELG_LIMIT. */
+enum elg_status elg_activity_artifact_put(struct elg_performer *performer,
+                                          struct elg_bytes content, struct elg_hash *out,
+                                          struct elg_error *error);
+/* Appends the content. ELG_NOT_FOUND; ELG_CORRUPT if it no longer has that hash. */
+enum elg_status elg_activity_artifact_get(struct elg_performer *performer,
+                                          const struct elg_hash *hash,
+                                          struct elg_buf *out, struct elg_error *error);
+
+#endif

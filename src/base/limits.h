@@ -1,0 +1,41 @@
+/* limits: the named maximum of every loop, queue, buffer and depth (I15), in one place.
+ */
+#ifndef ELG_BASE_LIMITS_H
+#define ELG_BASE_LIMITS_H
+
+#define ELG_JSON_DEPTH_MAX 128              /* nested arrays and objects */
+#define ELG_JSON_TEXT_BYTES_MAX (64u << 20) /* one JSON text */
+#define ELG_TRACE_BYTES_MAX 128             /* a trace id: [A-Za-z0-9._:-]+ */
+#define ELG_NAME_BYTES_MAX 128              /* node, edge key, graph id, activity name */
+#define ELG_GRAPH_NODES_MAX 4096
+#define ELG_GRAPH_EDGES_MAX 16384
+#define ELG_GRAPH_SOURCES_MAX 256       /* files of one graph */
+#define ELG_SOURCE_BYTES_MAX (1u << 20) /* one file of Lua */
+#define ELG_COMPILE_MS_MAX 5000         /* the compile helper's time for one file */
+#define ELG_ACTIVITIES_PER_STEP_MAX 1000
+#define ELG_ALL_CALLS_MAX 256 /* entries of one ctx.all */
+#define ELG_STEPS_PER_RUN_MAX 1000000
+#define ELG_ATTEMPTS_PER_NODE_MAX 1000
+#define ELG_CLAIMS_MAX 10               /* claims without progress: quarantine, I11 */
+#define ELG_STATE_BYTES_MAX (16u << 20) /* canonical state, output, request, result */
+#define ELG_PAYLOAD_INLINE_BYTES_MAX (256u << 10) /* larger payloads live in artifacts   \
+                                                   */
+#define ELG_ARTIFACT_BYTES_MAX (1u << 30)
+#define ELG_HTTP_BODY_BYTES_MAX (16u << 20) /* default limit of a response body */
+#define ELG_HTTP_HEADER_BYTES_MAX (256u << 10)
+#define ELG_HTTP_REDIRECTS_MAX 10
+#define ELG_HTTP_TRANSFERS_MAX 1024 /* at once in one process */
+#define ELG_LOG_PER_STEP_MAX 1000   /* ctx.log lines of one attempt */
+#define ELG_COMMIT_QUEUE_BYTES_MAX                                                       \
+    (8u << 20)                         /* not yet durable, all runs; then they wait */
+#define ELG_COMMIT_BATCH_TURNS_MAX 256 /* turns of one transaction */
+#define ELG_FUEL_DEFAULT 100000000     /* VM instructions of one attempt */
+#define ELG_MEMORY_BYTES_DEFAULT (64u << 20) /* live Lua memory of one attempt */
+#define ELG_SLICE_INSTRUCTIONS 10000         /* between two looks at the clock */
+#define ELG_STEP_MS_DEFAULT 300000
+#define ELG_ACTIVITY_MS_DEFAULT 30000
+#define ELG_RUN_MS_DEFAULT 0    /* 0: no limit */
+#define ELG_SHORT_SLEEP_MS 1000 /* longer sleeps drop the Lua state */
+#define ELG_CONCURRENCY_MAX 100000
+
+#endif

@@ -1,0 +1,315 @@
+/* checkpoint: the store. One ops table; memory.c is the reference, sqlite.c the default.
+ *
+ * Uses base, json. Knows rows, not what they mean: the executor fills them.
+ *
+ * A turn is what one run wants recorded in one piece. `commit` takes many turns of many
+ * runs in one transaction; each turn is all or nothing and names the run's epoch (I8).
+ * Rows become visible and durable together, or not at all (I4). `commit` is called on the
+ * committer's thread while all other calls come from the loop's thread: a back end must
+ * stand both at once. Strings in rows that the store gives are owned by the out struct
+ * and freed by its fini.
+ */
+#ifndef ELG_CHECKPOINT_CHECKPOINT_H
+#define ELG_CHECKPOINT_CHECKPOINT_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "base/uuid.h"
+
+enum elg_run_status {
+    ELG_RUN_PENDING,
+    ELG_RUN_RUNNING,
+    ELG_RUN_WAITING,
+    ELG_RUN_COMPLETED,
+    ELG_RUN_FAILED,
+    ELG_RUN_TIMEOUT,
+    ELG_RUN_ABORTED,
+    ELG_RUN_DIVERGED,
+    ELG_RUN_QUARANTINED
+};
+const char *elg_checkpoint_status_name(enum elg_run_status status);
+bool elg_checkpoint_status_parse(struct elg_bytes name, enum elg_run_status *out);
+/* completed, failed, timeout, aborted, diverged, quarantined */
+bool elg_checkpoint_status_ended(enum elg_run_status status);
+
+/* ---- rows
+ * -------------------------------------------------------------------------------- */
+/* Blobs are shared references: the filler keeps its own, a store that keeps one takes a
+ * ref.  */
+
+/* A row of cmo_graphs. definition: canonical {"entry","description":{...},
+ * "sources":{path:text}}; hash as DESIGN's Execution says. */
+struct elg_graph_row {
+    struct elg_hash hash;
+    char id[ELG_NAME_BYTES_MAX + 1];
+    char version[ELG_NAME_BYTES_MAX + 1];
+    struct elg_blob *definition;
+};
+
+/* A row of cmo_runs. */
+struct elg_run_row {
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    char graph_id[ELG_NAME_BYTES_MAX + 1];
+    char graph_version[ELG_NAME_BYTES_MAX + 1];
+    struct elg_hash graph_hash;
+    enum elg_run_status status;
+    struct elg_blob *input;         /* canonical */
+    struct elg_blob *initial_state; /* canonical; NULL until known */
+    struct elg_blob *limits;        /* canonical: what was in force at the start */
+    struct elg_blob *error; /* canonical {"code","message","where","traceback"} or NULL */
+    char seed[ELG_NAME_BYTES_MAX + 1];
+    uint64_t step_count;   /* finished steps */
+    struct elg_hash chain; /* head: chain of the last finished step, or chain_(-1) */
+    int64_t due_ms;        /* waiting until; 0: no timer */
+    uint64_t epoch;        /* raised by each claim */
+    uint32_t claims;       /* since the last commit of a record */
+    bool abort_requested;
+    int64_t started_at_ms, completed_at_ms, created_at_ms, updated_at_ms; /* 0: none */
+};
+
+/* A row of cmo_steps: one attempt of one step. */
+enum elg_attempt_status {
+    ELG_ATTEMPT_OPEN, /* began and had, or may have, an effect */
+    ELG_ATTEMPT_OK,
+    ELG_ATTEMPT_ERROR, /* raised, fuel, invalid values, no edge */
+    ELG_ATTEMPT_TIMEOUT,
+    ELG_ATTEMPT_MEMORY,
+    ELG_ATTEMPT_ABORTED,
+    ELG_ATTEMPT_DIVERGED
+};
+const char *elg_checkpoint_attempt_name(enum elg_attempt_status status);
+bool elg_checkpoint_attempt_parse(struct elg_bytes name, enum elg_attempt_status *out);
+
+struct elg_step_row {
+    int64_t step_index;
+    uint32_t attempt;
+    char node_id[ELG_NAME_BYTES_MAX + 1];
+    enum elg_attempt_status status;
+    struct elg_hash input_hash;
+    struct elg_hash state_hash;  /* of OK */
+    struct elg_hash output_hash; /* of OK */
+    bool has_edge;               /* next_edge is NULL without */
+    char next_edge[ELG_NAME_BYTES_MAX + 1];
+    char next_node[ELG_NAME_BYTES_MAX + 1]; /* "": the run ends here */
+    struct elg_blob *state;                 /* canonical; NULL between checkpoints */
+    struct elg_blob *output;                /* canonical, of OK */
+    struct elg_blob *metadata;              /* canonical or NULL */
+    struct elg_blob *error;                 /* canonical or NULL */
+    struct elg_blob *stop;                  /* canonical {"kind","seq","fuel"} or NULL */
+    uint64_t fuel;
+    uint32_t activity_count; /* seqs used */
+    int64_t clock_ms;        /* the attempt's start as node code sees it */
+    int64_t
+        retry_due_ms; /* a failed attempt's successor may begin then; 0: none follows */
+    int64_t started_at_ms, completed_at_ms; /* not chained */
+    int64_t duration_us;                    /* not chained */
+    const char *fingerprint;                /* borrowed when filled; owned when read */
+    struct elg_hash digest;                 /* over this row's chained columns */
+    bool has_chain;
+    struct elg_hash chain; /* on the row that finishes its step */
+};
+
+/* A row of cmo_activities. */
+enum elg_activity_status {
+    ELG_ACTIVITY_INTENT,    /* may be, or may have been, under way */
+    ELG_ACTIVITY_DONE,      /* response holds {"value":...} or {"error":{...}} */
+    ELG_ACTIVITY_CANCELLED, /* may have happened */
+    ELG_ACTIVITY_UNKNOWN    /* at most once, and what happened is not known */
+};
+const char *elg_checkpoint_activity_name(enum elg_activity_status status);
+bool elg_checkpoint_activity_parse(struct elg_bytes name, enum elg_activity_status *out);
+
+struct elg_activity_row {
+    int64_t step_index;
+    uint32_t attempt;
+    uint32_t seq; /* from 0 in the attempt */
+    enum elg_activity_status status;
+    char type[32]; /* activity_type: http_request, now, sleep, read_artifact, ... */
+    struct elg_hash request_hash;
+    struct elg_hash key;                       /* idempotency key */
+    struct elg_blob *request;                  /* canonical */
+    struct elg_blob *response;                 /* canonical; NULL for INTENT */
+    char response_blob_ref[ELG_HASH_HEX_SIZE]; /* of an artifact, or "" */
+    int64_t due_ms;                            /* sleep: when it ends */
+    int64_t timestamp_ms;                      /* not chained */
+    const char *where;                         /* "file:line"; as fingerprint */
+    struct elg_hash digest; /* over this row's chained columns; zero for INTENT */
+};
+
+void elg_checkpoint_run_row_fini(struct elg_run_row *row);
+void elg_checkpoint_step_row_fini(struct elg_step_row *row);
+void elg_checkpoint_activity_row_fini(struct elg_activity_row *row);
+void elg_checkpoint_graph_row_fini(struct elg_graph_row *row);
+
+/* ---- turns
+ * ------------------------------------------------------------------------------- */
+
+enum elg_record_kind { ELG_RECORD_STEP, ELG_RECORD_ACTIVITY };
+
+struct elg_record {
+    enum elg_record_kind kind;
+    union {
+        struct elg_step_row step; /* inserted; an OPEN row of the same key is replaced */
+        struct elg_activity_row
+            activity; /* inserted; an INTENT of the same key is replaced */
+    } row;
+};
+
+/* `run` holds the run's row as it shall be after the turn (epoch: the writer's; claims
+ * are reset to 0 by the store if there is any record). With `create` the row must not
+ * exist yet. The store reads all fields of `run` for a create, else status,
+ * initial_state, error, step_count, chain, due_ms, started_at_ms, completed_at_ms. */
+struct elg_turn {
+    bool create;
+    uint64_t step_count_before; /* what the store must hold; else ELG_CORRUPT: a gap */
+    const struct elg_run_row *run;
+    const struct elg_record *records;
+    size_t record_count;
+    enum elg_status result; /* out: OK, EXISTS, FENCED, CORRUPT (gap, second record), or
+                               as the whole */
+};
+
+/* ---- the table
+ * --------------------------------------------------------------------------- */
+
+struct elg_checkpoint_env {
+    const struct elg_alloc *alloc;
+    struct elg_clock clock;
+    struct elg_random random;
+    bool read_only;
+    const char *owner; /* names this process in messages: "pid 123 on host" */
+};
+
+typedef bool (*elg_run_row_fn)(void *self, const struct elg_run_row *row);
+/* One of the two is NULL. Rows come by (step, attempt), each step row before its
+ * activities by seq. False ends the reading. */
+typedef bool (*elg_journal_row_fn)(void *self, const struct elg_step_row *step,
+                                   const struct elg_activity_row *activity);
+
+struct elg_run_filter {
+    bool any_status;
+    enum elg_run_status status; /* unless any_status */
+    bool unfinished;            /* only runs that have not ended */
+};
+
+struct elg_checkpoint_ops {
+    uint32_t version; /* 1; fields are only ever appended */
+    const char *scheme;
+    /* Opens, making the store and migrating it unless read_only. ELG_IO, ELG_FULL,
+     * ELG_CORRUPT
+     * ("not a database"), ELG_UNSUPPORTED (a schema from the future), ELG_NO_MEMORY. */
+    enum elg_status (*open)(const char *location, const struct elg_checkpoint_env *env,
+                            void **out, struct elg_error *error);
+    void (*close)(void *self);
+    /* Keeps a graph; the same hash again is fine. Durable on return. */
+    enum elg_status (*graph_put)(void *self, const struct elg_graph_row *row,
+                                 struct elg_error *error);
+    enum elg_status (*graph_get)(void *self, const struct elg_hash *hash,
+                                 struct elg_graph_row *out, struct elg_error *error);
+    /* Makes this process the one that may create `trace_id`. ELG_BUSY names the owner. */
+    enum elg_status (*reserve)(void *self, const char *trace_id, struct elg_error *error);
+    /* Takes up an existing run: owner, epoch + 1, claims + 1, durable on return. An ended
+     * run is returned as it is, not claimed. Past ELG_CLAIMS_MAX it becomes quarantined
+     * (error set, returned like an ended run). ELG_NOT_FOUND, ELG_BUSY (names the owner),
+     * ELG_CORRUPT. */
+    enum elg_status (*claim)(void *self, const char *trace_id, struct elg_run_row *out,
+                             struct elg_error *error);
+    /* Lets go of a reserved or claimed run. */
+    void (*release)(void *self, const char *trace_id);
+    /* Writes all turns in one transaction, durable on return. A turn that is refused
+     * (result) does not keep the others from being written. Not OK: nothing was written,
+     * of no turn, and the cause concerns all. Committer's thread. */
+    enum elg_status (*commit)(void *self, struct elg_turn *turns, size_t turn_count,
+                              struct elg_error *error);
+    enum elg_status (*run_get)(void *self, const char *trace_id, struct elg_run_row *out,
+                               struct elg_error *error);
+    /* Newest first. */
+    enum elg_status (*run_list)(void *self, const struct elg_run_filter *filter,
+                                elg_run_row_fn row, void *row_self,
+                                struct elg_error *error);
+    /* Steps from..to (-1: to the last). */
+    enum elg_status (*journal)(void *self, const char *trace_id, int64_t from, int64_t to,
+                               elg_journal_row_fn row, void *row_self,
+                               struct elg_error *error);
+    /* Steps a durable flag. ELG_NOT_FOUND; fine for an ended run. */
+    enum elg_status (*abort_request)(void *self, const char *trace_id,
+                                     struct elg_error *error);
+    /* Calls `row` for each run owned here whose abort was requested since it was last
+     * called for; cheap when nothing changed. */
+    enum elg_status (*abort_poll)(void *self, elg_run_row_fn row, void *row_self,
+                                  struct elg_error *error);
+};
+
+const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void);
+const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void);
+
+/* ---- the store, a thin wrapper
+ * ----------------------------------------------------------- */
+
+struct elg_store; /* checks arguments, injects faults, calls the back end */
+
+/* url: "memory:", "sqlite:PATH". ELG_USAGE for another scheme. */
+enum elg_status elg_checkpoint_open(const char *url, const struct elg_checkpoint_env *env,
+                                    struct elg_store **out, struct elg_error *error);
+void elg_checkpoint_close(struct elg_store *store);
+/* The folder for artifacts that goes with the store ("" for memory). Borrowed. */
+const char *elg_checkpoint_artifacts(const struct elg_store *store);
+
+enum elg_status elg_checkpoint_graph_put(struct elg_store *store,
+                                         const struct elg_graph_row *row,
+                                         struct elg_error *error);
+enum elg_status elg_checkpoint_graph_get(struct elg_store *store,
+                                         const struct elg_hash *hash,
+                                         struct elg_graph_row *out,
+                                         struct elg_error *error);
+enum elg_status elg_checkpoint_reserve(struct elg_store *store, const char *trace_id,
+                                       struct elg_error *error);
+enum elg_status elg_checkpoint_claim(struct elg_store *store, const char *trace_id,
+                                     struct elg_run_row *out, struct elg_error *error);
+void elg_checkpoint_release(struct elg_store *store, const char *trace_id);
+enum elg_status elg_checkpoint_commit(struct elg_store *store, struct elg_turn *turns,
+                                      size_t turn_count, struct elg_error *error);
+enum elg_status elg_checkpoint_run_get(struct elg_store *store, const char *trace_id,
+                                       struct elg_run_row *out, struct elg_error *error);
+enum elg_status elg_checkpoint_run_list(struct elg_store *store,
+                                        const struct elg_run_filter *filter,
+                                        elg_run_row_fn row, void *row_self,
+                                        struct elg_error *error);
+enum elg_status elg_checkpoint_journal(struct elg_store *store, const char *trace_id,
+                                       int64_t from, int64_t to, elg_journal_row_fn row,
+                                       void *row_self, struct elg_error *error);
+enum elg_status elg_checkpoint_abort_request(struct elg_store *store,
+                                             const char *trace_id,
+                                             struct elg_error *error);
+enum elg_status elg_checkpoint_abort_poll(struct elg_store *store, elg_run_row_fn row,
+                                          void *row_self, struct elg_error *error);
+
+/* A fault that a spec plants: the next `skip` calls of `op` go well, then `count` of them
+ * fail with `status` (op: "commit", "claim", ...; NULL takes the fault away). delay_us >
+ * 0 makes each call of op that much slower instead. */
+void elg_checkpoint_fault(struct elg_store *store, const char *op, uint32_t skip,
+                          uint32_t count, enum elg_status status, uint32_t delay_us);
+
+/* ---- digests and the chain (I17)
+ * --------------------------------------------------------- */
+/* Over (column name, length, bytes) of every chained column in the order of their names;
+ * see chain.c. */
+
+void elg_checkpoint_step_digest(struct elg_sha256 *sha, const struct elg_step_row *row,
+                                struct elg_hash *out);
+void elg_checkpoint_activity_digest(struct elg_sha256 *sha,
+                                    const struct elg_activity_row *row,
+                                    struct elg_hash *out);
+/* chain_(-1): trace, graph row, input, seed, limits and initial state. */
+void elg_checkpoint_chain_begin(struct elg_sha256 *sha, const struct elg_run_row *run,
+                                struct elg_hash *out);
+/* chain_n of chain_(n-1) and the digests of the step's rows: each attempt's, then its
+ * activities', in order. */
+void elg_checkpoint_chain_next(struct elg_sha256 *sha, const struct elg_hash *before,
+                               const struct elg_hash *digests, size_t digest_count,
+                               struct elg_hash *out);
+
+#endif

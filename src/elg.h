@@ -1,0 +1,279 @@
+/* elg.h: the public interface of libelg, and nothing else is public.
+ *
+ * A host runs graphs of Lua nodes durably. Open one (a store behind it), open a graph,
+ * start or resume runs, then call elg_host_tick in your own loop; elg_host_poll_fd
+ * becomes readable when there is more to do. All calls on one host come from one thread;
+ * nothing here blocks for longer than the store needs, except where it says so. No
+ * globals.
+ *
+ * JSON goes in and comes out as UTF-8 text; what comes out is canonical (RFC 8785) where
+ * it is a value of a run. An elg_text belongs to the caller and is given back by
+ * elg_text_destroy.
+ */
+#ifndef ELG_H
+#define ELG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ELG_ABI_VERSION 1
+#define ELG_VERSION "0.1.0"
+#define ELG_API __attribute__((visibility("default")))
+
+enum elg_status {
+    ELG_OK = 0,
+    ELG_USAGE,   /* the caller's words are off */
+    ELG_INVALID, /* a graph, an input or a schema is not valid */
+    ELG_NO_MEMORY,
+    ELG_IO,      /* a file, store or server cannot be reached or does not work */
+    ELG_FULL,    /* the disk or a quota is full */
+    ELG_CORRUPT, /* stored data is not what was written */
+    ELG_BUSY,    /* a live process owns it */
+    ELG_NOT_FOUND,
+    ELG_EXISTS,   /* there already, with other content */
+    ELG_FENCED,   /* the lease was lost: nothing was written (I8) */
+    ELG_DIVERGED, /* re-execution asked for something else (I10) */
+    ELG_DENIED,   /* by policy (I13) */
+    ELG_TIMEOUT,
+    ELG_ABORTED,
+    ELG_LIMIT,       /* a named maximum was reached (I15) */
+    ELG_UNSUPPORTED, /* not on this build, system or store */
+    ELG_INTERNAL     /* a defect of elg */
+};
+
+#define ELG_ERROR_WHERE_MAX 256
+#define ELG_ERROR_TEXT_MAX 1024
+
+struct elg_error {
+    enum elg_status status;
+    char where[ELG_ERROR_WHERE_MAX]; /* the thing: a path, a JSON path, file:line */
+    char text[ELG_ERROR_TEXT_MAX];   /* what is wrong and the way out */
+};
+
+/* "ELG_IO" and so on; of an unknown value "ELG_INTERNAL". Never NULL. */
+ELG_API const char *elg_status_name(enum elg_status status);
+/* Version of the library, as ELG_VERSION at its build. */
+ELG_API const char *elg_version(void);
+
+/* A caller's allocator. resize(self, p, old_size, new_size) behaves as realloc; new_size
+ * 0 frees and returns NULL; NULL for new_size > 0 means no memory and leaves p as it was.
+ * It is called from the host's own threads too. */
+struct elg_alloc {
+    void *(*resize)(void *self, void *p, size_t old_size, size_t new_size);
+    void *self;
+};
+
+/* Text that the library gives. The data ends with a NUL that size does not count. */
+struct elg_text {
+    char *data;
+    size_t size;
+    const struct elg_alloc *alloc;
+};
+ELG_API void elg_text_destroy(struct elg_text *text);
+
+/* ---- JSON
+ * ------------------------------------------------------------------------------- */
+
+/* The canonical form (RFC 8785) of a JSON text. alloc NULL: the C library's.
+ * ELG_INVALID with line, column and path; ELG_LIMIT past the depth or size in force. */
+ELG_API enum elg_status elg_json_canonical(const struct elg_alloc *alloc,
+                                           const char *json, size_t size,
+                                           struct elg_text *out, struct elg_error *error);
+/* SHA-256 of the canonical form, lower-case hex with a NUL. Errors as above. */
+ELG_API enum elg_status elg_json_hash(const struct elg_alloc *alloc, const char *json,
+                                      size_t size, char out[65], struct elg_error *error);
+
+/* ---- host
+ * ------------------------------------------------------------------------------- */
+
+struct elg_host;
+struct elg_graph;
+
+enum elg_durability {
+    ELG_DURABILITY_EFFECT = 0, /* effects wait for the disk, pure steps do not (I5) */
+    ELG_DURABILITY_SYNC = 1    /* every step waits */
+};
+
+enum elg_event_kind {
+    ELG_EVENT_STEP = 1, /* a step is durable */
+    ELG_EVENT_LOG,      /* a ctx.log line of a durable attempt */
+    ELG_EVENT_END,      /* the run reached a status that it keeps, durably */
+    ELG_EVENT_WARNING   /* something the operator should know; may have no trace */
+};
+
+/* Borrowed for the time of the callback. Strings are NUL-terminated, never NULL. */
+struct elg_event {
+    enum elg_event_kind kind;
+    const char *trace_id;
+    int64_t step_index; /* -1: none */
+    const char *node_id;
+    const char *level; /* LOG: debug, info, warn, error */
+    const char *text; /* LOG, WARNING: the message; END: the status; STEP: the edge key */
+    const char *data; /* LOG: canonical JSON of the fields or "" */
+};
+
+struct elg_host_options {
+    uint32_t abi_version;          /* ELG_ABI_VERSION */
+    const struct elg_alloc *alloc; /* NULL: the C library's */
+    const char *store;     /* sqlite:PATH, memory:, postgres://...; NULL: sqlite:elg.db */
+    const char *artifacts; /* folder; NULL: beside the store */
+    const char
+        *compiler; /* path of elg-compile; NULL: beside the library or in libexec */
+    enum elg_durability durability;
+    uint32_t checkpoint_interval; /* 0: 1, every step */
+    uint64_t fuel_max;            /* per attempt; 0: default */
+    uint64_t memory_bytes_max;    /* per attempt; 0: default */
+    uint32_t step_timeout_ms;     /* where a node names none; 0: default */
+    uint32_t run_timeout_ms;      /* 0: none */
+    uint32_t activity_timeout_ms; /* where a call names none; 0: default */
+    uint32_t body_bytes_max;      /* of an HTTP response; 0: default */
+    uint32_t slice_instructions;  /* 0: default; results never depend on it */
+    bool fresh_states;            /* true: no images, every step builds its state anew */
+    bool read_only;               /* no run is executed; the store is not written */
+    const char *const *allow_net; /* HOST[:PORT] ... NULL; NULL: every host */
+    /* A secret's value, or NULL if there is none of that name. The bytes are copied.
+     * callback NULL: the environment's ELG_SECRET_NAME. */
+    const char *(*secret)(void *self, const char *name);
+    /* Called inside elg_host_tick, after what it tells of is durable. NULL: none. */
+    void (*on_event)(void *self, const struct elg_event *event);
+    void *self;
+};
+
+/* Opens the store (made if it is not there, except with read_only) and everything else.
+ * ELG_USAGE, ELG_IO, ELG_CORRUPT, ELG_FULL, ELG_NO_MEMORY, ELG_UNSUPPORTED. */
+ELG_API enum elg_status elg_host_open(const struct elg_host_options *options,
+                                      struct elg_host **out, struct elg_error *error);
+/* Finishes commits under way, hands back the runs in hand (they stay resumable). NULL is
+ * fine. */
+ELG_API void elg_host_close(struct elg_host *host);
+
+/* Does at most about budget_us of work (always at least one piece) and returns in *active
+ * how many runs are in hand and not ended or parked without a timer. A run's own failure
+ * is not an error here; ELG_IO, ELG_FULL, ELG_CORRUPT when the store no longer takes
+ * commits. */
+ELG_API enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us,
+                                      size_t *active, struct elg_error *error);
+/* Readable when elg_host_tick has something to do. Borrowed. */
+ELG_API int elg_host_poll_fd(const struct elg_host *host);
+
+/* ---- host activities
+ * -------------------------------------------------------------------- */
+
+/* One call of ctx.call under way. Valid until completed. */
+struct elg_call;
+
+/* Starts the activity. `request` is canonical JSON (`size` bytes, NUL behind). `key` is
+ * its idempotency key (64 hex digits): the same for every repeat of the same call (I7).
+ * Complete it now or later, once, on the ticking thread; the call is invalid after that.
+ */
+typedef void (*elg_activity_fn)(void *self, struct elg_call *call, const char *request,
+                                size_t size, const char *key);
+/* `cancel`, if not NULL, is told that the result no longer matters; complete is still
+ * due. */
+typedef void (*elg_activity_cancel_fn)(void *self, struct elg_call *call);
+
+/* Makes ctx.call(name, request) reach fn. ELG_EXISTS, ELG_USAGE, ELG_NO_MEMORY. */
+ELG_API enum elg_status elg_host_register(struct elg_host *host, const char *name,
+                                          elg_activity_fn fn,
+                                          elg_activity_cancel_fn cancel, void *self,
+                                          struct elg_error *error);
+/* The result, a JSON text. What is not valid JSON becomes the error INVALID_RESULT. */
+ELG_API void elg_call_complete(struct elg_call *call, const char *json, size_t size);
+/* The node gets nil, { code, message }. */
+ELG_API void elg_call_fail(struct elg_call *call, const char *code, const char *message);
+
+/* ---- graphs
+ * ----------------------------------------------------------------------------- */
+
+/* Loads a graph file and all it requires, and checks it. ELG_INVALID names file and line;
+ * ELG_NOT_FOUND, ELG_IO. May block for the compile helper (milliseconds a file). */
+ELG_API enum elg_status elg_graph_open(struct elg_host *host, const char *path,
+                                       struct elg_graph **out, struct elg_error *error);
+/* The graph that a run in the store carries, or any by its hash. */
+ELG_API enum elg_status elg_graph_open_stored(struct elg_host *host,
+                                              const char *graph_hash,
+                                              struct elg_graph **out,
+                                              struct elg_error *error);
+/* One reference less; runs under way keep it alive. Before elg_host_close. NULL is fine.
+ */
+ELG_API void elg_graph_close(struct elg_graph *graph);
+/* 64 hex digits, borrowed. */
+ELG_API const char *elg_graph_hash(const struct elg_graph *graph);
+/* {"id","version","hash","entry","nodes":[{"id","line","retry","timeout_ms"}],
+ *  "edges":[{"from","key","to","when":bool}],"sources":{path:hash}} */
+ELG_API enum elg_status elg_graph_describe(struct elg_graph *graph, struct elg_text *out,
+                                           struct elg_error *error);
+/* [{"level":"error"|"warning","code","where","text"}], empty when all is well. Errors are
+ * what elg_graph_open refuses; to see them all, elg_graph_check_file. */
+ELG_API enum elg_status elg_graph_check_file(struct elg_host *host, const char *path,
+                                             struct elg_text *out,
+                                             struct elg_error *error);
+
+/* ---- runs
+ * ------------------------------------------------------------------------------- */
+
+struct elg_run_options {
+    const char *trace_id; /* NULL: a new UUID */
+    const char *input;    /* JSON text; NULL: {} */
+    size_t input_size;
+    const char *seed; /* any text; NULL: random */
+};
+
+/* Begins a run, or attaches to the run of that trace if graph and input are the same
+ * (ELG_EXISTS if not, ELG_BUSY if another live process owns it). The trace id (a NUL
+ * behind) is written to trace_out of trace_size bytes (129 always suffice). */
+ELG_API enum elg_status elg_run_start(struct elg_host *host, struct elg_graph *graph,
+                                      const struct elg_run_options *options,
+                                      char *trace_out, size_t trace_size, bool *created,
+                                      struct elg_error *error);
+/* Takes up a run of the store. Fine for an ended run (nothing to do).
+ * ELG_NOT_FOUND, ELG_BUSY, ELG_IO, ELG_CORRUPT, ELG_LIMIT when it is quarantined now. */
+ELG_API enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
+                                       struct elg_error *error);
+/* Asks for the run's abort, durably; its owner carries it out, without one this host
+ * does. */
+ELG_API enum elg_status elg_run_abort(struct elg_host *host, const char *trace_id,
+                                      struct elg_error *error);
+/* Lets go of a run in hand: what is recorded is kept, another may take it up. */
+ELG_API enum elg_status elg_run_release(struct elg_host *host, const char *trace_id,
+                                        struct elg_error *error);
+/* The durable result:
+ * {"trace_id","status","graph_hash","steps","state_hash","state","output",
+ * "error","chain"}. ELG_NOT_FOUND. */
+ELG_API enum elg_status elg_run_result(struct elg_host *host, const char *trace_id,
+                                       struct elg_text *out, struct elg_error *error);
+/* The result's fields and "journal": [...], of one step if step >= 0. */
+ELG_API enum elg_status elg_run_show(struct elg_host *host, const char *trace_id,
+                                     int64_t step, struct elg_text *out,
+                                     struct elg_error *error);
+/* Calls row(self, json, size) for each run, newest first; status NULL: all. A row that
+ * returns false ends it. */
+ELG_API enum elg_status elg_run_list(struct elg_host *host, const char *status,
+                                     bool (*row)(void *self, const char *json,
+                                                 size_t size),
+                                     void *self, struct elg_error *error);
+
+struct elg_replay_options {
+    int64_t to;              /* the last step to execute; -1: all */
+    bool verify;             /* compare everything with the journal */
+    struct elg_graph *graph; /* NULL: the run's own; else where this code would diverge */
+};
+
+/* Executes a run again from its journal, with no effect at all. With verify:
+ * {"trace_id","verified","steps","divergence":null|{"step","node","seq","what","expected",
+ * "actual","where"},"fuel_not_compared"}; without: the result document as of step `to`.
+ * ELG_NOT_FOUND, ELG_CORRUPT, ELG_IO; a divergence is not an error here. */
+ELG_API enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
+                                       const struct elg_replay_options *options,
+                                       struct elg_text *out, struct elg_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
