@@ -1,0 +1,74 @@
+/* graph: a graph as data: nodes, edges, the version's hash, and what is wrong with it.
+ *
+ * Uses base, json. Knows no Lua: it reads the description that the sandbox gives.
+ */
+#ifndef ELG_GRAPH_GRAPH_H
+#define ELG_GRAPH_GRAPH_H
+
+#include "base/buf.h"
+#include "base/sha256.h"
+#include "base/status.h"
+
+enum elg_backoff { ELG_BACKOFF_CONSTANT, ELG_BACKOFF_LINEAR, ELG_BACKOFF_EXPONENTIAL };
+
+struct elg_graph_node {
+    const char *id;
+    int32_t line;          /* in the entry file; 0: not known */
+    uint32_t max_attempts; /* at least 1 */
+    enum elg_backoff backoff;
+    int64_t initial_delay_ms, max_delay_ms;
+    uint32_t timeout_ms; /* 0: the default in force */
+};
+
+struct elg_graph_edge {
+    const char *from, *key, *to;
+    bool when; /* a function decides */
+    int32_t line;
+};
+
+struct elg_graph_data; /* immutable once parsed */
+
+/* Parses a description (sandbox.h, elg_sandbox_program_describe). ELG_INVALID names what. */
+enum elg_status elg_graph_parse(const struct elg_alloc *alloc, struct elg_bytes description,
+                                struct elg_graph_data **out, struct elg_error *error);
+void elg_graph_data_destroy(struct elg_graph_data *graph);
+
+const char *elg_graph_id(const struct elg_graph_data *graph);
+const char *elg_graph_version(const struct elg_graph_data *graph);
+const char *elg_graph_entry(const struct elg_graph_data *graph);
+/* NULL: no such node. */
+const struct elg_graph_node *elg_graph_node(const struct elg_graph_data *graph,
+                                            const char *id);
+size_t elg_graph_node_count(const struct elg_graph_data *graph);
+/* In the order of their ids. */
+const struct elg_graph_node *elg_graph_node_at(const struct elg_graph_data *graph, size_t i);
+size_t elg_graph_edge_count(const struct elg_graph_data *graph);
+/* In the author's order; NULL past the last. */
+const struct elg_graph_edge *elg_graph_edge(const struct elg_graph_data *graph, size_t i);
+
+/* The delay before the attempt after `ended_attempt` (from 1): constant min(max, d), linear
+ * min(max, d*n), exponential min(max, d*2^(n-1)); never overflows. */
+int64_t elg_graph_retry_delay_ms(const struct elg_graph_node *node, uint32_t ended_attempt);
+
+/* Appends canonical [{"level","code","where","text"}] (elg.h, elg_graph_check_file) to `out`;
+ * *error_count is how many are errors: MISSING_ENTRY, UNKNOWN_NODE (an edge's from or to),
+ * DUPLICATE_EDGE (same from and key, the earlier without `when`: the later can never hold),
+ * CANNOT_END (no path from it to a node without edges, unless ... it has a nil return: a
+ * warning then); warnings: UNREACHABLE_NODE. `entry_file` is used in `where` ("graph.lua:12"). */
+enum elg_status elg_graph_check(const struct elg_alloc *alloc,
+                                const struct elg_graph_data *graph, const char *entry_file,
+                                struct elg_buf *out, size_t *error_count);
+
+/* One source of a graph for its hash. */
+struct elg_graph_source {
+    const char *path;      /* relative to the entry's folder, '/' between parts */
+    struct elg_bytes text;
+};
+
+/* SHA-256 of canonical {"entry":path,"sources":{path:hash of text}} (DESIGN, Execution). */
+enum elg_status elg_graph_version_hash(const struct elg_alloc *alloc, struct elg_sha256 *sha,
+                                       const char *entry,
+                                       const struct elg_graph_source *sources, size_t count,
+                                       struct elg_hash *out);
+
+#endif
