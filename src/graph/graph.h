@@ -9,6 +9,8 @@
 #include "base/sha256.h"
 #include "base/status.h"
 
+#define ELG_GRAPH_DELAY_MS_MAX INT64_C(2592000000) /* of a retry: 30 days */
+
 enum elg_backoff { ELG_BACKOFF_CONSTANT, ELG_BACKOFF_LINEAR, ELG_BACKOFF_EXPONENTIAL };
 
 struct elg_graph_node {
@@ -26,13 +28,19 @@ struct elg_graph_edge {
     int32_t line;
 };
 
-struct elg_graph_data; /* immutable once parsed */
+/* Immutable once parsed; owns every string that it gives out. */
+struct elg_graph_data;
 
-/* Parses a description (sandbox.h, elg_sandbox_program_describe). ELG_INVALID names what. */
-enum elg_status elg_graph_parse(const struct elg_alloc *alloc, struct elg_bytes description,
-                                struct elg_graph_data **out, struct elg_error *error);
+/* Parses a description (sandbox.h, elg_sandbox_program_describe). Absent retry fields
+ * mean: one attempt, constant backoff, no delay, no cap but ELG_GRAPH_DELAY_MS_MAX.
+ * ELG_INVALID: where = the path of what is wrong ("nodes.fetch.retry.max_attempts"). */
+enum elg_status elg_graph_parse(const struct elg_alloc *alloc,
+                                struct elg_bytes description, struct elg_graph_data **out,
+                                struct elg_error *error);
+/* NULL is fine. */
 void elg_graph_data_destroy(struct elg_graph_data *graph);
 
+/* The author's names; the entry need not be a node (elg_graph_check says so). */
 const char *elg_graph_id(const struct elg_graph_data *graph);
 const char *elg_graph_version(const struct elg_graph_data *graph);
 const char *elg_graph_entry(const struct elg_graph_data *graph);
@@ -41,34 +49,40 @@ const struct elg_graph_node *elg_graph_node(const struct elg_graph_data *graph,
                                             const char *id);
 size_t elg_graph_node_count(const struct elg_graph_data *graph);
 /* In the order of their ids. */
-const struct elg_graph_node *elg_graph_node_at(const struct elg_graph_data *graph, size_t i);
+const struct elg_graph_node *elg_graph_node_at(const struct elg_graph_data *graph,
+                                               size_t i);
 size_t elg_graph_edge_count(const struct elg_graph_data *graph);
 /* In the author's order; NULL past the last. */
 const struct elg_graph_edge *elg_graph_edge(const struct elg_graph_data *graph, size_t i);
 
-/* The delay before the attempt after `ended_attempt` (from 1): constant min(max, d), linear
- * min(max, d*n), exponential min(max, d*2^(n-1)); never overflows. */
-int64_t elg_graph_retry_delay_ms(const struct elg_graph_node *node, uint32_t ended_attempt);
+/* The delay before the attempt after `ended_attempt` (from 1): constant min(max, d),
+ * linear min(max, d*n), exponential min(max, d*2^(n-1)); never overflows. */
+int64_t elg_graph_retry_delay_ms(const struct elg_graph_node *node,
+                                 uint32_t ended_attempt);
 
-/* Appends canonical [{"level","code","where","text"}] (elg.h, elg_graph_check_file) to `out`;
- * *error_count is how many are errors: MISSING_ENTRY, UNKNOWN_NODE (an edge's from or to),
- * DUPLICATE_EDGE (same from and key, the earlier without `when`: the later can never hold),
- * CANNOT_END (no path from it to a node without edges, unless ... it has a nil return: a
- * warning then); warnings: UNREACHABLE_NODE. `entry_file` is used in `where` ("graph.lua:12"). */
+/* Appends canonical [{"level","code","where","text"}] (elg.h, elg_graph_check_file) to
+ * `out`; *error_count is how many are errors: MISSING_ENTRY, UNKNOWN_NODE (an edge's from
+ * or to), DUPLICATE_EDGE (same from and key, the earlier without `when`: the later can
+ * never hold). Warnings: UNREACHABLE_NODE, and CANNOT_END (no path from it to a node
+ * without edges; not an error, for any node may end the run by returning nil as its key).
+ * `entry_file` is used in `where` ("graph.lua:12"). ELG_NO_MEMORY. */
 enum elg_status elg_graph_check(const struct elg_alloc *alloc,
-                                const struct elg_graph_data *graph, const char *entry_file,
-                                struct elg_buf *out, size_t *error_count);
+                                const struct elg_graph_data *graph,
+                                const char *entry_file, struct elg_buf *out,
+                                size_t *error_count);
 
 /* One source of a graph for its hash. */
 struct elg_graph_source {
-    const char *path;      /* relative to the entry's folder, '/' between parts */
+    const char *path; /* relative to the entry's folder, '/' between parts */
     struct elg_bytes text;
 };
 
-/* SHA-256 of canonical {"entry":path,"sources":{path:hash of text}} (DESIGN, Execution). */
-enum elg_status elg_graph_version_hash(const struct elg_alloc *alloc, struct elg_sha256 *sha,
-                                       const char *entry,
-                                       const struct elg_graph_source *sources, size_t count,
-                                       struct elg_hash *out);
+/* SHA-256 of canonical {"entry":path,"sources":{path:hash of text}}; the order of
+ * `sources` does not matter. ELG_INVALID: a path twice or not UTF-8; ELG_LIMIT: more than
+ * ELG_GRAPH_SOURCES_MAX; ELG_NO_MEMORY. */
+enum elg_status elg_graph_version_hash(const struct elg_alloc *alloc,
+                                       struct elg_sha256 *sha, const char *entry,
+                                       const struct elg_graph_source *sources,
+                                       size_t count, struct elg_hash *out);
 
 #endif
