@@ -7,7 +7,8 @@
  * Rows become visible and durable together, or not at all (I4). `commit` is called on the
  * committer's thread while all other calls come from the loop's thread: a back end must
  * stand both at once. Strings in rows that the store gives are owned by the out struct
- * and freed by its fini.
+ * and freed by its fini. Rows given to a callback are borrowed: copy what is to be kept.
+ * A callback must not call the store that calls it.
  */
 #ifndef ELG_CHECKPOINT_CHECKPOINT_H
 #define ELG_CHECKPOINT_CHECKPOINT_H
@@ -106,8 +107,9 @@ struct elg_step_row {
         retry_due_ms; /* a failed attempt's successor may begin then; 0: none follows */
     int64_t started_at_ms, completed_at_ms; /* not chained */
     int64_t duration_us;                    /* not chained */
-    const char *fingerprint;                /* borrowed when filled; owned when read */
-    struct elg_hash digest;                 /* over this row's chained columns */
+    const char *fingerprint; /* borrowed when filled; of fingerprint_blob when read */
+    struct elg_blob *fingerprint_blob; /* NULL when filled */
+    struct elg_hash digest;            /* over this row's chained columns */
     bool has_chain;
     struct elg_hash chain; /* on the row that finishes its step */
 };
@@ -136,13 +138,23 @@ struct elg_activity_row {
     int64_t due_ms;                            /* sleep: when it ends */
     int64_t timestamp_ms;                      /* not chained */
     const char *where;                         /* "file:line"; as fingerprint */
+    struct elg_blob *where_blob;               /* NULL when filled */
     struct elg_hash digest; /* over this row's chained columns; zero for INTENT */
 };
 
+/* Fini of a row of zeros is fine. The copies share blobs; `out` has its own strings. */
 void elg_checkpoint_run_row_fini(struct elg_run_row *row);
 void elg_checkpoint_step_row_fini(struct elg_step_row *row);
 void elg_checkpoint_activity_row_fini(struct elg_activity_row *row);
 void elg_checkpoint_graph_row_fini(struct elg_graph_row *row);
+void elg_checkpoint_run_row_copy(const struct elg_run_row *row, struct elg_run_row *out);
+/* ELG_NO_MEMORY. */
+enum elg_status elg_checkpoint_step_row_copy(const struct elg_alloc *alloc,
+                                             const struct elg_step_row *row,
+                                             struct elg_step_row *out);
+enum elg_status elg_checkpoint_activity_row_copy(const struct elg_alloc *alloc,
+                                                 const struct elg_activity_row *row,
+                                                 struct elg_activity_row *out);
 
 /* ---- turns
  * ------------------------------------------------------------------------------- */
@@ -160,8 +172,14 @@ struct elg_record {
 
 /* `run` holds the run's row as it shall be after the turn (epoch: the writer's; claims
  * are reset to 0 by the store if there is any record). With `create` the row must not
- * exist yet. The store reads all fields of `run` for a create, else status,
- * initial_state, error, step_count, chain, due_ms, started_at_ms, completed_at_ms. */
+ * exist yet. The store reads all fields of `run` for a create (created_at_ms 0: now),
+ * else status, initial_state (only while step_count_before is 0), error, step_count,
+ * chain, due_ms, started_at_ms, completed_at_ms (0 of an ended status: now); it sets
+ * updated_at_ms itself.
+ * Refused as CORRUPT besides a gap: a record outside steps step_count_before ..
+ * step_count, a finished step without a row, a second record where none is open, a turn
+ * for a run that has ended. Once a turn is refused, later turns of that run in the same
+ * call are refused with the same status. */
 struct elg_turn {
     bool create;
     uint64_t step_count_before; /* what the store must hold; else ELG_CORRUPT: a gap */

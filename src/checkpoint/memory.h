@@ -1,0 +1,57 @@
+/* memory: the reference back end's parts. Private to memory*.c.
+ *
+ * Uses checkpoint, traces.
+ */
+#ifndef ELG_CHECKPOINT_MEMORY_H
+#define ELG_CHECKPOINT_MEMORY_H
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/traces.h"
+
+#include <pthread.h>
+
+/* A run: its row, and its records in the journal's order. */
+struct elg_memory_run {
+    struct elg_run_row row;
+    struct elg_record *records;
+    size_t record_count;
+    size_t record_capacity;
+    size_t record_pending; /* room promised to the commit under way */
+    uint64_t order;        /* of creation */
+    bool tentative; /* made by the commit under way, which has not come to it yet */
+};
+
+struct elg_memory {
+    struct elg_checkpoint_env env;
+    pthread_mutex_t mutex; /* of everything below */
+    struct elg_traces runs;
+    struct elg_traces owned; /* struct elg_memory_owned */
+    struct elg_graph_row *graphs;
+    size_t graph_count;
+    size_t graph_capacity;
+    uint64_t run_order; /* of the last created run */
+    uint64_t aborts;    /* requests so far */
+    uint64_t aborts_polled;
+};
+
+struct elg_memory_owned {
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    bool abort_reported;
+};
+
+/* The run, or NULL; tentative ones are not seen. */
+struct elg_memory_run *elg_memory_find(struct elg_memory *memory, const char *trace_id);
+void elg_memory_run_destroy(struct elg_memory *memory, struct elg_memory_run *run);
+void elg_memory_record_fini(struct elg_record *record);
+
+/* Order of the journal: (step, attempt), a step row before its activities by seq. */
+int elg_memory_record_compare(const struct elg_record *a, const struct elg_record *b);
+/* The first record that is not before `key`. */
+size_t elg_memory_record_find(const struct elg_memory_run *run,
+                              const struct elg_record *key);
+
+/* elg_checkpoint_ops.commit, with the mutex held. */
+enum elg_status elg_memory_commit(struct elg_memory *memory, struct elg_turn *turns,
+                                  size_t turn_count, struct elg_error *error);
+
+#endif

@@ -1,0 +1,63 @@
+/* turn: checks of a turn that need no store. Provides turn.h. */
+#include "checkpoint/turn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int64_t record_step(const struct elg_record *record)
+{
+    return record->kind == ELG_RECORD_STEP ? record->row.step.step_index
+                                           : record->row.activity.step_index;
+}
+
+bool elg_checkpoint_turn_gap(const struct elg_turn *turn)
+{
+    int64_t first = (int64_t)turn->step_count_before;
+    int64_t last = (int64_t)turn->run->step_count;
+    int64_t next = first; /* the lowest step without a closed row so far */
+    if (last < first)
+        return true;
+    for (size_t i = 0; i < turn->record_count; i++) {
+        const struct elg_record *record = &turn->records[i];
+        int64_t step = record_step(record);
+        if (step < first || step > last || step > next)
+            return true;
+        if (record->kind == ELG_RECORD_STEP && step == next &&
+            record->row.step.status != ELG_ATTEMPT_OPEN)
+            next++;
+    }
+    return next < last;
+}
+
+enum elg_status elg_checkpoint_turn_before(const struct elg_turn *turns, size_t index,
+                                           bool any_refused)
+{
+    if (!any_refused)
+        return ELG_OK;
+    for (size_t i = 0; i < index; i++) {
+        if (turns[i].result != ELG_OK &&
+            strcmp(turns[i].run->trace_id, turns[index].run->trace_id) == 0)
+            return turns[i].result;
+    }
+    return ELG_OK;
+}
+
+int64_t elg_checkpoint_turn_completed_ms(const struct elg_turn *turn, int64_t now_ms)
+{
+    const struct elg_run_row *run = turn->run;
+    if (!elg_checkpoint_status_ended(run->status))
+        return 0;
+    return run->completed_at_ms != 0 ? run->completed_at_ms : now_ms;
+}
+
+struct elg_blob *elg_checkpoint_quarantine_error(const struct elg_alloc *alloc)
+{
+    char text[256];
+    snprintf(
+        text, sizeof text,
+        "{\"code\":\"QUARANTINED\",\"message\":\"claimed more than %d times without a "
+        "new record: its process ended each time before anything was "
+        "recorded\",\"traceback\":null,\"where\":null}",
+        ELG_CLAIMS_MAX);
+    return elg_base_blob_create(alloc, elg_base_bytes(text));
+}
