@@ -1,0 +1,170 @@
+/* run: the methods of a host that start, resume, stop and show runs. Uses elg.h. */
+#include "bind/bind.h"
+
+#define TRACE_SIZE 129
+
+static const char *field_string(lua_State *L, int table, const char *name, size_t *size)
+{
+    lua_getfield(L, table, name);
+    const char *value = luaL_optlstring(L, -1, NULL, size);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* host:start(graph, { trace_id =, input = JSON text, seed = }) -> trace id, created
+ * | nil, message, code, where */
+int elg__bind_run_start(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    struct bind_graph *graph = elg__bind_check_graph(L, 2);
+    struct elg_run_options options = {0};
+    struct elg_error error = {0};
+    char trace[TRACE_SIZE] = "";
+    bool created = false;
+    luaL_checktype(L, 3, LUA_TTABLE);
+    options.trace_id = field_string(L, 3, "trace_id", NULL);
+    options.input = field_string(L, 3, "input", &options.input_size);
+    options.seed = field_string(L, 3, "seed", NULL);
+    elg__bind_enter(host, L);
+    enum elg_status status = elg_run_start(host->host, graph->graph, &options, trace,
+                                           sizeof trace, &created, &error);
+    elg__bind_leave(host, L);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    lua_pushstring(L, trace);
+    lua_pushboolean(L, created);
+    return 2;
+}
+
+typedef enum elg_status (*trace_fn)(struct elg_host *host, const char *trace_id,
+                                    struct elg_error *error);
+
+static int call_trace(lua_State *L, trace_fn call)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    const char *trace_id = luaL_checkstring(L, 2);
+    struct elg_error error = {0};
+    elg__bind_enter(host, L);
+    enum elg_status status = call(host->host, trace_id, &error);
+    elg__bind_leave(host, L);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* host:resume(trace) -> true | nil, message, code, where */
+int elg__bind_run_resume(lua_State *L)
+{
+    return call_trace(L, elg_run_resume);
+}
+
+/* host:abort(trace) -> true | nil, message, code, where */
+int elg__bind_run_abort(lua_State *L)
+{
+    return call_trace(L, elg_run_abort);
+}
+
+/* host:release(trace) -> true | nil, message, code, where */
+int elg__bind_run_release(lua_State *L)
+{
+    return call_trace(L, elg_run_release);
+}
+
+/* host:result(trace) -> JSON text | nil, message, code, where */
+int elg__bind_run_result(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    const char *trace_id = luaL_checkstring(L, 2);
+    struct elg_error error = {0};
+    struct elg_text *text = elg__bind_text(L);
+    enum elg_status status = elg_run_result(host->host, trace_id, text, &error);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    return elg__bind_text_string(L, text);
+}
+
+/* host:show(trace [, step]) -> JSON text | nil, message, code, where */
+int elg__bind_run_show(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    const char *trace_id = luaL_checkstring(L, 2);
+    int64_t step = (int64_t)luaL_optnumber(L, 3, -1);
+    struct elg_error error = {0};
+    struct elg_text *text = elg__bind_text(L);
+    enum elg_status status = elg_run_show(host->host, trace_id, step, text, &error);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    return elg__bind_text_string(L, text);
+}
+
+struct row_call {
+    struct bind_host *host;
+    const char *json;
+    size_t size;
+    bool more;
+};
+
+/* Calls the function that elg__bind_run_list keeps in the environment. */
+static int row_body(lua_State *L)
+{
+    struct row_call *call = lua_touserdata(L, 1);
+    elg__bind_environment(L, call->host);
+    lua_getfield(L, -1, "on_row");
+    lua_pushlstring(L, call->json, call->size);
+    lua_call(L, 1, 1);
+    call->more = lua_toboolean(L, -1) != 0;
+    return 0;
+}
+
+static bool on_row(void *self, const char *json, size_t size)
+{
+    struct row_call call = {self, json, size, false};
+    elg__bind_protected(self, row_body, &call);
+    return call.more;
+}
+
+/* host:list(status or nil, function(json) return more end) -> true
+ * | nil, message, code, where. Newest first; a false from the function ends it. */
+int elg__bind_run_list(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    const char *wanted = luaL_optstring(L, 2, NULL);
+    struct elg_error error = {0};
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    elg__bind_environment(L, host);
+    lua_pushvalue(L, 3);
+    lua_setfield(L, -2, "on_row");
+    elg__bind_enter(host, L);
+    enum elg_status status = elg_run_list(host->host, wanted, on_row, host, &error);
+    elg__bind_leave(host, L);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* host:replay(trace, { to =, verify =, graph = }) -> JSON text
+ * | nil, message, code, where */
+int elg__bind_run_replay(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    const char *trace_id = luaL_checkstring(L, 2);
+    struct elg_replay_options options = {0};
+    struct elg_error error = {0};
+    luaL_checktype(L, 3, LUA_TTABLE);
+    lua_getfield(L, 3, "to");
+    options.to = (int64_t)luaL_optnumber(L, -1, -1);
+    lua_getfield(L, 3, "verify");
+    options.verify = lua_toboolean(L, -1) != 0;
+    lua_getfield(L, 3, "graph");
+    if (!lua_isnil(L, -1))
+        options.graph = elg__bind_check_graph(L, -1)->graph;
+    struct elg_text *text = elg__bind_text(L);
+    elg__bind_enter(host, L);
+    enum elg_status status = elg_run_replay(host->host, trace_id, &options, text, &error);
+    elg__bind_leave(host, L);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    return elg__bind_text_string(L, text);
+}
