@@ -13,8 +13,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 
-/* ---- reader: pull tokens, no allocation but its scratch
- * ---------------------------------- */
+/* ---- reader: pull tokens, no allocation but its scratch ---- */
 
 enum elg_json_token {
     ELG_JSON_END, /* the text is over and was complete */
@@ -45,7 +44,7 @@ struct elg_json_reader {
     struct elg_buf scratch; /* unescaped strings */
     /* Of the token just read: */
     struct elg_bytes string; /* KEY, STRING: unescaped, borrowed until the next token */
-    double number;           /* NUMBER */
+    double number;           /* NUMBER: never -0 */
     struct elg_bytes raw;    /* NUMBER: its text */
 };
 
@@ -53,14 +52,14 @@ struct elg_json_reader {
 void elg_json_reader_init(struct elg_json_reader *reader, const struct elg_alloc *alloc,
                           struct elg_bytes text);
 void elg_json_reader_fini(struct elg_json_reader *reader);
-/* The next token. ELG_INVALID: where = "line L column C" and the path ($.a[3]), text says
- * what; ELG_LIMIT for depth or size. After an error or END it must not be called again.
+/* The next token. ELG_INVALID: where is "line L column C, $.a[3]" (both from 1, columns
+ * in characters; a long path is cut), text says what; ELG_LIMIT for depth or size (128
+ * levels, 64 MiB). After an error or END it must not be called again.
  */
 enum elg_status elg_json_reader_next(struct elg_json_reader *reader,
                                      enum elg_json_token *out, struct elg_error *error);
 
-/* ---- write: canonical pieces (RFC 8785 section 3.2)
- * -------------------------------------- */
+/* ---- write: canonical pieces (RFC 8785 section 3.2) ---- */
 
 /* A string with its quotes and minimal escapes. False: not valid UTF-8, nothing appended,
  * *bad_at (may be NULL) is the byte's offset. */
@@ -75,8 +74,7 @@ int elg_json_compare_keys(struct elg_bytes a, struct elg_bytes b);
 /* The offset of the first byte that is not valid UTF-8 (RFC 3629), or size if all is. */
 size_t elg_json_check_utf8(struct elg_bytes s);
 
-/* ---- value: a tree
- * ----------------------------------------------------------------------- */
+/* ---- value: a tree ---- */
 
 enum elg_json_type {
     ELG_JSON_TYPE_NULL,
@@ -114,14 +112,15 @@ const struct elg_json_value *elg_json_get(const struct elg_json_value *value,
 /* Appends the canonical form. */
 void elg_json_write_value(struct elg_buf *out, const struct elg_json_value *value);
 
-/* ---- whole texts
- * ------------------------------------------------------------------------- */
+/* ---- whole texts ---- */
 
-/* Appends the canonical form of a text to `out`. Errors as the reader's. */
+/* Appends the canonical form of a text to `out`. Errors as the reader's, and ELG_LIMIT if
+ * the form is longer than what the reader takes (1e20 grows); `out` is then as before. */
 enum elg_status elg_json_canonicalize(const struct elg_alloc *alloc,
                                       struct elg_bytes text, struct elg_buf *out,
                                       struct elg_error *error);
-/* True if the text already is canonical (one pass, no tree). */
+/* True if the text already is canonical (one pass, no tree); false also without memory.
+ */
 bool elg_json_is_canonical(const struct elg_alloc *alloc, struct elg_bytes text);
 
 #endif
