@@ -48,6 +48,22 @@ struct elg_activity_place {
     uint32_t seq;
 };
 
+/* Requests, as node code gives them ([] optional, PART = string or {"$secret":NAME}):
+ *
+ * NOW             anything; SETTLE: anything
+ * SLEEP           {"ms":N} or N
+ * HTTP            {"url":PART or [PART...], ["method":"GET"], ["headers":{NAME:PART or
+ *                 [PART...]}], ["body":string or {"artifact":HASH}], ["timeout_ms":N],
+ *                 ["max_bytes":N] (of the response; at most body_bytes_max),
+ *                 ["follow":bool] (redirects; true), ["at_most_once":bool]}. Parts are
+ *                 joined as they are. Secrets' values must fit where they stand.
+ * ARTIFACT_WRITE  {"content":string, ["name"], ["type"], ["encoding":"base64"]}
+ * ARTIFACT_READ   HASH or {"hash":HASH, ["encoding":"base64"]}; size, name and type are
+ *                 ignored, so that what a write gave can be read as it is
+ * CALL            {"name", ["request":any], ["timeout_ms":N], ["at_most_once":bool]}
+ *
+ * Any other member is ELG_INVALID. */
+
 /* Checks a request as node code gave it (canonical JSON) and makes its hashes.
  * ELG_INVALID: the node gets nil, { code = "INVALID_REQUEST", message = error->text };
  * nothing is recorded but that (the caller decides). The key is SHA-256 of canonical
@@ -62,6 +78,29 @@ void elg_activity_prepared_fini(struct elg_prepared *prepared);
 /* ---- results
  * ----------------------------------------------------------------------------- */
 /* A response as it is recorded: canonical {"value":...} or {"error":{"code","message"}}.
+ *
+ * Values:
+ * HTTP            {"body":TEXT,"headers":{NAME:TEXT},"status":N}; a body that is not
+ *                 UTF-8 or over ELG_PAYLOAD_INLINE_BYTES_MAX is stored as an artifact:
+ *                 {"artifact":HASH,"headers","size":BYTES,"status"}. Header names are in
+ *                 lower case; several of one name are joined by ", ", set-cookie by a
+ *                 line feed. Trailers are not kept. Every status is a value, also 500.
+ * ARTIFACT_WRITE  {"hash","size"} and "name", "type" as asked.
+ * ARTIFACT_READ   {"content":TEXT}, with encoding "base64" that of the bytes.
+ * CALL            what the host's function gave.
+ *
+ * Error codes:
+ * INVALID_REQUEST the request, or a secret's value in it, cannot be sent
+ * NET_DENIED      --allow-net does not have it (the URL, a redirect or the address)
+ * RESOLVE, CONNECT, TLS, TIMEOUT
+ * PROTOCOL        what came is not HTTP; TRUNCATED: it ended before it was complete
+ * BODY_TOO_LARGE, HEADERS_TOO_LARGE
+ * REDIRECT        to what is no http url, or more than ELG_HTTP_REDIRECTS_MAX
+ * NOT_FOUND       no such artifact or secret; CORRUPT: no longer what its hash says
+ * NOT_TEXT        an artifact read as text is not UTF-8; TOO_LARGE: for node code
+ * FULL, IO        storing an artifact failed
+ * NO_SUCH_ACTIVITY, INVALID_RESULT, and what elg_call_fail names
+ * NO_MEMORY
  */
 
 /* Appends {"error":{"code":code,"message":message}}. */
@@ -82,12 +121,14 @@ struct elg_performer_options {
     const struct elg_alloc *alloc;
     struct elg_clock clock;
     struct elg_random random;
-    const char *artifacts; /* folder, made when first needed; NULL or "": in memory */
+    /* Folder, made when first needed; NULL or "": in memory. */
+    const char *artifacts;
     const char *const *allow_net; /* HOST[:PORT] ... NULL; NULL: all */
     uint32_t timeout_ms;          /* of a call that names none */
     uint32_t body_bytes_max;
-    const char *(*secret)(void *self,
-                          const char *name); /* NULL: environment ELG_SECRET_NAME */
+    /* NULL: environment ELG_SECRET_NAME, NAME as written or else in upper case with '_'
+     * for '-' and '.'. The value is copied for the time of a call. */
+    const char *(*secret)(void *self, const char *name);
     void *secret_self;
 };
 
@@ -102,6 +143,12 @@ void elg_activity_performer_destroy(struct elg_performer *performer);
 typedef void (*elg_activity_done_fn)(void *self, struct elg_bytes response,
                                      bool maybe_happened);
 
+/* --allow-net: a rule HOST[:PORT] that is a name allows URLs with that host; one that is
+ * an address (IPv6 in brackets if a port follows) allows URLs with that address and names
+ * that resolve to it, so with such a rule any name may be resolved. No rule, no host.
+ * Environment that libcurl would heed (proxies, .netrc) is ignored; SSL_CERT_FILE and
+ * SSL_CERT_DIR are heeded. */
+
 /* Starts a call. `done` is called once, from elg_activity_poll (or, for calls that need
  * no waiting, before this returns), unless it is cancelled. *out is NULL if it was done
  * at once. NOW and SLEEP are not performed here. ELG_NO_MEMORY, ELG_LIMIT (too many at
@@ -114,7 +161,7 @@ enum elg_status elg_activity_start(struct elg_performer *performer,
 /* No `done` after this. */
 void elg_activity_cancel(struct elg_performer *performer,
                          struct elg_operation *operation);
-/* Handles what is ready, without waiting. */
+/* Handles what is ready, without waiting. A `done` may start and cancel calls. */
 void elg_activity_poll(struct elg_performer *performer);
 /* An epoll descriptor, readable when elg_activity_poll has something to do (timeouts
  * included). Borrowed. */
@@ -129,7 +176,8 @@ enum elg_status elg_activity_register(struct elg_performer *performer, const cha
 /* ---- artifacts
  * --------------------------------------------------------------------------- */
 
-/* Stores bytes under their SHA-256, durably before it returns (temporary file, fsync,
+/* On the loop's thread, as everything here.
+ * Stores bytes under their SHA-256, durably before it returns (temporary file, fsync,
  * rename, fsync of the folder); the same content again costs nothing. ELG_IO, ELG_FULL,
  * ELG_LIMIT. */
 enum elg_status elg_activity_artifact_put(struct elg_performer *performer,

@@ -1,0 +1,58 @@
+/* artifact: content under its SHA-256. Provides the artifacts section of activity.h over
+ * one of two back ends. Verifies; a back end only keeps bytes. */
+#include "activity/internal.h"
+
+enum elg_status elg__artifacts_create(const struct elg_alloc *alloc, const char *folder,
+                                      struct elg_random random,
+                                      struct elg_artifacts **out, struct elg_error *error)
+{
+    if (folder == NULL || folder[0] == '\0')
+        return elg__artifacts_memory_create(alloc, out, error);
+    return elg__artifacts_folder_create(alloc, folder, random, out, error);
+}
+
+void elg__artifacts_destroy(struct elg_artifacts *artifacts)
+{
+    if (artifacts != NULL)
+        artifacts->ops->destroy(artifacts);
+}
+
+enum elg_status elg_activity_artifact_put(struct elg_performer *performer,
+                                          struct elg_bytes content, struct elg_hash *out,
+                                          struct elg_error *error)
+{
+    struct elg_hash hash;
+    if (content.size > ELG_ARTIFACT_BYTES_MAX)
+        return elg_base_fail(error, ELG_LIMIT, "artifact",
+                             "%zu bytes; an artifact holds at most %u", content.size,
+                             ELG_ARTIFACT_BYTES_MAX);
+    elg_base_sha256(performer->sha, content, &hash);
+    struct elg_artifacts *artifacts = performer->artifacts;
+    enum elg_status status = artifacts->ops->put(artifacts, &hash, content, error);
+    if (status == ELG_OK)
+        *out = hash;
+    return status;
+}
+
+enum elg_status elg_activity_artifact_get(struct elg_performer *performer,
+                                          const struct elg_hash *hash,
+                                          struct elg_buf *out, struct elg_error *error)
+{
+    size_t before = out->size;
+    struct elg_artifacts *artifacts = performer->artifacts;
+    enum elg_status status = artifacts->ops->get(artifacts, hash, out, error);
+    if (status == ELG_OK) {
+        struct elg_hash found;
+        struct elg_bytes content = {out->data + before, out->size - before};
+        elg_base_sha256(performer->sha, content, &found);
+        if (!elg_base_hash_equal(&found, hash)) {
+            char hex[ELG_HASH_HEX_SIZE];
+            elg_base_hash_hex(hash, hex);
+            status = elg_base_fail(error, ELG_CORRUPT, hex,
+                                   "artifact %s no longer has its content", hex);
+        }
+    }
+    if (status != ELG_OK)
+        out->size = before;
+    return status;
+}

@@ -1,0 +1,323 @@
+/* artifact_folder: artifacts as files FOLDER/ab/cdef... Uses base and the file system.
+ * Must not know what an artifact holds.
+ *
+ * 1. A file under its final name is complete: it is written under another name, synced,
+ *    and renamed. A crash leaves at worst a ".new-" file, which nobody reads.
+ * 2. put returns after the file, its folder, and every folder it made are synced. A file
+ *    found there may be another process's that has not synced yet, so it is synced too.
+ * 3. A file whose content is not what its name says is replaced by the next put.
+ */
+#include "activity/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK_BYTES 65536
+#define NAME_TRIES_MAX 8
+
+struct folder {
+    struct elg_artifacts artifacts;
+    struct elg_random random;
+    char *root;
+};
+
+/* Paths of one artifact. */
+struct place {
+    char hex[ELG_HASH_HEX_SIZE];
+    struct elg_buf shard, path, fresh; /* FOLDER/ab, FOLDER/ab/cdef, FOLDER/ab/.new-... */
+};
+
+static enum elg_status fail_errno(struct elg_error *error, const char *path,
+                                  const char *what)
+{
+    int code = errno;
+    if (code == ENOSPC || code == EDQUOT || code == EFBIG)
+        return elg_base_fail(error, ELG_FULL, path, "%s: %s; make room and resume", what,
+                             strerror(code));
+    if (code == ENOMEM)
+        return elg_base_no_memory(error);
+    return elg_base_fail(error, ELG_IO, path, "%s: %s", what, strerror(code));
+}
+
+static void place_fini(struct place *place)
+{
+    elg_base_buf_fini(&place->shard);
+    elg_base_buf_fini(&place->path);
+    elg_base_buf_fini(&place->fresh);
+}
+
+/* Texts end with a NUL that size counts. */
+static enum elg_status place_init(struct place *place, const struct folder *folder,
+                                  const struct elg_hash *hash, struct elg_error *error)
+{
+    const struct elg_alloc *alloc = folder->artifacts.alloc;
+    elg_base_hash_hex(hash, place->hex);
+    elg_base_buf_init(&place->shard, alloc);
+    elg_base_buf_init(&place->path, alloc);
+    elg_base_buf_init(&place->fresh, alloc);
+    elg_base_buf_printf(&place->shard, "%s/%.2s", folder->root, place->hex);
+    elg_base_buf_append_byte(&place->shard, 0);
+    elg_base_buf_printf(&place->path, "%s/%.2s/%s", folder->root, place->hex,
+                        place->hex + 2);
+    elg_base_buf_append_byte(&place->path, 0);
+    if (!place->shard.failed && !place->path.failed)
+        return ELG_OK;
+    place_fini(place);
+    return elg_base_no_memory(error);
+}
+
+static const char *text(const struct elg_buf *buf)
+{
+    return (const char *)buf->data;
+}
+
+static enum elg_status sync_folder(const char *path, struct elg_error *error)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(error, path, "cannot open the folder");
+    int result = fsync(fd);
+    enum elg_status status =
+        result == 0 ? ELG_OK : fail_errno(error, path, "cannot sync the folder");
+    close(fd);
+    return status;
+}
+
+/* Makes one folder; a new one is synced into its parent. `path` is writable text. */
+static enum elg_status make_folder(char *path, struct elg_error *error)
+{
+    if (mkdir(path, 0777) != 0)
+        return errno == EEXIST ? ELG_OK : fail_errno(error, path, "cannot make folder");
+    char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return sync_folder(".", error);
+    if (slash == path)
+        return sync_folder("/", error);
+    *slash = '\0';
+    enum elg_status status = sync_folder(path, error);
+    *slash = '/';
+    return status;
+}
+
+/* Makes `path` and what is missing above it. */
+static enum elg_status make_folders(char *path, struct elg_error *error)
+{
+    struct stat info;
+    enum elg_status status = ELG_OK;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return ELG_OK;
+    for (char *slash = strchr(path + 1, '/'); slash != NULL && status == ELG_OK;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        status = make_folder(path, error);
+        *slash = '/';
+    }
+    return status == ELG_OK ? make_folder(path, error) : status;
+}
+
+static bool write_all(int fd, struct elg_bytes content)
+{
+    while (content.size > 0) {
+        ssize_t wrote = write(fd, content.data, content.size);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0) {
+            errno = wrote == 0 ? ENOSPC : errno;
+            return false;
+        }
+        content.data += wrote;
+        content.size -= (size_t)wrote;
+    }
+    return true;
+}
+
+/* Reads up to `size` bytes, fewer only at the end of the file; -1 and errno. */
+static ssize_t read_full(int fd, uint8_t *out, size_t size)
+{
+    size_t got = 0;
+    while (got < size) {
+        ssize_t more = read(fd, out + got, size - got);
+        if (more < 0 && errno == EINTR)
+            continue;
+        if (more < 0)
+            return -1;
+        if (more == 0)
+            break;
+        got += (size_t)more;
+    }
+    return (ssize_t)got;
+}
+
+static bool same_content(int fd, struct elg_bytes content)
+{
+    uint8_t chunk[CHUNK_BYTES];
+    for (;;) {
+        ssize_t got = read_full(fd, chunk, sizeof chunk);
+        if (got < 0 || (size_t)got > content.size)
+            return false;
+        if (got == 0)
+            return content.size == 0;
+        if (memcmp(chunk, content.data, (size_t)got) != 0)
+            return false;
+        content.data += got;
+        content.size -= (size_t)got;
+    }
+}
+
+/* *found: the file is there, right, and synced. */
+static enum elg_status adopt(const struct place *place, struct elg_bytes content,
+                             bool *found, struct elg_error *error)
+{
+    *found = false;
+    int fd = open(text(&place->path), O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ELG_OK;
+    enum elg_status status = ELG_OK;
+    if (same_content(fd, content)) {
+        *found = true;
+        if (fsync(fd) != 0)
+            status = fail_errno(error, text(&place->path), "cannot sync");
+        else
+            status = sync_folder(text(&place->shard), error);
+    }
+    close(fd);
+    return status;
+}
+
+/* A new empty file next to the final place; its name is in place->fresh. */
+static enum elg_status open_fresh(struct folder *folder, struct place *place, int *out,
+                                  struct elg_error *error)
+{
+    for (int i = 0; i < NAME_TRIES_MAX; i++) {
+        uint64_t chance = 0;
+        if (elg_base_random_fill(folder->random, &chance, sizeof chance) != ELG_OK)
+            return elg_base_fail(error, ELG_IO, NULL, "no random bytes for a file name");
+        elg_base_buf_reset(&place->fresh);
+        elg_base_buf_printf(&place->fresh, "%s/.new-%016llx", text(&place->shard),
+                            (unsigned long long)chance);
+        elg_base_buf_append_byte(&place->fresh, 0);
+        if (place->fresh.failed)
+            return elg_base_no_memory(error);
+        *out = open(text(&place->fresh), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (*out >= 0)
+            return ELG_OK;
+        if (errno != EEXIST)
+            break;
+    }
+    return fail_errno(error, text(&place->fresh), "cannot make a file");
+}
+
+static enum elg_status write_fresh(struct folder *folder, struct place *place,
+                                   struct elg_bytes content, struct elg_error *error)
+{
+    int fd = -1;
+    enum elg_status status = open_fresh(folder, place, &fd, error);
+    if (status != ELG_OK)
+        return status;
+    if (!write_all(fd, content))
+        status = fail_errno(error, text(&place->fresh), "cannot write");
+    else if (fsync(fd) != 0)
+        status = fail_errno(error, text(&place->fresh), "cannot sync");
+    if (close(fd) != 0 && status == ELG_OK)
+        status = fail_errno(error, text(&place->fresh), "cannot close");
+    if (status == ELG_OK && rename(text(&place->fresh), text(&place->path)) != 0)
+        status = fail_errno(error, text(&place->path), "cannot rename into place");
+    if (status != ELG_OK)
+        (void)unlink(text(&place->fresh));
+    return status;
+}
+
+static enum elg_status folder_put(struct elg_artifacts *artifacts,
+                                  const struct elg_hash *hash, struct elg_bytes content,
+                                  struct elg_error *error)
+{
+    struct folder *folder = (struct folder *)artifacts;
+    struct place place;
+    bool found;
+    enum elg_status status = place_init(&place, folder, hash, error);
+    if (status != ELG_OK)
+        return status;
+    status = adopt(&place, content, &found, error);
+    if (status == ELG_OK && !found) {
+        status = make_folders((char *)place.shard.data, error);
+        if (status == ELG_OK)
+            status = write_fresh(folder, &place, content, error);
+        if (status == ELG_OK)
+            status = sync_folder(text(&place.shard), error);
+    }
+    place_fini(&place);
+    return status;
+}
+
+static enum elg_status read_file(int fd, const char *path, struct elg_buf *out,
+                                 struct elg_error *error)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return fail_errno(error, path, "cannot look at the file");
+    if (info.st_size > (off_t)ELG_ARTIFACT_BYTES_MAX)
+        return elg_base_fail(error, ELG_CORRUPT, path, "artifact is longer than any");
+    if (!elg_base_buf_reserve(out, (size_t)info.st_size + 1))
+        return elg_base_no_memory(error);
+    ssize_t got = read_full(fd, out->data + out->size, (size_t)info.st_size);
+    if (got < 0)
+        return fail_errno(error, path, "cannot read");
+    out->size += (size_t)got;
+    return ELG_OK;
+}
+
+static enum elg_status folder_get(struct elg_artifacts *artifacts,
+                                  const struct elg_hash *hash, struct elg_buf *out,
+                                  struct elg_error *error)
+{
+    struct place place;
+    enum elg_status status = place_init(&place, (struct folder *)artifacts, hash, error);
+    if (status != ELG_OK)
+        return status;
+    int fd = open(text(&place.path), O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        status = read_file(fd, text(&place.path), out, error);
+        close(fd);
+    } else if (errno == ENOENT || errno == ENOTDIR) {
+        status = elg_base_fail(error, ELG_NOT_FOUND, text(&place.path), "no artifact %s",
+                               place.hex);
+    } else {
+        status = fail_errno(error, text(&place.path), "cannot open");
+    }
+    place_fini(&place);
+    return status;
+}
+
+static void folder_destroy(struct elg_artifacts *artifacts)
+{
+    struct folder *folder = (struct folder *)artifacts;
+    elg_base_strfree(artifacts->alloc, folder->root);
+    elg_base_free(artifacts->alloc, folder, sizeof *folder);
+}
+
+static const struct elg_artifacts_ops FOLDER_OPS = {1, folder_destroy, folder_put,
+                                                    folder_get};
+
+enum elg_status elg__artifacts_folder_create(const struct elg_alloc *alloc,
+                                             const char *root, struct elg_random random,
+                                             struct elg_artifacts **out,
+                                             struct elg_error *error)
+{
+    struct folder *folder = elg_base_calloc(alloc, sizeof *folder);
+    if (folder == NULL)
+        return elg_base_no_memory(error);
+    folder->artifacts.ops = &FOLDER_OPS;
+    folder->artifacts.alloc = alloc;
+    folder->random = random;
+    folder->root = elg_base_strndup(alloc, root, strlen(root));
+    if (folder->root == NULL) {
+        elg_base_free(alloc, folder, sizeof *folder);
+        return elg_base_no_memory(error);
+    }
+    *out = &folder->artifacts;
+    return ELG_OK;
+}
