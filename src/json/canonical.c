@@ -34,7 +34,11 @@ struct canonicalizer {
 
 static struct elg_bytes span_key(const struct canonicalizer *c, const struct span *span)
 {
-    struct elg_bytes key = {c->keys.data + span->key_begin, span->key_size};
+    struct elg_bytes key = {(const uint8_t *)"", 0};
+    if (span->key_size > 0) { /* else `keys` may have no memory yet */
+        key.data = c->keys.data + span->key_begin;
+        key.size = span->key_size;
+    }
     return key;
 }
 
