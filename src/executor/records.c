@@ -1,0 +1,172 @@
+/* records: what a run wants committed, kept until the host takes it as a turn.
+ * Provides the last part of executor/executor.h. */
+#include <string.h>
+
+#include "executor/internal.h"
+#include "json/json.h"
+
+void elg__record_fini(struct elg_record *record)
+{
+    if (record->kind == ELG_RECORD_STEP) {
+        elg_base_blob_unref(record->row.step.state);
+        elg_base_blob_unref(record->row.step.output);
+        elg_base_blob_unref(record->row.step.metadata);
+        elg_base_blob_unref(record->row.step.error);
+        elg_base_blob_unref(record->row.step.stop);
+        return;
+    }
+    elg_base_blob_unref(record->row.activity.request);
+    elg_base_blob_unref(record->row.activity.response);
+}
+
+static size_t record_size(const struct elg_record *record)
+{
+    size_t size = sizeof *record;
+    if (record->kind == ELG_RECORD_STEP)
+        return size + elg_base_blob_bytes(record->row.step.state).size +
+               elg_base_blob_bytes(record->row.step.output).size;
+    return size + elg_base_blob_bytes(record->row.activity.request).size +
+           elg_base_blob_bytes(record->row.activity.response).size;
+}
+
+enum elg_status elg__record_add(struct elg_run *run, const struct elg_record *record,
+                                struct elg_error *error)
+{
+    void *records = elg__grow(run->alloc, run->records, &run->record_capacity,
+                              run->record_count + 1, sizeof *run->records);
+    if (records == NULL) {
+        struct elg_record copy = *record;
+        elg__record_fini(&copy);
+        return elg_base_no_memory(error);
+    }
+    run->records = records;
+    run->records[run->record_count++] = *record;
+    run->record_bytes += record_size(record);
+    return ELG_OK;
+}
+
+enum elg_status elg__record_call(struct elg_run *run, struct elg_call_entry *entry,
+                                 struct elg_error *error)
+{
+    struct elg_record record;
+    memset(&record, 0, sizeof record);
+    record.kind = ELG_RECORD_ACTIVITY;
+    if (entry->row.status != ELG_ACTIVITY_INTENT)
+        elg_checkpoint_activity_digest(run->sha, &entry->row, &entry->row.digest);
+    record.row.activity = entry->row;
+    elg_base_blob_ref(entry->row.request);
+    elg_base_blob_ref(entry->row.response);
+    entry->journaled = true;
+    return elg__record_add(run, &record, error);
+}
+
+enum elg_status elg__record_attempt(struct elg_run *run, struct elg_step_row *row,
+                                    bool mark, struct elg_error *error)
+{
+    struct elg_record record;
+    memset(&record, 0, sizeof record);
+    elg_checkpoint_step_digest(run->sha, row, &row->digest);
+    enum elg_status status = elg__digest_add(run, &row->digest, error);
+    for (uint32_t i = 0; i < run->call_count && status == ELG_OK; i++)
+        status = elg__digest_add(run, &run->calls[i].row.digest, error);
+    record.kind = ELG_RECORD_STEP;
+    record.row.step = *row;
+    if (status != ELG_OK) {
+        elg__record_fini(&record);
+        return status;
+    }
+    if (mark) {
+        elg_checkpoint_chain_next(run->sha, &run->row.chain, run->digests,
+                                  run->digest_count, &run->row.chain);
+        record.row.step.has_chain = true;
+        record.row.step.chain = run->row.chain;
+        elg__step_clear(run);
+    }
+    elg__calls_clear(run);
+    run->opened = false;
+    return elg__record_add(run, &record, error);
+}
+
+bool elg_executor_dirty(const struct elg_run *run)
+{
+    return run->record_count > 0 || run->row_changed;
+}
+
+static void copy_row(const struct elg_run_row *from, struct elg_run_row *to)
+{
+    *to = *from;
+    elg_base_blob_ref(to->input);
+    elg_base_blob_ref(to->initial_state);
+    elg_base_blob_ref(to->limits);
+    elg_base_blob_ref(to->error);
+}
+
+enum elg_status elg_executor_take(struct elg_run *run, struct elg_turn *turn,
+                                  struct elg_run_row *row, struct elg_error *error)
+{
+    struct elg_record *records = NULL;
+    if (run->record_count > 0) {
+        size_t size = run->record_count * sizeof *records;
+        records = elg_base_realloc(run->alloc, NULL, 0, size);
+        if (records == NULL)
+            return elg_base_no_memory(error);
+        memcpy(records, run->records, size);
+    }
+    memset(turn, 0, sizeof *turn);
+    turn->create = run->create_pending;
+    turn->step_count_before = run->step_count_taken;
+    turn->records = records;
+    turn->record_count = run->record_count;
+    turn->run = row;
+    copy_row(&run->row, row);
+    run->record_count = run->record_bytes = 0;
+    run->row_changed = run->create_pending = false;
+    run->step_count_taken = run->row.step_count;
+    return ELG_OK;
+}
+
+void elg_executor_turn_fini(const struct elg_alloc *alloc, struct elg_turn *turn,
+                            struct elg_run_row *row)
+{
+    struct elg_record *records = (struct elg_record *)(uintptr_t)turn->records;
+    for (size_t i = 0; i < turn->record_count; i++)
+        elg__record_fini(&records[i]);
+    elg_base_free(alloc, records, turn->record_count * sizeof *records);
+    elg_checkpoint_run_row_fini(row);
+    memset(turn, 0, sizeof *turn);
+}
+
+/* Valid pieces as they are, each bad byte as U+FFFD. */
+static void write_repaired(struct elg_buf *out, const char *text)
+{
+    struct elg_bytes rest = elg_base_bytes(text ? text : "");
+    struct elg_buf clean;
+    elg_base_buf_init(&clean, out->alloc);
+    while (rest.size > 0) {
+        size_t good = elg_json_check_utf8(rest);
+        elg_base_buf_append(&clean, rest.data, good);
+        if (good < rest.size) {
+            elg_base_buf_append(&clean, "\xEF\xBF\xBD", 3);
+            good++;
+        }
+        rest.data += good;
+        rest.size -= good;
+    }
+    if (clean.failed || !elg_json_write_string(out, elg_base_buf_bytes(&clean), NULL))
+        out->failed = true;
+    elg_base_buf_fini(&clean);
+}
+
+void elg_executor_write_error(struct elg_buf *out, const char *code, const char *message,
+                              const char *where, const char *traceback)
+{
+    elg_base_buf_append_str(out, "{\"code\":");
+    write_repaired(out, code);
+    elg_base_buf_append_str(out, ",\"message\":");
+    write_repaired(out, message);
+    elg_base_buf_append_str(out, ",\"traceback\":");
+    write_repaired(out, traceback);
+    elg_base_buf_append_str(out, ",\"where\":");
+    write_repaired(out, where);
+    elg_base_buf_append_byte(out, '}');
+}

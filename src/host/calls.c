@@ -1,0 +1,515 @@
+/* calls: what node code asks for, against the journal and the world (I5, I6, I7, I10).
+ *
+ * A call is answered from the journal, computed at once (now, log, settle), or waited
+ * for: its attempt's row (and its intent) are committed first, then the effect starts,
+ * then its result is recorded, then node code goes on.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/internal.h"
+#include "json/json.h"
+
+/* ---- answers
+ * ----------------------------------------------------------------------------- */
+
+static enum elg_status answer_add(struct elg_host_run *hr, bool is_seq, uint32_t seq,
+                                  struct elg_blob *response)
+{
+    if (hr->answer_count == hr->answer_capacity) {
+        uint32_t grown = hr->answer_capacity ? hr->answer_capacity * 2 : 4;
+        void *answers = elg_base_realloc(hr->host->alloc, hr->answers,
+                                         hr->answer_capacity * sizeof *hr->answers,
+                                         grown * sizeof *hr->answers);
+        if (answers == NULL) {
+            elg_base_blob_unref(response);
+            return ELG_NO_MEMORY;
+        }
+        hr->answers = answers;
+        hr->answer_capacity = grown;
+    }
+    hr->answers[hr->answer_count].is_seq = is_seq;
+    hr->answers[hr->answer_count].seq = seq;
+    hr->answers[hr->answer_count++].response = response;
+    return ELG_OK;
+}
+
+/* An answer that is not recorded, since it follows from the request alone. */
+static enum elg_status answer_text(struct elg_host_run *hr, struct elg_bytes response)
+{
+    struct elg_blob *blob = elg_base_blob_create(hr->host->alloc, response);
+    if (blob == NULL)
+        return ELG_NO_MEMORY;
+    return answer_add(hr, false, 0, blob);
+}
+
+static enum elg_status answer_error(struct elg_host_run *hr, const char *code,
+                                    const char *message)
+{
+    struct elg_buf *buf = &hr->host->scratch;
+    elg_base_buf_reset(buf);
+    elg_activity_write_error(buf, code, message);
+    if (buf->failed)
+        return ELG_NO_MEMORY;
+    return answer_text(hr, elg_base_buf_bytes(buf));
+}
+
+static void answers_clear(struct elg_host_run *hr)
+{
+    for (uint32_t i = 0; i < hr->answer_count; i++)
+        elg_base_blob_unref(hr->answers[i].response);
+    hr->answer_count = 0;
+}
+
+static struct elg_bytes answer_bytes(const struct elg_host_run *hr, uint32_t i)
+{
+    if (!hr->answers[i].is_seq)
+        return elg_base_blob_bytes(hr->answers[i].response);
+    return elg_base_blob_bytes(hr->run->calls[hr->answers[i].seq].row.response);
+}
+
+static enum elg_status append_answer(struct elg_host_run *hr, uint32_t i,
+                                     struct elg_buf *out, struct elg_error *error)
+{
+    bool ok;
+    struct elg_bytes value;
+    enum elg_status status =
+        elg_activity_read_response(answer_bytes(hr, i), &ok, &value, error);
+    if (status != ELG_OK)
+        return status;
+    elg_base_buf_append_str(out, i > 0 ? "," : "");
+    elg_base_buf_append_str(out, ok ? "{\"ok\":true,\"value\":" : "{\"err\":");
+    elg_base_buf_append(out, value.data, value.size);
+    elg_base_buf_append_str(out, ok ? "}" : ",\"ok\":false}");
+    return ELG_OK;
+}
+
+enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, bool *ok,
+                                 struct elg_error *error)
+{
+    enum elg_status status = ELG_OK;
+    elg_base_buf_reset(out);
+    *ok = true;
+    if (hr->answer_is_array) {
+        elg_base_buf_append_byte(out, '[');
+        for (uint32_t i = 0; i < hr->answer_count && status == ELG_OK; i++)
+            status = append_answer(hr, i, out, error);
+        elg_base_buf_append_byte(out, ']');
+    } else {
+        struct elg_bytes value;
+        status = elg_activity_read_response(answer_bytes(hr, 0), ok, &value, error);
+        if (status == ELG_OK)
+            elg_base_buf_append(out, value.data, value.size);
+    }
+    answers_clear(hr);
+    if (status == ELG_OK && out->failed)
+        status = elg_base_no_memory(error);
+    return status;
+}
+
+/* ---- waits
+ * ------------------------------------------------------------------------------- */
+
+static enum elg_status wait_add(struct elg_host_run *hr, struct elg_prepared *prepared,
+                                uint32_t seq, int64_t due_ms)
+{
+    if (hr->wait_count == hr->wait_capacity) {
+        uint32_t grown = hr->wait_capacity ? hr->wait_capacity * 2 : 2;
+        void *waits = elg_base_realloc(hr->host->alloc, hr->waits,
+                                       hr->wait_capacity * sizeof *hr->waits,
+                                       grown * sizeof *hr->waits);
+        if (waits == NULL)
+            return ELG_NO_MEMORY;
+        hr->waits = waits;
+        hr->wait_capacity = grown;
+    }
+    struct elg_wait *wait = &hr->waits[hr->wait_count++];
+    memset(wait, 0, sizeof *wait);
+    wait->owner = hr;
+    wait->prepared = *prepared;
+    wait->seq = seq;
+    wait->due_ms = due_ms;
+    memset(prepared, 0, sizeof *prepared);
+    hr->waits_open++;
+    return ELG_OK;
+}
+
+static void waits_clear(struct elg_host_run *hr)
+{
+    for (uint32_t i = 0; i < hr->wait_count; i++)
+        elg_activity_prepared_fini(&hr->waits[i].prepared);
+    hr->wait_count = hr->waits_open = 0;
+}
+
+void elg__call_drop(struct elg_host_run *hr)
+{
+    for (uint32_t i = 0; i < hr->wait_count; i++)
+        if (hr->waits[i].operation != NULL)
+            elg_activity_cancel(hr->host->performer, hr->waits[i].operation);
+    waits_clear(hr);
+    answers_clear(hr);
+    hr->calls_in_flight = 0;
+    hr->blocked = hr->answer_due = false;
+}
+
+int64_t elg__call_next_due_ms(const struct elg_host_run *hr)
+{
+    int64_t due_ms = INT64_MAX;
+    for (uint32_t i = 0; i < hr->wait_count; i++) {
+        const struct elg_wait *wait = &hr->waits[i];
+        if (wait->state == ELG_WAIT_STARTED &&
+            wait->prepared.kind == ELG_ACTIVITY_SLEEP && wait->due_ms < due_ms)
+            due_ms = wait->due_ms;
+    }
+    return due_ms;
+}
+
+/* One call less to wait for; with the last one node code goes on. */
+static void wait_over(struct elg_wait *wait)
+{
+    struct elg_host_run *hr = wait->owner;
+    wait->state = ELG_WAIT_DONE;
+    wait->operation = NULL;
+    assert(hr->waits_open > 0);
+    if (--hr->waits_open > 0)
+        return;
+    waits_clear(hr);
+    elg__loop_disarm(hr);
+    hr->blocked = false;
+    hr->answer_due = true;
+    elg__loop_ready(hr);
+}
+
+/* Records what a call came to; false: the run was lost. */
+static bool record(struct elg_host_run *hr, uint32_t seq, enum elg_activity_status status,
+                   struct elg_bytes response)
+{
+    struct elg_error error;
+    int64_t wall_ms = elg_base_wall_ms(hr->host->clock);
+    if (elg_executor_result(hr->run, seq, status, response, wall_ms, &error) == ELG_OK) {
+        elg__commit_want(hr);
+        return true;
+    }
+    elg__turn_lose(hr, &error);
+    return false;
+}
+
+static const char UNKNOWN_OUTCOME[] = "{\"error\":{\"code\":\"UNKNOWN\",\"message\":"
+                                      "\"the call may or may not have happened; "
+                                      "at_most_once forbids to repeat it\"}}";
+
+static void operation_done(void *self, struct elg_bytes response, bool maybe_happened)
+{
+    struct elg_wait *wait = self;
+    struct elg_host_run *hr = wait->owner;
+    if (--hr->calls_in_flight == 0)
+        hr->used_us += elg_base_monotonic_us(hr->host->clock) - hr->calls_since_us;
+    bool unknown = wait->prepared.at_most_once && maybe_happened;
+    if (record(hr, wait->seq, unknown ? ELG_ACTIVITY_UNKNOWN : ELG_ACTIVITY_DONE,
+               unknown ? elg_base_bytes(UNKNOWN_OUTCOME) : response))
+        wait_over(wait);
+}
+
+static void start(struct elg_wait *wait)
+{
+    struct elg_host_run *hr = wait->owner;
+    struct elg_error error;
+    wait->state = ELG_WAIT_STARTED;
+    if (wait->prepared.kind == ELG_ACTIVITY_SLEEP)
+        return;
+    if (hr->calls_in_flight++ == 0)
+        hr->calls_since_us = elg_base_monotonic_us(hr->host->clock);
+    struct elg_operation *operation = NULL;
+    enum elg_status status =
+        elg_activity_start(hr->host->performer, &wait->prepared, hr->run->row.trace_id,
+                           operation_done, wait, &operation, &error);
+    if (status != ELG_OK) {
+        elg__turn_lose(hr, &error);
+        return;
+    }
+    if (operation != NULL)
+        wait->operation = operation;
+}
+
+void elg__call_release(struct elg_host_run *hr)
+{
+    for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++)
+        if (hr->waits[i].state == ELG_WAIT_GATED)
+            start(&hr->waits[i]);
+    if (hr->lost || hr->wait_count == 0)
+        return;
+    elg__call_due(hr, elg_base_wall_ms(hr->host->clock));
+    if (hr->blocked)
+        elg__loop_arm(hr);
+}
+
+void elg__call_due(struct elg_host_run *hr, int64_t wall_ms)
+{
+    for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++) {
+        struct elg_wait *wait = &hr->waits[i];
+        if (wait->state == ELG_WAIT_STARTED &&
+            wait->prepared.kind == ELG_ACTIVITY_SLEEP && wait->due_ms <= wall_ms &&
+            record(hr, wait->seq, ELG_ACTIVITY_DONE, elg_base_bytes("{\"value\":null}")))
+            wait_over(wait);
+    }
+}
+
+/* ---- asking
+ * ------------------------------------------------------------------------------ */
+
+/* What needs no world: now, settle. */
+static bool compute(struct elg_host_run *hr, const struct elg_prepared *prepared,
+                    uint32_t seq)
+{
+    struct elg_buf *buf = &hr->host->scratch;
+    elg_base_buf_reset(buf);
+    if (prepared->kind == ELG_ACTIVITY_NOW) {
+        int64_t now_ms = elg_base_wall_ms(hr->host->clock);
+        if (now_ms < hr->run->now_last_ms)
+            now_ms = hr->run->now_last_ms;
+        elg_base_buf_printf(buf, "{\"value\":%lld}", (long long)now_ms);
+    } else {
+        elg_base_buf_append_str(buf, "{\"value\":null}");
+    }
+    return !buf->failed && record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf));
+}
+
+static enum elg_status wait_for(struct elg_host_run *hr, struct elg_prepared *prepared,
+                                uint32_t seq, struct elg_error *error)
+{
+    const struct elg_activity_row *row = &hr->run->calls[seq].row;
+    int64_t due_ms = 0;
+    enum elg_status status = ELG_OK;
+    if (prepared->kind == ELG_ACTIVITY_SLEEP) {
+        due_ms = row->due_ms;
+        if (due_ms == 0)
+            due_ms = elg_base_wall_ms(hr->host->clock) + prepared->sleep_ms;
+    }
+    if (prepared->kind != ELG_ACTIVITY_ARTIFACT_READ)
+        status = elg_executor_open(hr->run, error);
+    if (status == ELG_OK &&
+        (prepared->kind == ELG_ACTIVITY_SLEEP || prepared->at_most_once))
+        status = elg_executor_intent(hr->run, seq, due_ms, error);
+    if (status == ELG_OK)
+        status = wait_add(hr, prepared, seq, due_ms);
+    return status;
+}
+
+static enum elg_status follow_verdict(struct elg_host_run *hr,
+                                      struct elg_prepared *prepared, uint32_t seq,
+                                      enum elg_call_verdict verdict,
+                                      struct elg_error *error)
+{
+    enum elg_status status = answer_add(hr, true, seq, NULL);
+    if (status != ELG_OK || verdict == ELG_CALL_REPLAY)
+        return status;
+    if (verdict == ELG_CALL_UNKNOWN)
+        return record(hr, seq, ELG_ACTIVITY_UNKNOWN, elg_base_bytes(UNKNOWN_OUTCOME))
+                   ? ELG_OK
+                   : ELG_FENCED;
+    if (prepared->kind == ELG_ACTIVITY_NOW || prepared->kind == ELG_ACTIVITY_SETTLE)
+        return compute(hr, prepared, seq) ? ELG_OK : ELG_FENCED;
+    return wait_for(hr, prepared, seq, error);
+}
+
+/* A settle call names the request it settles; recorded is that request's hash. */
+enum elg_status elg__settle_request(struct elg_host *host, struct elg_bytes request,
+                                    struct elg_buf *out, struct elg_hash *settled,
+                                    struct elg_error *error)
+{
+    struct elg_json_doc *doc;
+    enum elg_status status = elg_json_parse(host->alloc, request, &doc, error);
+    if (status != ELG_OK)
+        return status;
+    struct elg_buf text;
+    struct elg_prepared prepared;
+    struct elg_activity_place place = {"", 0, 0};
+    elg_base_buf_init(&text, host->alloc);
+    elg_json_write_value(&text, elg_json_get(elg_json_root(doc), "key_of"));
+    status = elg_activity_prepare(host->alloc, host->sha, ELG_ACTIVITY_HTTP,
+                                  elg_base_buf_bytes(&text), &place, &prepared, error);
+    if (status == ELG_OK) {
+        char hex[ELG_HASH_HEX_SIZE];
+        *settled = prepared.request_hash;
+        elg_base_hash_hex(settled, hex);
+        elg_base_buf_printf(out, "{\"request_hash\":\"%s\",\"result\":", hex);
+        elg_json_write_value(out, elg_json_get(elg_json_root(doc), "result"));
+        elg_base_buf_append_byte(out, '}');
+        elg_activity_prepared_fini(&prepared);
+    }
+    elg_base_buf_fini(&text);
+    elg_json_doc_destroy(doc);
+    return status;
+}
+
+/* What a settle's result means for the call it settles, as a response. */
+static enum elg_status settle_outcome(struct elg_host_run *hr, struct elg_bytes request,
+                                      const struct elg_hash *settled,
+                                      struct elg_error *error)
+{
+    static const char HEAD[] = "\"result\":";
+    struct elg_buf text;
+    elg_base_buf_init(&text, hr->host->alloc);
+    const uint8_t *at = memmem(request.data, request.size, HEAD, sizeof HEAD - 1);
+    size_t skip = (size_t)(at - request.data) + sizeof HEAD - 1;
+    elg_base_buf_append_str(&text, "{\"value\":");
+    elg_base_buf_append(&text, request.data + skip, request.size - skip);
+    enum elg_status status =
+        text.failed
+            ? elg_base_no_memory(error)
+            : elg_executor_settle(hr->run, settled, elg_base_buf_bytes(&text), error);
+    elg_base_buf_fini(&text);
+    return status;
+}
+
+static enum elg_status ask_kind(struct elg_host_run *hr, enum elg_activity_kind kind,
+                                struct elg_bytes request, const char *where,
+                                struct elg_error *error)
+{
+    struct elg_prepared prepared;
+    struct elg_activity_place place = {
+        hr->run->row.trace_id, (int64_t)hr->run->row.step_count, hr->run->asked_count};
+    enum elg_status status = elg_activity_prepare(hr->host->alloc, hr->host->sha, kind,
+                                                  request, &place, &prepared, error);
+    if (status == ELG_INVALID)
+        return answer_error(hr, "INVALID_REQUEST", error->text);
+    if (status != ELG_OK)
+        return status;
+    if (prepared.timeout_ms == 0)
+        prepared.timeout_ms = hr->limits.activity_timeout_ms;
+    uint32_t seq;
+    enum elg_call_verdict verdict;
+    status = elg_executor_call(hr->run, &prepared, where,
+                               elg_base_wall_ms(hr->host->clock), &seq, &verdict, error);
+    if (status == ELG_OK)
+        status = follow_verdict(hr, &prepared, seq, verdict, error);
+    elg_activity_prepared_fini(&prepared);
+    return status;
+}
+
+static enum elg_status ask_settle(struct elg_host_run *hr, struct elg_bytes request,
+                                  const char *where, struct elg_error *error)
+{
+    struct elg_buf text;
+    struct elg_hash settled;
+    elg_base_buf_init(&text, hr->host->alloc);
+    enum elg_status status =
+        elg__settle_request(hr->host, request, &text, &settled, error);
+    struct elg_bytes own = elg_base_buf_bytes(&text);
+    if (status == ELG_OK)
+        status = ask_kind(hr, ELG_ACTIVITY_SETTLE, own, where, error);
+    if (status == ELG_OK)
+        status = settle_outcome(hr, own, &settled, error);
+    elg_base_buf_fini(&text);
+    return status;
+}
+
+static enum elg_status ask_log(struct elg_host_run *hr, struct elg_bytes request,
+                               struct elg_error *error)
+{
+    struct elg_json_doc *doc;
+    enum elg_status status = elg_json_parse(hr->host->alloc, request, &doc, error);
+    if (status != ELG_OK)
+        return status;
+    const struct elg_json_value *root = elg_json_root(doc);
+    struct elg_bytes level = elg_json_string(elg_json_get(root, "level"));
+    struct elg_bytes text = elg_json_string(elg_json_get(root, "text"));
+    struct elg_buf data;
+    elg_base_buf_init(&data, hr->host->alloc);
+    if (elg_json_type(elg_json_get(root, "fields")) != ELG_JSON_TYPE_NULL)
+        elg_json_write_value(&data, elg_json_get(root, "fields"));
+    if (hr->logs.count < ELG_LOG_PER_STEP_MAX)
+        status = elg__release_add(hr, &hr->logs, ELG_EVENT_LOG,
+                                  (int64_t)hr->run->row.step_count, hr->run->node_id,
+                                  level.data ? (const char *)level.data : "info", text,
+                                  elg_base_buf_bytes(&data));
+    elg_base_buf_fini(&data);
+    elg_json_doc_destroy(doc);
+    if (status != ELG_OK)
+        return elg_base_no_memory(error);
+    return answer_text(hr, elg_base_bytes("{\"value\":null}"));
+}
+
+static enum elg_status ask(struct elg_host_run *hr, const char *name,
+                           struct elg_bytes request, const char *where,
+                           struct elg_error *error)
+{
+    enum elg_activity_kind kind;
+    if (strcmp(name, "log") == 0)
+        return ask_log(hr, request, error);
+    if (strcmp(name, "settle") == 0)
+        return ask_settle(hr, request, where, error);
+    if (elg_activity_kind_of(name, &kind))
+        return ask_kind(hr, kind, request, where, error);
+    char text[ELG_NAME_BYTES_MAX + 64];
+    snprintf(text, sizeof text, "ctx.%.100s is not available in this host", name);
+    return answer_error(hr, "UNSUPPORTED", text);
+}
+
+static enum elg_status ask_all(struct elg_host_run *hr, struct elg_bytes request,
+                               const char *where, struct elg_error *error)
+{
+    struct elg_json_doc *doc;
+    enum elg_status status = elg_json_parse(hr->host->alloc, request, &doc, error);
+    if (status != ELG_OK)
+        return status;
+    const struct elg_json_value *list = elg_json_root(doc);
+    struct elg_buf text;
+    elg_base_buf_init(&text, hr->host->alloc);
+    for (size_t i = 0; i < elg_json_size(list) && status == ELG_OK; i++) {
+        const struct elg_json_value *entry = elg_json_at(list, i);
+        struct elg_bytes name = elg_json_string(elg_json_at(entry, 0));
+        elg_base_buf_reset(&text);
+        elg_json_write_value(&text, elg_json_at(entry, 1));
+        if (text.failed)
+            status = elg_base_no_memory(error);
+        else
+            status = ask(hr, name.data ? (const char *)name.data : "?",
+                         elg_base_buf_bytes(&text), where, error);
+    }
+    elg_base_buf_fini(&text);
+    elg_json_doc_destroy(doc);
+    return status;
+}
+
+/* Diverged and over-the-limit end the run; anything else is not the run's own fault. */
+static enum elg__call_step refuse(struct elg_host_run *hr, enum elg_status status,
+                                  const struct elg_outcome *outcome,
+                                  struct elg_error *error)
+{
+    if (hr->lost)
+        return ELG_STEP_OVER;
+    if (status == ELG_DIVERGED)
+        elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error->text);
+    else if (status == ELG_LIMIT)
+        elg__turn_stop(hr, ELG_RUN_FAILED, "LIMIT", error->text);
+    else
+        elg__turn_lose(hr, error);
+    (void)outcome;
+    return ELG_STEP_OVER;
+}
+
+enum elg__call_step elg__call_asked(struct elg_host_run *hr,
+                                    const struct elg_outcome *outcome)
+{
+    struct elg_error error;
+    elg_base_no_memory(&error);
+    hr->answer_is_array = strcmp(outcome->type, "all") == 0;
+    enum elg_status status =
+        hr->answer_is_array
+            ? ask_all(hr, outcome->request, outcome->where, &error)
+            : ask(hr, outcome->type, outcome->request, outcome->where, &error);
+    if (status != ELG_OK)
+        return refuse(hr, status, outcome, &error);
+    if (hr->waits_open == 0) {
+        hr->answer_due = true;
+        return ELG_STEP_ANSWER;
+    }
+    hr->blocked = true;
+    if (elg_executor_dirty(hr->run))
+        elg__commit_want(hr);
+    else if (!hr->in_flight)
+        elg__call_release(hr);
+    return hr->lost ? ELG_STEP_OVER : ELG_STEP_BLOCK;
+}

@@ -1,0 +1,511 @@
+/* graphs: graph versions that the host has loaded, from files or from the store (I9).
+ * Provides the public elg_graph_*. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/internal.h"
+#include "json/json.h"
+
+/* ---- where sources come from
+ * --------------------------------------------------------------- */
+
+struct folder {
+    const char *path; /* of the entry's folder, with a '/' behind, or "" */
+};
+
+static enum elg_status read_all(int fd, const char *path, struct elg_buf *out,
+                                struct elg_error *error)
+{
+    for (;;) {
+        if (!elg_base_buf_reserve(out, 16384))
+            return elg_base_no_memory(error);
+        ssize_t got = read(fd, out->data + out->size, 16384);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return elg_base_fail(error, ELG_IO, path, "%s", strerror(errno));
+        if (got == 0)
+            return ELG_OK;
+        out->size += (size_t)got;
+        if (out->size > ELG_SOURCE_BYTES_MAX)
+            return elg_base_fail(error, ELG_INVALID, path,
+                                 "larger than %u bytes, the maximum of a source file",
+                                 ELG_SOURCE_BYTES_MAX);
+    }
+}
+
+static enum elg_status read_file(const char *path, struct elg_buf *out,
+                                 struct elg_error *error)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return elg_base_fail(error,
+                             errno == ENOENT || errno == ENOTDIR ? ELG_NOT_FOUND : ELG_IO,
+                             path, "%s", strerror(errno));
+    enum elg_status status;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+        status = elg_base_fail(error, ELG_IO, path, "not a regular file");
+    else
+        status = read_all(fd, path, out, error);
+    close(fd);
+    return status;
+}
+
+static enum elg_status read_from_folder(void *self, const char *path, struct elg_buf *out,
+                                        struct elg_error *error)
+{
+    const struct folder *folder = self;
+    char full[4096];
+    int n = snprintf(full, sizeof full, "%s%s", folder->path, path);
+    if (n < 0 || (size_t)n >= sizeof full)
+        return elg_base_fail(error, ELG_IO, path, "the path is too long");
+    return read_file(full, out, error);
+}
+
+/* Sources as a stored definition holds them. */
+static enum elg_status read_from_definition(void *self, const char *path,
+                                            struct elg_buf *out, struct elg_error *error)
+{
+    const struct elg_json_value *sources = self;
+    struct elg_bytes text = elg_json_string(elg_json_get(sources, path));
+    if (text.data == NULL)
+        return elg_base_fail(error, ELG_NOT_FOUND, path, "not among the graph's sources");
+    elg_base_buf_append(out, text.data, text.size);
+    return out->failed ? elg_base_no_memory(error) : ELG_OK;
+}
+
+/* ---- definition and hash
+ * -------------------------------------------------------------------- */
+
+struct source_list {
+    struct elg_graph_source items[ELG_GRAPH_SOURCES_MAX];
+    size_t count;
+};
+
+static enum elg_status list_sources(const struct elg_program *program,
+                                    struct source_list *list, struct elg_error *error)
+{
+    for (list->count = 0; list->count < ELG_GRAPH_SOURCES_MAX; list->count++) {
+        struct elg_graph_source *item = &list->items[list->count];
+        if (!elg_sandbox_program_source(program, list->count, &item->path, &item->text))
+            break;
+        size_t good = elg_json_check_utf8(item->text);
+        if (good < item->text.size)
+            return elg_base_fail(
+                error, ELG_INVALID, item->path,
+                "not valid UTF-8 at byte %zu; write other bytes as escapes", good);
+    }
+    /* By path, in canonical order; there are few. */
+    for (size_t i = 1; i < list->count; i++)
+        for (size_t j = i;
+             j > 0 && elg_json_compare_keys(elg_base_bytes(list->items[j].path),
+                                            elg_base_bytes(list->items[j - 1].path)) < 0;
+             j--) {
+            struct elg_graph_source swap = list->items[j];
+            list->items[j] = list->items[j - 1];
+            list->items[j - 1] = swap;
+        }
+    return ELG_OK;
+}
+
+static struct elg_blob *write_definition(const struct elg_alloc *alloc, const char *entry,
+                                         struct elg_bytes description,
+                                         const struct source_list *list)
+{
+    struct elg_buf buf;
+    elg_base_buf_init(&buf, alloc);
+    elg_base_buf_append_str(&buf, "{\"description\":");
+    elg_base_buf_append(&buf, description.data, description.size);
+    elg_base_buf_append_str(&buf, ",\"entry\":");
+    elg_json_write_string(&buf, elg_base_bytes(entry), NULL);
+    elg_base_buf_append_str(&buf, ",\"sources\":{");
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0)
+            elg_base_buf_append_byte(&buf, ',');
+        elg_json_write_string(&buf, elg_base_bytes(list->items[i].path), NULL);
+        elg_base_buf_append_byte(&buf, ':');
+        elg_json_write_string(&buf, list->items[i].text, NULL);
+    }
+    elg_base_buf_append_str(&buf, "}}");
+    struct elg_blob *blob = NULL;
+    if (!buf.failed)
+        blob = elg_base_blob_create(alloc, elg_base_buf_bytes(&buf));
+    elg_base_buf_fini(&buf);
+    return blob;
+}
+
+/* ---- loading
+ * --------------------------------------------------------------------------------- */
+
+struct elg_graph *elg__graph_ref(struct elg_graph *graph)
+{
+    graph->references++;
+    return graph;
+}
+
+void elg_graph_close(struct elg_graph *graph)
+{
+    if (graph == NULL || --graph->references > 0)
+        return;
+    struct elg_host *host = graph->host;
+    struct elg_graph **link = &host->graphs;
+    while (*link != NULL && *link != graph)
+        link = &(*link)->next;
+    if (*link == graph)
+        *link = graph->next;
+    elg_sandbox_program_destroy(graph->program);
+    elg_graph_data_destroy(graph->data);
+    elg_base_blob_unref(graph->definition);
+    elg_base_free(host->alloc, graph, sizeof *graph);
+}
+
+static struct elg_graph *find_loaded(struct elg_host *host, const struct elg_hash *hash)
+{
+    for (struct elg_graph *graph = host->graphs; graph != NULL; graph = graph->next)
+        if (elg_base_hash_equal(&graph->hash, hash))
+            return graph;
+    return NULL;
+}
+
+/* Fills a graph whose program is there. */
+static enum elg_status complete(struct elg_graph *graph, const char *entry,
+                                struct elg_error *error)
+{
+    struct elg_host *host = graph->host;
+    struct elg_bytes description = elg_sandbox_program_describe(graph->program);
+    struct source_list list;
+    enum elg_status status =
+        elg_graph_parse(host->alloc, description, &graph->data, error);
+    if (status == ELG_OK)
+        status = list_sources(graph->program, &list, error);
+    if (status == ELG_OK)
+        status = elg_graph_version_hash(host->alloc, host->sha, entry, list.items,
+                                        list.count, &graph->hash);
+    if (status != ELG_OK)
+        return status == ELG_NO_MEMORY ? elg_base_no_memory(error) : status;
+    elg_base_hash_hex(&graph->hash, graph->hash_hex);
+    graph->definition = write_definition(host->alloc, entry, description, &list);
+    return graph->definition != NULL ? ELG_OK : elg_base_no_memory(error);
+}
+
+/* Another handle of the same version may be there already: that one is used. The arena is
+ * borrowed for loading, so that no job may be in it. */
+static enum elg_status load(struct elg_host *host, const char *entry,
+                            const struct elg_program_loader *loader,
+                            struct elg_graph **out, struct elg_error *error)
+{
+    struct elg_graph *graph = elg_base_calloc(host->alloc, sizeof *graph);
+    if (graph == NULL)
+        return elg_base_no_memory(error);
+    graph->host = host;
+    graph->references = 1;
+    elg__turn_vacate(host);
+    enum elg_status status =
+        elg_sandbox_program_create(host->box, entry, loader, &graph->program, error);
+    if (status == ELG_OK)
+        status = complete(graph, entry, error);
+    struct elg_graph *loaded = status == ELG_OK ? find_loaded(host, &graph->hash) : NULL;
+    if (status != ELG_OK || loaded != NULL) {
+        elg_graph_close(graph);
+        if (loaded != NULL)
+            *out = elg__graph_ref(loaded);
+        return status;
+    }
+    graph->next = host->graphs;
+    host->graphs = graph;
+    *out = graph;
+    return ELG_OK;
+}
+
+/* "dir/graph.lua" -> "dir/" and "graph.lua". */
+static enum elg_status split_path(const char *path, char folder[4096], const char **entry,
+                                  struct elg_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    if (n >= 4096 || path[n] == '\0')
+        return elg_base_fail(error, ELG_NOT_FOUND, path, "not a graph file");
+    memcpy(folder, path, n);
+    folder[n] = '\0';
+    *entry = path + n;
+    return ELG_OK;
+}
+
+static enum elg_status load_file(struct elg_host *host, const char *path,
+                                 struct elg_graph **out, struct elg_error *error)
+{
+    char folder_path[4096];
+    const char *entry;
+    enum elg_status status = split_path(path, folder_path, &entry, error);
+    if (status != ELG_OK)
+        return status;
+    struct stat info;
+    if (stat(path, &info) != 0) /* say the author's path, not a module's */
+        return elg_base_fail(error, errno == ENOENT ? ELG_NOT_FOUND : ELG_IO, path, "%s",
+                             strerror(errno));
+    struct folder folder = {folder_path};
+    struct elg_program_loader loader = {read_from_folder, &folder};
+    return load(host, entry, &loader, out, error);
+}
+
+/* The first error among findings, as an error. */
+static enum elg_status first_error(struct elg_host *host, struct elg_bytes findings,
+                                   struct elg_error *error)
+{
+    struct elg_json_doc *doc;
+    enum elg_status status = elg_json_parse(host->alloc, findings, &doc, error);
+    if (status != ELG_OK)
+        return status;
+    const struct elg_json_value *list = elg_json_root(doc);
+    status = ELG_OK;
+    for (size_t i = 0; i < elg_json_size(list) && status == ELG_OK; i++) {
+        const struct elg_json_value *item = elg_json_at(list, i);
+        struct elg_bytes level = elg_json_string(elg_json_get(item, "level"));
+        struct elg_bytes where = elg_json_string(elg_json_get(item, "where"));
+        struct elg_bytes text = elg_json_string(elg_json_get(item, "text"));
+        if (elg_base_bytes_equal(level, elg_base_bytes("error")))
+            status = elg_base_fail(error, ELG_INVALID, (const char *)where.data, "%s",
+                                   text.data ? (const char *)text.data : "");
+    }
+    elg_json_doc_destroy(doc);
+    return status;
+}
+
+enum elg_status elg_graph_open(struct elg_host *host, const char *path,
+                               struct elg_graph **out, struct elg_error *error)
+{
+    struct elg_graph *graph;
+    enum elg_status status = load_file(host, path, &graph, error);
+    if (status != ELG_OK)
+        return status;
+    struct elg_buf findings;
+    size_t error_count = 0;
+    char folder[4096];
+    const char *entry = path;
+    elg_base_buf_init(&findings, host->alloc);
+    (void)split_path(path, folder, &entry, NULL);
+    status = elg_graph_check(host->alloc, graph->data, entry, &findings, &error_count);
+    if (status == ELG_OK && error_count > 0)
+        status = first_error(host, elg_base_buf_bytes(&findings), error);
+    else if (status != ELG_OK)
+        status = elg_base_no_memory(error);
+    elg_base_buf_fini(&findings);
+    if (status != ELG_OK)
+        elg_graph_close(graph);
+    else
+        *out = graph;
+    return status;
+}
+
+static enum elg_status load_row(struct elg_host *host, const struct elg_graph_row *row,
+                                struct elg_graph **out, struct elg_error *error)
+{
+    struct elg_json_doc *doc;
+    char hex[ELG_HASH_HEX_SIZE];
+    elg_base_hash_hex(&row->hash, hex);
+    enum elg_status status =
+        elg_json_parse(host->alloc, elg_base_blob_bytes(row->definition), &doc, error);
+    if (status == ELG_NO_MEMORY)
+        return status;
+    if (status != ELG_OK)
+        return elg_base_fail(error, ELG_CORRUPT, hex,
+                             "cmo_graphs.definition is not JSON");
+    const struct elg_json_value *root = elg_json_root(doc);
+    struct elg_bytes entry = elg_json_string(elg_json_get(root, "entry"));
+    struct elg_program_loader loader = {
+        read_from_definition,
+        (void *)(uintptr_t)elg_json_get(root, "sources"),
+    };
+    status = load(host, entry.data ? (const char *)entry.data : "", &loader, out, error);
+    elg_json_doc_destroy(doc);
+    if (status == ELG_OK && !elg_base_hash_equal(&(*out)->hash, &row->hash)) {
+        elg_graph_close(*out);
+        return elg_base_fail(error, ELG_CORRUPT, hex,
+                             "the stored sources do not have the graph's hash");
+    }
+    if (status == ELG_INVALID || status == ELG_NOT_FOUND)
+        return elg_base_fail(error, ELG_CORRUPT, hex,
+                             "the stored sources do not load: %s",
+                             error ? error->text : "");
+    return status;
+}
+
+enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_hash *hash,
+                                  struct elg_graph **out, struct elg_error *error)
+{
+    struct elg_graph *loaded = find_loaded(host, hash);
+    if (loaded != NULL) {
+        *out = elg__graph_ref(loaded);
+        return ELG_OK;
+    }
+    struct elg_graph_row row;
+    memset(&row, 0, sizeof row);
+    enum elg_status status = elg_checkpoint_graph_get(host->store, hash, &row, error);
+    if (status != ELG_OK)
+        return status;
+    status = load_row(host, &row, out, error);
+    if (status == ELG_OK)
+        (*out)->stored = true;
+    elg_checkpoint_graph_row_fini(&row);
+    return status;
+}
+
+enum elg_status elg_graph_open_stored(struct elg_host *host, const char *graph_hash,
+                                      struct elg_graph **out, struct elg_error *error)
+{
+    struct elg_hash hash;
+    if (!elg_base_hash_parse(elg_base_bytes(graph_hash), &hash))
+        return elg_base_fail(error, ELG_USAGE, "graph_hash",
+                             "a hash is 64 lower-case hex digits");
+    return elg__graph_stored(host, &hash, out, error);
+}
+
+enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error)
+{
+    struct elg_graph_row row;
+    if (graph->stored)
+        return ELG_OK;
+    memset(&row, 0, sizeof row);
+    row.hash = graph->hash;
+    snprintf(row.id, sizeof row.id, "%s", elg_graph_id(graph->data));
+    snprintf(row.version, sizeof row.version, "%s", elg_graph_version(graph->data));
+    row.definition = graph->definition;
+    enum elg_status status = elg_checkpoint_graph_put(graph->host->store, &row, error);
+    graph->stored = status == ELG_OK;
+    return status;
+}
+
+const char *elg_graph_hash(const struct elg_graph *graph)
+{
+    return graph->hash_hex;
+}
+
+/* ---- describe, check
+ * ------------------------------------------------------------------------- */
+
+static void append_string(struct elg_buf *buf, const char *s)
+{
+    elg_json_write_string(buf, elg_base_bytes(s), NULL);
+}
+
+static void append_edges(struct elg_buf *buf, const struct elg_graph_data *data)
+{
+    for (size_t i = 0; i < elg_graph_edge_count(data); i++) {
+        const struct elg_graph_edge *edge = elg_graph_edge(data, i);
+        elg_base_buf_append_str(buf, i ? ",{\"from\":" : "{\"from\":");
+        append_string(buf, edge->from);
+        elg_base_buf_append_str(buf, ",\"key\":");
+        append_string(buf, edge->key);
+        elg_base_buf_append_str(buf, ",\"to\":");
+        append_string(buf, edge->to);
+        elg_base_buf_append_str(buf, edge->when ? ",\"when\":true}" : ",\"when\":false}");
+    }
+}
+
+static void append_nodes(struct elg_buf *buf, const struct elg_graph_data *data)
+{
+    static const char *const BACKOFFS[] = {"constant", "linear", "exponential"};
+    for (size_t i = 0; i < elg_graph_node_count(data); i++) {
+        const struct elg_graph_node *node = elg_graph_node_at(data, i);
+        elg_base_buf_append_str(buf, i ? ",{\"id\":" : "{\"id\":");
+        append_string(buf, node->id);
+        elg_base_buf_printf(buf, ",\"line\":%d,\"retry\":", node->line);
+        if (node->max_attempts > 1)
+            elg_base_buf_printf(buf,
+                                "{\"backoff\":\"%s\",\"initial_delay_ms\":%lld,"
+                                "\"max_attempts\":%u,\"max_delay_ms\":%lld}",
+                                BACKOFFS[node->backoff],
+                                (long long)node->initial_delay_ms, node->max_attempts,
+                                (long long)node->max_delay_ms);
+        else
+            elg_base_buf_append_str(buf, "null");
+        if (node->timeout_ms > 0)
+            elg_base_buf_printf(buf, ",\"timeout_ms\":%u}", node->timeout_ms);
+        else
+            elg_base_buf_append_str(buf, ",\"timeout_ms\":null}");
+    }
+}
+
+static enum elg_status append_sources(struct elg_graph *graph, struct elg_buf *buf,
+                                      struct elg_error *error)
+{
+    struct source_list list;
+    enum elg_status status = list_sources(graph->program, &list, error);
+    for (size_t i = 0; i < list.count && status == ELG_OK; i++) {
+        struct elg_hash hash;
+        char hex[ELG_HASH_HEX_SIZE];
+        elg_base_sha256(graph->host->sha, list.items[i].text, &hash);
+        elg_base_hash_hex(&hash, hex);
+        if (i > 0)
+            elg_base_buf_append_byte(buf, ',');
+        append_string(buf, list.items[i].path);
+        elg_base_buf_printf(buf, ":\"%s\"", hex);
+    }
+    return status;
+}
+
+enum elg_status elg_graph_describe(struct elg_graph *graph, struct elg_text *out,
+                                   struct elg_error *error)
+{
+    struct elg_buf buf;
+    elg_base_buf_init(&buf, graph->host->alloc);
+    elg_base_buf_append_str(&buf, "{\"edges\":[");
+    append_edges(&buf, graph->data);
+    elg_base_buf_append_str(&buf, "],\"entry\":");
+    append_string(&buf, elg_graph_entry(graph->data));
+    elg_base_buf_printf(&buf, ",\"hash\":\"%s\",\"id\":", graph->hash_hex);
+    append_string(&buf, elg_graph_id(graph->data));
+    elg_base_buf_append_str(&buf, ",\"nodes\":[");
+    append_nodes(&buf, graph->data);
+    elg_base_buf_append_str(&buf, "],\"sources\":{");
+    enum elg_status status = append_sources(graph, &buf, error);
+    elg_base_buf_append_str(&buf, "},\"version\":");
+    append_string(&buf, elg_graph_version(graph->data));
+    elg_base_buf_append_byte(&buf, '}');
+    if (status == ELG_OK)
+        return elg__document_text(graph->host->alloc, &buf, out, error);
+    elg_base_buf_fini(&buf);
+    return status;
+}
+
+static void append_finding(struct elg_buf *buf, const struct elg_error *error)
+{
+    elg_base_buf_append_str(buf, "[{\"code\":\"INVALID\",\"level\":\"error\",\"text\":");
+    append_string(buf, error->text);
+    elg_base_buf_append_str(buf, ",\"where\":");
+    append_string(buf, error->where);
+    elg_base_buf_append_str(buf, "}]");
+}
+
+enum elg_status elg_graph_check_file(struct elg_host *host, const char *path,
+                                     struct elg_text *out, struct elg_error *error)
+{
+    struct elg_graph *graph;
+    struct elg_buf buf;
+    struct elg_error own;
+    elg_base_error_clear(&own);
+    elg_base_buf_init(&buf, host->alloc);
+    enum elg_status status = load_file(host, path, &graph, &own);
+    if (status == ELG_OK) {
+        char folder[4096];
+        const char *entry = path;
+        size_t error_count;
+        (void)split_path(path, folder, &entry, NULL);
+        status = elg_graph_check(host->alloc, graph->data, entry, &buf, &error_count);
+        elg_graph_close(graph);
+    } else if (status == ELG_INVALID) {
+        append_finding(&buf, &own);
+        status = ELG_OK;
+    }
+    if (status == ELG_OK)
+        return elg__document_text(host->alloc, &buf, out, error);
+    elg_base_buf_fini(&buf);
+    if (error != NULL)
+        *error = own;
+    return status;
+}

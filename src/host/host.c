@@ -1,0 +1,247 @@
+/* host: opens everything in order, closes it in mirror order. Provides elg_host_open,
+ * _close, _register. */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/internal.h"
+
+#define DEFAULT_STORE "sqlite:elg.db"
+
+/* ---- options
+ * --------------------------------------------------------------------------------- */
+
+static char *copy(const struct elg_host *host, const char *s)
+{
+    return s ? elg_base_strndup(host->alloc, s, strlen(s)) : NULL;
+}
+
+static size_t list_size(const char *const *list)
+{
+    size_t n = 0;
+    while (list != NULL && list[n] != NULL)
+        n++;
+    return n;
+}
+
+static bool copy_allow_net(struct elg_host *host, const char *const *list)
+{
+    if (list == NULL)
+        return true;
+    size_t n = list_size(list);
+    host->allow_net = elg_base_calloc(host->alloc, (n + 1) * sizeof *host->allow_net);
+    if (host->allow_net == NULL)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((host->allow_net[i] = copy(host, list[i])) == NULL)
+            return false;
+    return true;
+}
+
+static void free_allow_net(struct elg_host *host)
+{
+    size_t n = list_size((const char *const *)host->allow_net);
+    if (host->allow_net == NULL)
+        return;
+    for (size_t i = 0; i < n; i++)
+        elg_base_strfree(host->alloc, host->allow_net[i]);
+    elg_base_free(host->alloc, host->allow_net, (n + 1) * sizeof *host->allow_net);
+}
+
+/* The helper lies beside the file that this code is in, or in ../libexec/elg of it. */
+static char *find_compiler(struct elg_host *host)
+{
+    static const char *const PLACES[] = {"elg-compile", "../libexec/elg/elg-compile"};
+    char folder[3000] = "", path[4096];
+    Dl_info info;
+    ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    const char *bases[2] = {n > 0 ? folder : "", ""};
+    if (n > 0)
+        folder[n] = '\0';
+    if (dladdr((void *)(uintptr_t)find_compiler, &info) != 0 && info.dli_fname != NULL)
+        bases[1] = info.dli_fname;
+    for (size_t b = 0; b < 2; b++) {
+        const char *slash = strrchr(bases[b], '/');
+        for (size_t i = 0; i < 2 && slash != NULL; i++) {
+            int size = snprintf(path, sizeof path, "%.*s%s", (int)(slash + 1 - bases[b]),
+                                bases[b], PLACES[i]);
+            if (size > 0 && (size_t)size < sizeof path && access(path, X_OK) == 0)
+                return copy(host, path);
+        }
+    }
+    return copy(host, "elg-compile");
+}
+
+static enum elg_status take_options(struct elg_host *host,
+                                    const struct elg_host_options *options,
+                                    struct elg_error *error)
+{
+    char owner[256], name[128] = "";
+    host->options = *options;
+    gethostname(name, sizeof name - 1);
+    snprintf(owner, sizeof owner, "pid %ld on %s", (long)getpid(), name);
+    host->owner = copy(host, owner);
+    host->store_url = copy(host, options->store ? options->store : DEFAULT_STORE);
+    host->compiler_path =
+        options->compiler ? copy(host, options->compiler) : find_compiler(host);
+    if (host->owner == NULL || host->store_url == NULL || host->compiler_path == NULL ||
+        !copy_allow_net(host, options->allow_net))
+        return elg_base_no_memory(error);
+    return ELG_OK;
+}
+
+/* ---- open
+ * ------------------------------------------------------------------------------------ */
+
+static enum elg_status open_store(struct elg_host *host, struct elg_error *error)
+{
+    struct elg_checkpoint_env env = {
+        .alloc = host->alloc,
+        .clock = host->clock,
+        .random = host->random,
+        .read_only = host->options.read_only,
+        .owner = host->owner,
+    };
+    enum elg_status status =
+        elg_checkpoint_open(host->store_url, &env, &host->store, error);
+    if (status != ELG_OK)
+        return status;
+    const char *artifacts = host->options.artifacts;
+    host->artifacts =
+        copy(host, artifacts ? artifacts : elg_checkpoint_artifacts(host->store));
+    return host->artifacts != NULL ? ELG_OK : elg_base_no_memory(error);
+}
+
+static enum elg_status open_sandbox(struct elg_host *host, struct elg_error *error)
+{
+    struct elg_limits limits;
+    enum elg_status status = elg_sandbox_compiler_create(host->alloc, host->compiler_path,
+                                                         &host->compiler, error);
+    if (status != ELG_OK)
+        return status;
+    elg__limits_of_options(&host->options, &limits);
+    struct elg_sandbox_options options = {
+        .alloc = host->alloc,
+        .compiler = host->compiler,
+        .fresh_states = host->options.fresh_states,
+        .slice_instructions = host->options.slice_instructions,
+        .memory_bytes_max = limits.memory_bytes > ELG_MEMORY_BYTES_DEFAULT
+                                ? limits.memory_bytes
+                                : ELG_MEMORY_BYTES_DEFAULT,
+    };
+    return elg_sandbox_create(&options, &host->box, error);
+}
+
+static enum elg_status open_performer(struct elg_host *host, struct elg_error *error)
+{
+    struct elg_limits limits;
+    elg__limits_of_options(&host->options, &limits);
+    struct elg_performer_options options = {
+        .alloc = host->alloc,
+        .clock = host->clock,
+        .random = host->random,
+        .artifacts = host->artifacts,
+        .allow_net = (const char *const *)host->allow_net,
+        .timeout_ms = limits.activity_timeout_ms,
+        .body_bytes_max = limits.body_bytes,
+        .secret = host->options.secret,
+        .secret_self = host->options.self,
+    };
+    return elg_activity_performer_create(&options, &host->performer, error);
+}
+
+static enum elg_status open_parts(struct elg_host *host, struct elg_error *error)
+{
+    host->sha = elg_base_sha256_create(host->alloc);
+    host->intern = elg_base_intern_create(host->alloc, ELG_HOST_INTERN_MAX);
+    if (host->sha == NULL || host->intern == NULL)
+        return elg_base_no_memory(error);
+    enum elg_status status = open_store(host, error);
+    if (status == ELG_OK)
+        status = open_sandbox(host, error);
+    if (status == ELG_OK)
+        status = open_performer(host, error);
+    if (status == ELG_OK)
+        status = elg__committer_create(host, &host->committer, error);
+    if (status == ELG_OK)
+        status = elg__loop_init(host, error);
+    return status;
+}
+
+enum elg_status elg_host_open(const struct elg_host_options *options,
+                              struct elg_host **out, struct elg_error *error)
+{
+    if (options->abi_version != ELG_ABI_VERSION)
+        return elg_base_fail(error, ELG_USAGE, "abi_version",
+                             "the caller was built for version %u, this library is %d",
+                             options->abi_version, ELG_ABI_VERSION);
+    const struct elg_alloc *alloc =
+        options->alloc ? options->alloc : elg_base_alloc_default();
+    struct elg_host *host = elg_base_calloc(alloc, sizeof *host);
+    if (host == NULL)
+        return elg_base_no_memory(error);
+    host->alloc = alloc;
+    host->epoll_fd = host->timer_fd = -1;
+    host->clock = elg_base_clock_system();
+    host->random = elg_base_random_system();
+    elg_base_buf_init(&host->scratch, alloc);
+    enum elg_status status = take_options(host, options, error);
+    if (status == ELG_OK)
+        status = open_parts(host, error);
+    if (status != ELG_OK) {
+        elg_host_close(host);
+        return status;
+    }
+    *out = host;
+    return ELG_OK;
+}
+
+/* ---- close
+ * ----------------------------------------------------------------------------------- */
+
+static void hand_back_runs(struct elg_host *host)
+{
+    host->closing = true;
+    if (host->committer != NULL)
+        elg__commit_drain(host);
+    elg__run_reap(host);
+    while (host->all != NULL)
+        elg__run_forget(host->all);
+}
+
+void elg_host_close(struct elg_host *host)
+{
+    if (host == NULL)
+        return;
+    const struct elg_alloc *alloc = host->alloc;
+    hand_back_runs(host);
+    elg__loop_fini(host);
+    elg__committer_destroy(host->committer);
+    elg_activity_performer_destroy(host->performer);
+    while (host->graphs != NULL) {
+        host->graphs->references = 1; /* handles that the caller forgot */
+        elg_graph_close(host->graphs);
+    }
+    elg_sandbox_destroy(host->box);
+    elg_sandbox_compiler_destroy(host->compiler);
+    elg_checkpoint_close(host->store);
+    elg_base_intern_destroy(host->intern);
+    elg_base_sha256_destroy(host->sha);
+    elg_base_buf_fini(&host->scratch);
+    elg_base_free(alloc, host->table, host->table_size * sizeof *host->table);
+    free_allow_net(host);
+    elg_base_strfree(alloc, host->artifacts);
+    elg_base_strfree(alloc, host->compiler_path);
+    elg_base_strfree(alloc, host->store_url);
+    elg_base_strfree(alloc, host->owner);
+    elg_base_free(alloc, host, sizeof *host);
+}
+
+enum elg_status elg_host_register(struct elg_host *host, const char *name,
+                                  elg_activity_fn fn, elg_activity_cancel_fn cancel,
+                                  void *self, struct elg_error *error)
+{
+    return elg_activity_register(host->performer, name, fn, cancel, self, error);
+}

@@ -1,0 +1,288 @@
+/* internal: the host's own nouns, shared by the files of host/ only.
+ *
+ * One thread calls everything here; the committer's thread sees only the batch it was
+ * given.
+ */
+#ifndef ELG_HOST_INTERNAL_H
+#define ELG_HOST_INTERNAL_H
+
+#include <pthread.h>
+
+#include "activity/activity.h"
+#include "base/clock.h"
+#include "base/intern.h"
+#include "checkpoint/checkpoint.h"
+#include "executor/executor.h"
+#include "graph/graph.h"
+#include "sandbox/sandbox.h"
+
+#define ELG_HOST_INTERN_MAX 65536
+#define ELG_HOST_PARKED_BYTES_MAX (96u << 20) /* past this, Lua states are dropped */
+#define ELG_HOST_ABORT_POLL_US 100000
+#define ELG_HOST_INLINE_BUDGET_US                                                        \
+    1000 /* a tick with less never waits for the disk itself */
+#define ELG_HOST_RUN_AHEAD_BYTES (256u << 10) /* of one run, not yet durable */
+
+/* What was in force when a run began; kept with it (DESIGN: limits). */
+struct elg_limits {
+    uint64_t fuel;
+    uint64_t memory_bytes;
+    uint32_t step_timeout_ms, run_timeout_ms, activity_timeout_ms, body_bytes;
+    uint32_t checkpoint_interval;
+};
+
+/* A graph version that this host has loaded. Public as an opaque handle. */
+struct elg_graph {
+    struct elg_host *host;
+    struct elg_graph *next;
+    uint32_t references;
+    bool stored; /* the store has it */
+    struct elg_hash hash;
+    char hash_hex[ELG_HASH_HEX_SIZE];
+    struct elg_program *program;
+    struct elg_graph_data *data;
+    struct elg_blob *definition;
+};
+
+/* Something to tell once what it speaks of is durable. */
+struct elg_release {
+    enum elg_event_kind kind;
+    int64_t step_index;
+    char node_id[ELG_NAME_BYTES_MAX + 1];
+    char level[8];
+    struct elg_blob *text, *data;
+};
+
+struct elg_release_list {
+    struct elg_release *items;
+    size_t count, capacity;
+};
+
+enum elg_wait_state { ELG_WAIT_GATED, ELG_WAIT_STARTED, ELG_WAIT_DONE };
+
+/* One call that a run waits for. */
+struct elg_wait {
+    struct elg_host_run *owner;
+    struct elg_prepared prepared;
+    uint32_t seq;
+    enum elg_wait_state state;
+    struct elg_operation *operation;
+    int64_t due_ms; /* SLEEP: wall clock */
+};
+
+enum elg_lua_state {
+    ELG_LUA_NONE,    /* nothing of the attempt is in a sandbox */
+    ELG_LUA_CURRENT, /* in the arena now */
+    ELG_LUA_PARKED,
+    ELG_LUA_DROPPED /* to be executed again from its records */
+};
+
+/* A run in hand. */
+struct elg_host_run {
+    struct elg_host *host;
+    struct elg_run *run;
+    struct elg_graph *graph;
+    struct elg_limits limits;
+    struct elg_host_run *table_next; /* of its hash slot */
+    struct elg_host_run *ready_next, *all_next, *all_prev;
+    bool ready, blocked, lost, abort_requested, stopping;
+    size_t heap_index; /* SIZE_MAX: no timer */
+    int64_t due_us;
+
+    enum elg_lua_state lua;
+    struct elg_parked *parked;
+    bool answer_due;      /* the next resume answers a call */
+    bool answer_is_array; /* of ctx.all */
+    bool slice;           /* the next resume goes on after a slice */
+    uint64_t fuel;        /* at the last outcome */
+    uint32_t timeout_ms;  /* of the attempt under way */
+    int64_t used_us;      /* executing and calls, of this attempt */
+    int64_t calls_since_us;
+    uint32_t calls_in_flight;
+    int64_t attempt_began_us;
+
+    struct elg_wait *waits; /* of the call that node code stands in */
+    uint32_t wait_count, wait_capacity, waits_open;
+    struct elg_call_ref {
+        bool is_seq;
+        uint32_t seq;
+        struct elg_blob *response; /* if not recorded (INVALID_REQUEST): as it is */
+    } * answers;                   /* in list order */
+    uint32_t answer_count, answer_capacity;
+
+    struct elg_release_list logs;     /* of the attempt under way */
+    struct elg_release_list releases; /* with the next turn */
+
+    bool wanted; /* in the queue of runs with records to commit */
+    struct elg_host_run *want_next, *dead_next;
+    bool gated;     /* executes no further until all is durable (sync, run-ahead) */
+    bool in_flight; /* a turn of it is with the committer */
+    struct elg_turn turn;
+    struct elg_run_row turn_row;
+    struct elg_release_list turn_releases;
+};
+
+struct elg_committer; /* commit.c */
+
+struct elg_host {
+    const struct elg_alloc *alloc;
+    struct elg_host_options options;
+    char *compiler_path, *artifacts, *store_url, *owner;
+    char **allow_net;
+    struct elg_clock clock;
+    struct elg_random random;
+    struct elg_sha256 *sha;
+    struct elg_intern *intern;
+    struct elg_store *store;
+    struct elg_compiler *compiler;
+    struct elg_sandbox *box;
+    struct elg_performer *performer;
+    struct elg_committer *committer;
+    struct elg_graph *graphs;
+
+    struct elg_host_run **table;
+    size_t table_size, run_count;
+    struct elg_host_run *all;
+    struct elg_host_run *ready_head, *ready_tail;
+    size_t ready_count;
+    struct elg_host_run **heap;
+    size_t heap_count, heap_capacity;
+    struct elg_host_run *current; /* whose job is in the arena */
+    struct elg_host_run *want_head, *want_tail;
+    size_t want_count;
+    struct elg_host_run *dead; /* lost, to be freed where nobody stands on them */
+    size_t parked_bytes;
+    uint32_t steps_unsubmitted;
+
+    int epoll_fd, timer_fd;
+    int64_t timer_armed_us, abort_polled_us;
+    bool closing;
+    struct elg_error commit_error; /* of the store as a whole, to be reported by tick */
+    struct elg_buf scratch;
+};
+
+/* ---- limits.c
+ * ---------------------------------------------------------------------------- */
+void elg__limits_of_options(const struct elg_host_options *options,
+                            struct elg_limits *out);
+struct elg_blob *elg__limits_write(const struct elg_alloc *alloc,
+                                   const struct elg_limits *limits);
+enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes text,
+                                 struct elg_limits *out, struct elg_error *error);
+
+/* ---- graphs.c
+ * ---------------------------------------------------------------------------- */
+enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_hash *hash,
+                                  struct elg_graph **out, struct elg_error *error);
+struct elg_graph *elg__graph_ref(struct elg_graph *graph);
+/* Makes sure that the store has it (I9). */
+enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error);
+
+/* ---- runs.c
+ * ------------------------------------------------------------------------------ */
+struct elg_host_run *elg__run_find(struct elg_host *host, const char *trace_id);
+enum elg_status elg__run_load(struct elg_host *host, struct elg_run_row *row, bool is_new,
+                              struct elg_graph *graph, struct elg_host_run **out,
+                              struct elg_error *error);
+/* Takes it out of hand and frees it; the store lets go of it. */
+void elg__run_forget(struct elg_host_run *hr);
+/* Frees the lost runs that nobody stands on any more. */
+void elg__run_reap(struct elg_host *host);
+
+/* ---- turn.c, calls.c
+ * --------------------------------------------------------------------- */
+void elg__turn(struct elg_host_run *hr);
+/* Ends a run from outside: abort, run timeout. */
+void elg__turn_stop(struct elg_host_run *hr, enum elg_run_status status, const char *code,
+                    const char *message);
+/* Something in this run went wrong that is not the run's own failure: back to its last
+ * durable step; reported. */
+void elg__turn_lose(struct elg_host_run *hr, const struct elg_error *error);
+/* Makes the arena free: the job in it is parked or dropped. */
+void elg__turn_vacate(struct elg_host *host);
+/* The attempt's node timeout has passed while it waited for a call. */
+void elg__turn_call_timeout(struct elg_host_run *hr);
+
+enum elg__call_step { ELG_STEP_ANSWER, ELG_STEP_BLOCK, ELG_STEP_OVER };
+/* Node code asked for something: answer now, wait, or the run is over (diverged, lost).
+ */
+enum elg__call_step elg__call_asked(struct elg_host_run *hr,
+                                    const struct elg_outcome *outcome);
+/* Everything of the run is durable: start what waited for that (I5). */
+void elg__call_release(struct elg_host_run *hr);
+/* A sleep's time has come. */
+void elg__call_due(struct elg_host_run *hr, int64_t wall_ms);
+/* Cancels what is under way and forgets the waits. */
+void elg__call_drop(struct elg_host_run *hr);
+/* The answer to the call that node code stands in, into `out`. */
+enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, bool *ok,
+                                 struct elg_error *error);
+/* A settle call {"key_of","result"} as it is recorded: {"request_hash","result"}. */
+enum elg_status elg__settle_request(struct elg_host *host, struct elg_bytes request,
+                                    struct elg_buf *out, struct elg_hash *settled,
+                                    struct elg_error *error);
+/* The wall clock time at which the earliest sleep ends; INT64_MAX: none. */
+int64_t elg__call_next_due_ms(const struct elg_host_run *hr);
+
+/* ---- releases.c
+ * -------------------------------------------------------------------------- */
+enum elg_status elg__release_add(struct elg_host_run *hr, struct elg_release_list *list,
+                                 enum elg_event_kind kind, int64_t step_index,
+                                 const char *node_id, const char *level,
+                                 struct elg_bytes text, struct elg_bytes data);
+void elg__release_move(struct elg_host_run *hr, struct elg_release_list *from,
+                       struct elg_release_list *to);
+void elg__release_clear(struct elg_host_run *hr, struct elg_release_list *list);
+void elg__release_fini(struct elg_host_run *hr, struct elg_release_list *list);
+/* Calls the host's on_event for each, then clears. */
+void elg__release_tell(struct elg_host_run *hr, struct elg_release_list *list);
+void elg__warn(struct elg_host *host, const char *trace_id, const char *where,
+               const char *text);
+
+/* ---- commit.c
+ * ---------------------------------------------------------------------------- */
+enum elg_status elg__committer_create(struct elg_host *host, struct elg_committer **out,
+                                      struct elg_error *error);
+void elg__committer_destroy(struct elg_committer *committer);
+int elg__committer_fd(const struct elg_committer *committer);
+/* Takes back a finished batch, if any: durable turns release what waited. */
+void elg__commit_collect(struct elg_host *host);
+/* Hands the dirty runs' turns over, or commits them here if may_wait and nothing else is
+ * to do. */
+void elg__commit_submit(struct elg_host *host, bool may_wait);
+/* Waits until nothing is dirty or in flight. */
+void elg__commit_drain(struct elg_host *host);
+/* Takes it out of the queue. */
+void elg__commit_unwant(struct elg_host_run *hr);
+bool elg__commit_idle(const struct elg_committer *committer);
+/* A run has records: it goes with the next batch. */
+void elg__commit_want(struct elg_host_run *hr);
+
+/* ---- loop.c
+ * ------------------------------------------------------------------------------ */
+void elg__loop_ready(struct elg_host_run *hr);
+/* (Re)arms the run's one timer from what it waits for. */
+void elg__loop_arm(struct elg_host_run *hr);
+void elg__loop_disarm(struct elg_host_run *hr);
+/* Removes it from the ready queue and the timers. */
+void elg__loop_forget(struct elg_host_run *hr);
+enum elg_status elg__loop_init(struct elg_host *host, struct elg_error *error);
+void elg__loop_fini(struct elg_host *host);
+
+/* ---- replay.c
+ * ---------------------------------------------------------------------------- */
+/* The state after step `to` (>= 0) of a run, recomputed from the last kept one. */
+enum elg_status elg__replay_state(struct elg_host *host, struct elg_graph *graph,
+                                  const struct elg_run_row *row, int64_t to,
+                                  struct elg_buf *out, struct elg_error *error);
+
+/* ---- documents.c
+ * ------------------------------------------------------------------------- */
+/* The result's fields without the closing brace, so that show can go on. */
+void elg__document_result(struct elg_buf *out, const struct elg_run_row *row,
+                          const struct elg_hash *state_hash, struct elg_bytes state,
+                          struct elg_bytes output);
+enum elg_status elg__document_text(const struct elg_alloc *alloc, struct elg_buf *buf,
+                                   struct elg_text *out, struct elg_error *error);
+
+#endif
