@@ -173,13 +173,12 @@ struct elg_record {
 /* `run` holds the run's row as it shall be after the turn (epoch: the writer's; claims
  * are reset to 0 by the store if there is any record). With `create` the row must not
  * exist yet. The store reads all fields of `run` for a create (created_at_ms 0: now),
- * else status, initial_state (only while step_count_before is 0), error, step_count,
- * chain, due_ms, started_at_ms, completed_at_ms (0 of an ended status: now); it sets
- * updated_at_ms itself.
- * Refused as CORRUPT besides a gap: a record outside steps step_count_before ..
- * step_count, a finished step without a row, a second record where none is open, a turn
- * for a run that has ended. Once a turn is refused, later turns of that run in the same
- * call are refused with the same status. */
+ * else status, initial_state (only while step_count_before is 0; NULL leaves it), error,
+ * step_count, chain, due_ms, started_at_ms, completed_at_ms (0 of an ended status: now);
+ * it sets updated_at_ms itself. Refused as CORRUPT besides a gap: a record outside steps
+ * step_count_before .. step_count, a finished step without a row, a second record where
+ * none is open, a turn for a run that has ended. Once a turn is refused, later turns of
+ * that run in the same call are refused with the same status. */
 struct elg_turn {
     bool create;
     uint64_t step_count_before; /* what the store must hold; else ELG_CORRUPT: a gap */
@@ -231,8 +230,9 @@ struct elg_checkpoint_ops {
     enum elg_status (*reserve)(void *self, const char *trace_id, struct elg_error *error);
     /* Takes up an existing run: owner, epoch + 1, claims + 1, durable on return. An ended
      * run is returned as it is, not claimed. Past ELG_CLAIMS_MAX it becomes quarantined
-     * (error set, returned like an ended run). ELG_NOT_FOUND, ELG_BUSY (names the owner),
-     * ELG_CORRUPT. */
+     * (error set, returned like an ended run). A run that this store owns already is
+     * claimed anew, which fences its earlier writer. ELG_NOT_FOUND, ELG_BUSY (names the
+     * owner), ELG_CORRUPT. */
     enum elg_status (*claim)(void *self, const char *trace_id, struct elg_run_row *out,
                              struct elg_error *error);
     /* Lets go of a reserved or claimed run. */
@@ -244,7 +244,7 @@ struct elg_checkpoint_ops {
                               struct elg_error *error);
     enum elg_status (*run_get)(void *self, const char *trace_id, struct elg_run_row *out,
                                struct elg_error *error);
-    /* Newest first. */
+    /* Newest first; input, initial_state and limits are left out (NULL). */
     enum elg_status (*run_list)(void *self, const struct elg_run_filter *filter,
                                 elg_run_row_fn row, void *row_self,
                                 struct elg_error *error);
@@ -252,7 +252,7 @@ struct elg_checkpoint_ops {
     enum elg_status (*journal)(void *self, const char *trace_id, int64_t from, int64_t to,
                                elg_journal_row_fn row, void *row_self,
                                struct elg_error *error);
-    /* Steps a durable flag. ELG_NOT_FOUND; fine for an ended run. */
+    /* Sets a durable flag. ELG_NOT_FOUND; fine for an ended run. */
     enum elg_status (*abort_request)(void *self, const char *trace_id,
                                      struct elg_error *error);
     /* Calls `row` for each run owned here whose abort was requested since it was last

@@ -224,7 +224,7 @@ static void run_update(struct elg_memory_run *run, const struct elg_turn *turn)
     row->due_ms = from->due_ms;
     row->started_at_ms = from->started_at_ms;
     blob_replace(&row->error, from->error);
-    if (turn->step_count_before == 0)
+    if (turn->step_count_before == 0 && from->initial_state != NULL)
         blob_replace(&row->initial_state, from->initial_state);
 }
 

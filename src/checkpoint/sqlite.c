@@ -1,0 +1,27 @@
+/* sqlite: the ops table of the SQLite back end. Provides elg_checkpoint_sqlite_ops; the
+ * parts and the invariants are in sqlite.h.
+ */
+#include "checkpoint/sqlite.h"
+
+static const struct elg_checkpoint_ops SQLITE_OPS = {
+    .version = 1,
+    .scheme = "sqlite",
+    .open = elg_sqlite_open,
+    .close = elg_sqlite_close,
+    .graph_put = elg_sqlite_graph_put,
+    .graph_get = elg_sqlite_graph_get,
+    .reserve = elg_sqlite_reserve,
+    .claim = elg_sqlite_claim,
+    .release = elg_sqlite_release,
+    .commit = elg_sqlite_commit,
+    .run_get = elg_sqlite_run_get,
+    .run_list = elg_sqlite_run_list,
+    .journal = elg_sqlite_journal,
+    .abort_request = elg_sqlite_abort_request,
+    .abort_poll = elg_sqlite_abort_poll,
+};
+
+const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)
+{
+    return &SQLITE_OPS;
+}

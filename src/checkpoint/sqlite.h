@@ -1,0 +1,255 @@
+/* sqlite: the parts of the SQLite back end. Private to sqlite_*.c.
+ *
+ * Invariants
+ * S1 One connection writes, under write_mutex, in BEGIN IMMEDIATE; one reads, under
+ *    read_mutex. commit comes from the committer's thread, all other calls from the
+ * loop's. S2 Every writing transaction of every process holds DB-lock shared (flock) from
+ * before BEGIN until after COMMIT; the WAL is checkpointed only while it is held
+ * exclusively. SQLite before 3.51.3 can lose a commit when a checkpoint meets the writer
+ * that starts the WAL anew; under S2 they never meet. S3 Who may execute a run holds an
+ * open-file-description lock on one byte of DB-lock, at an offset hashed from the trace
+ * id: it goes with the process. The two kinds of lock do not see each other, and run
+ * locks do not make the guard slower. S4 What SQLite reports as committed is on the disk:
+ * WAL with synchronous=FULL. S5 The connections use the process's default VFS.
+ */
+#ifndef ELG_CHECKPOINT_SQLITE_H
+#define ELG_CHECKPOINT_SQLITE_H
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/traces.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+/* The WAL is checkpointed past the first size if no one writes at the moment, past the
+ * second by waiting for the others. */
+#define ELG_SQLITE_WAL_BYTES_SOFT (4u << 20)
+#define ELG_SQLITE_WAL_BYTES_HARD (64u << 20)
+#define ELG_SQLITE_PAGE_BYTES 8192
+#define ELG_SQLITE_BUSY_MS_MAX 30000 /* waiting for another process's write */
+#define ELG_SQLITE_VALUE_BYTES_MAX                                                       \
+    (300u << 20) /* a graph's definition is the largest                                  \
+                  */
+
+enum elg_sqlite_statement {
+    ELG_SQLITE_BEGIN_WRITE,
+    ELG_SQLITE_BEGIN_READ,
+    ELG_SQLITE_COMMIT,
+    ELG_SQLITE_ROLLBACK,
+    ELG_SQLITE_TURN_GO,
+    ELG_SQLITE_TURN_END,
+    ELG_SQLITE_RUN_INSERT,
+    ELG_SQLITE_INPUT_INSERT,
+    ELG_SQLITE_INPUT_UPDATE,
+    ELG_SQLITE_STEP_WRITE,
+    ELG_SQLITE_ACTIVITY_WRITE,
+    ELG_SQLITE_FENCE_READ,
+    ELG_SQLITE_CLAIM,
+    ELG_SQLITE_QUARANTINE,
+    ELG_SQLITE_ABORT,
+    ELG_SQLITE_GRAPH_INSERT,
+    ELG_SQLITE_GRAPH_EXISTS,
+    ELG_SQLITE_GRAPH_READ,
+    ELG_SQLITE_OWNER_READ,
+    ELG_SQLITE_RUN_READ,
+    ELG_SQLITE_RUN_EXISTS,
+    ELG_SQLITE_LIST_ALL,
+    ELG_SQLITE_LIST_STATUS,
+    ELG_SQLITE_LIST_UNFINISHED,
+    ELG_SQLITE_STEPS_READ,
+    ELG_SQLITE_ACTIVITIES_READ,
+    ELG_SQLITE_ABORTS_READ,
+    ELG_SQLITE_STATEMENT_COUNT
+};
+
+struct elg_sqlite_connection {
+    sqlite3 *db;
+    const char *path; /* for messages; borrowed */
+    sqlite3_stmt *statements[ELG_SQLITE_STATEMENT_COUNT];
+};
+
+struct elg_sqlite {
+    struct elg_checkpoint_env env;
+    char *path;  /* as given */
+    char *owner; /* for other processes' messages */
+    struct elg_sqlite_connection writer;
+    pthread_mutex_t write_mutex;
+    struct elg_sqlite_connection reader;
+    pthread_mutex_t read_mutex;
+    int wal_pages; /* after the last commit; of the writer */
+    int lock_fd;   /* -1: opened for reading only */
+    pthread_mutex_t own_mutex;
+    struct elg_traces owned; /* struct elg_sqlite_owned */
+};
+
+struct elg_sqlite_owned {
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    bool abort_reported;
+};
+
+/* ---- sqlite_error.c */
+/* The status that a result code of SQLite stands for; `db` may be NULL. */
+enum elg_status elg_sqlite_status(sqlite3 *db, int code);
+/* Fills `error` from the connection's last failure: the file, what was tried, why. */
+enum elg_status elg_sqlite_fail(const struct elg_sqlite_connection *connection, int code,
+                                const char *what, struct elg_error *error);
+
+/* ---- sqlite_statement.c */
+/* The prepared statement, reset. ELG_CORRUPT if the schema does not have it. */
+enum elg_status elg_sqlite_statement(struct elg_sqlite_connection *connection,
+                                     enum elg_sqlite_statement which, sqlite3_stmt **out,
+                                     struct elg_error *error);
+/* Runs a statement that gives no rows, and resets it. */
+enum elg_status elg_sqlite_run(struct elg_sqlite_connection *connection,
+                               enum elg_sqlite_statement which, struct elg_error *error);
+/* Steps: *row says whether there is one. At the end and on failure it is reset. */
+enum elg_status elg_sqlite_step(struct elg_sqlite_connection *connection,
+                                sqlite3_stmt *statement, bool *row,
+                                struct elg_error *error);
+/* Steps a write to its end and resets it; *changes: rows written. */
+enum elg_status elg_sqlite_write(struct elg_sqlite_connection *connection,
+                                 sqlite3_stmt *statement, int *changes,
+                                 struct elg_error *error);
+void elg_sqlite_connection_close(struct elg_sqlite_connection *connection);
+
+/* Binds parameters 1, 2, ... in order. Texts and blobs are borrowed until the statement
+ * was stepped, and so is the binder, which holds the hex of hashes. */
+#define ELG_SQLITE_BIND_HASHES_MAX 8
+struct elg_sqlite_bind {
+    sqlite3_stmt *statement;
+    int index;
+    int code; /* the first failure, or SQLITE_OK */
+    size_t hash_count;
+    char hex[ELG_SQLITE_BIND_HASHES_MAX][ELG_HASH_HEX_SIZE];
+};
+void elg_sqlite_bind_begin(struct elg_sqlite_bind *bind, sqlite3_stmt *statement);
+void elg_sqlite_bind_int(struct elg_sqlite_bind *bind, int64_t value);
+void elg_sqlite_bind_time(struct elg_sqlite_bind *bind, int64_t value_ms); /* 0: NULL */
+void elg_sqlite_bind_real(struct elg_sqlite_bind *bind, double value);
+void elg_sqlite_bind_text(struct elg_sqlite_bind *bind,
+                          const char *text); /* NULL: NULL */
+void elg_sqlite_bind_blob(struct elg_sqlite_bind *bind, const struct elg_blob *blob);
+/* Zeros: NULL. */
+void elg_sqlite_bind_hash(struct elg_sqlite_bind *bind, const struct elg_hash *hash);
+/* A parameter that is the hash of ELG_SQLITE_BIND_HASHES_MAX at most. */
+enum elg_status elg_sqlite_bind_end(struct elg_sqlite_bind *bind,
+                                    const struct elg_sqlite_connection *connection,
+                                    struct elg_error *error);
+
+/* ---- sqlite_column.c: reading columns 0, 1, ... in order, trusting nothing */
+struct elg_sqlite_columns {
+    const struct elg_alloc *alloc;
+    const struct elg_sqlite_connection *connection;
+    sqlite3_stmt *statement;
+    const char *table; /* for messages */
+    const char *row;   /* for messages: which row */
+    int index;
+    enum elg_status status; /* the first failure; later reads give zeros */
+    struct elg_error *error;
+};
+int64_t elg_sqlite_column_int(struct elg_sqlite_columns *columns, int64_t min,
+                              int64_t max);
+int64_t elg_sqlite_column_time(struct elg_sqlite_columns *columns); /* NULL: 0 */
+double elg_sqlite_column_real(struct elg_sqlite_columns *columns);
+/* False: NULL, which is a failure unless `nullable`. */
+bool elg_sqlite_column_text(struct elg_sqlite_columns *columns, char *out,
+                            size_t out_size, bool nullable);
+/* A text of any length, in a blob of its own; NULL: NULL. */
+void elg_sqlite_column_long_text(struct elg_sqlite_columns *columns, const char **text,
+                                 struct elg_blob **blob);
+/* The bytes of a short text; NULL fails. Borrowed until the next step. */
+struct elg_bytes elg_sqlite_column_name(struct elg_sqlite_columns *columns);
+void elg_sqlite_column_hash(struct elg_sqlite_columns *columns, struct elg_hash *out,
+                            bool nullable);
+struct elg_blob *elg_sqlite_column_blob(struct elg_sqlite_columns *columns,
+                                        bool nullable);
+/* Notes that the column before is not what it may be. */
+void elg_sqlite_column_bad(struct elg_sqlite_columns *columns, const char *why);
+
+/* ---- sqlite_row.c: whole rows. On failure nothing is left to fini. */
+enum elg_status elg_sqlite_row_run(const struct elg_alloc *alloc,
+                                   const struct elg_sqlite_connection *connection,
+                                   sqlite3_stmt *statement, bool summary,
+                                   struct elg_run_row *out, struct elg_error *error);
+enum elg_status elg_sqlite_row_step(const struct elg_alloc *alloc,
+                                    const struct elg_sqlite_connection *connection,
+                                    sqlite3_stmt *statement, const char *trace_id,
+                                    struct elg_step_row *out, struct elg_error *error);
+enum elg_status elg_sqlite_row_activity(const struct elg_alloc *alloc,
+                                        const struct elg_sqlite_connection *connection,
+                                        sqlite3_stmt *statement, const char *trace_id,
+                                        struct elg_activity_row *out,
+                                        struct elg_error *error);
+/* The run by its id, with payloads. ELG_NOT_FOUND. */
+enum elg_status elg_sqlite_run_read(const struct elg_alloc *alloc,
+                                    struct elg_sqlite_connection *connection,
+                                    const char *trace_id, struct elg_run_row *out,
+                                    struct elg_error *error);
+
+/* ---- sqlite_schema.c */
+/* Brings the writer's database to this build's schema (ELG_UNSUPPORTED: it is newer;
+ * ELG_CORRUPT: it is another program's). `migrate` false: only looks. *created: it was
+ * empty. */
+enum elg_status elg_sqlite_schema_open(struct elg_sqlite_connection *connection,
+                                       bool migrate, bool *created,
+                                       struct elg_error *error);
+
+/* ---- sqlite_lock.c */
+/* Opens `file`-lock, made if need be. */
+enum elg_status elg_sqlite_lock_open(struct elg_sqlite *sqlite, const char *file,
+                                     struct elg_error *error);
+void elg_sqlite_lock_close(struct elg_sqlite *sqlite);
+enum elg_status elg_sqlite_guard_shared(struct elg_sqlite *sqlite,
+                                        struct elg_error *error);
+/* Waits for the others at most wait_ms. ELG_BUSY. */
+enum elg_status elg_sqlite_guard_exclusive(struct elg_sqlite *sqlite, int wait_ms,
+                                           struct elg_error *error);
+void elg_sqlite_guard_end(struct elg_sqlite *sqlite);
+/* Makes the run ours; *before says whether it was. ELG_BUSY without an error text. */
+enum elg_status elg_sqlite_own(struct elg_sqlite *sqlite, const char *trace_id,
+                               bool *before, struct elg_error *error);
+void elg_sqlite_disown(struct elg_sqlite *sqlite, const char *trace_id);
+/* True the first time for a run that is ours. */
+bool elg_sqlite_own_abort(struct elg_sqlite *sqlite, const char *trace_id);
+
+/* ---- sqlite_write.c: a writing transaction (S1, S2) */
+/* Takes write_mutex and the guard and begins. After ELG_OK exactly one of the ends. */
+enum elg_status elg_sqlite_write_begin(struct elg_sqlite *sqlite,
+                                       struct elg_error *error);
+/* Commits, and checkpoints the WAL if it is due. On failure all is rolled back. */
+enum elg_status elg_sqlite_write_commit(struct elg_sqlite *sqlite,
+                                        struct elg_error *error);
+void elg_sqlite_write_rollback(struct elg_sqlite *sqlite);
+/* Moves the WAL into the database if the guard can be had. */
+void elg_sqlite_wal_checkpoint(struct elg_sqlite *sqlite, int wait_ms);
+
+/* ---- the calls: elg_checkpoint_ops of the same names */
+enum elg_status elg_sqlite_open(const char *location,
+                                const struct elg_checkpoint_env *env, void **out,
+                                struct elg_error *error);
+void elg_sqlite_close(void *self);
+enum elg_status elg_sqlite_graph_put(void *self, const struct elg_graph_row *row,
+                                     struct elg_error *error);
+enum elg_status elg_sqlite_graph_get(void *self, const struct elg_hash *hash,
+                                     struct elg_graph_row *out, struct elg_error *error);
+enum elg_status elg_sqlite_reserve(void *self, const char *trace_id,
+                                   struct elg_error *error);
+enum elg_status elg_sqlite_claim(void *self, const char *trace_id,
+                                 struct elg_run_row *out, struct elg_error *error);
+void elg_sqlite_release(void *self, const char *trace_id);
+enum elg_status elg_sqlite_commit(void *self, struct elg_turn *turns, size_t turn_count,
+                                  struct elg_error *error);
+enum elg_status elg_sqlite_run_get(void *self, const char *trace_id,
+                                   struct elg_run_row *out, struct elg_error *error);
+enum elg_status elg_sqlite_run_list(void *self, const struct elg_run_filter *filter,
+                                    elg_run_row_fn row, void *row_self,
+                                    struct elg_error *error);
+enum elg_status elg_sqlite_journal(void *self, const char *trace_id, int64_t from,
+                                   int64_t to, elg_journal_row_fn row, void *row_self,
+                                   struct elg_error *error);
+enum elg_status elg_sqlite_abort_request(void *self, const char *trace_id,
+                                         struct elg_error *error);
+enum elg_status elg_sqlite_abort_poll(void *self, elg_run_row_fn row, void *row_self,
+                                      struct elg_error *error);
+
+#endif

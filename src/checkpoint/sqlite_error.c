@@ -1,0 +1,78 @@
+/* sqlite_error: what SQLite's result codes mean to us. Uses sqlite.h. */
+#include "checkpoint/sqlite.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool disk_full(sqlite3 *db)
+{
+    int number = db ? sqlite3_system_errno(db) : 0;
+    return number == ENOSPC || number == EDQUOT || number == EFBIG;
+}
+
+enum elg_status elg_sqlite_status(sqlite3 *db, int code)
+{
+    switch (code & 0xFF) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return ELG_OK;
+    case SQLITE_NOMEM:
+        return ELG_NO_MEMORY;
+    case SQLITE_FULL:
+        return ELG_FULL;
+    case SQLITE_IOERR:
+        if (code == SQLITE_IOERR_NOMEM)
+            return ELG_NO_MEMORY;
+        return disk_full(db) ? ELG_FULL : ELG_IO;
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_PROTOCOL:
+        return ELG_IO;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ELG_BUSY;
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+    case SQLITE_ERROR: /* no such table or column: the schema was changed */
+    case SQLITE_SCHEMA:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+        return ELG_CORRUPT;
+    case SQLITE_TOOBIG:
+        return ELG_LIMIT;
+    default:
+        return ELG_INTERNAL;
+    }
+}
+
+static const char *hint_of(enum elg_status status)
+{
+    switch (status) {
+    case ELG_FULL:
+        return "; make room and go on";
+    case ELG_BUSY:
+        return "; another process is writing for too long";
+    case ELG_CORRUPT:
+        return "; restore it from a copy";
+    default:
+        return "";
+    }
+}
+
+enum elg_status elg_sqlite_fail(const struct elg_sqlite_connection *connection, int code,
+                                const char *what, struct elg_error *error)
+{
+    enum elg_status status = elg_sqlite_status(connection->db, code);
+    if (status == ELG_NO_MEMORY)
+        return elg_base_no_memory(error);
+    int number = connection->db ? sqlite3_system_errno(connection->db) : 0;
+    bool system = number != 0 && (status == ELG_IO || status == ELG_FULL);
+    return elg_base_fail(error, status, connection->path, "%s: %s%s%s%s%s", what,
+                         connection->db ? sqlite3_errmsg(connection->db)
+                                        : sqlite3_errstr(code),
+                         system ? " (" : "", system ? strerror(number) : "",
+                         system ? ")" : "", hint_of(status));
+}

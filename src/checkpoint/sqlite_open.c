@@ -1,0 +1,195 @@
+/* sqlite_open: opening and closing. Uses sqlite.h.
+ *
+ * The guard is held exclusively while the schema is looked at and made, so that of many
+ * processes that open a new file at once one makes it and the others find it made.
+ */
+#include "checkpoint/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char WRITER_SQL[] = "PRAGMA synchronous=FULL;"
+                                 "PRAGMA cell_size_check=ON;"
+                                 "PRAGMA trusted_schema=OFF;"
+                                 "PRAGMA temp_store=MEMORY;";
+static const char READER_SQL[] = "PRAGMA query_only=ON;"
+                                 "PRAGMA cell_size_check=ON;"
+                                 "PRAGMA trusted_schema=OFF;"
+                                 "PRAGMA temp_store=MEMORY;";
+
+/* Called by SQLite while another connection writes. */
+static int busy(void *self, int count)
+{
+    (void)self;
+    int waited_ms = count < 20 ? count : 20 + (count - 20) * 5;
+    if (waited_ms >= ELG_SQLITE_BUSY_MS_MAX)
+        return 0;
+    sqlite3_sleep(count < 20 ? 1 : 5);
+    return 1;
+}
+
+static int wal_grown(void *self, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    ((struct elg_sqlite *)self)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static enum elg_status connect(const char *path, int flags,
+                               struct elg_sqlite_connection *connection,
+                               struct elg_error *error)
+{
+    connection->path = path;
+    int code = sqlite3_open_v2(path, &connection->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK)
+        return elg_sqlite_fail(connection, code, "opening", error);
+    sqlite3_extended_result_codes(connection->db, 1);
+    sqlite3_busy_handler(connection->db, busy, NULL);
+    sqlite3_wal_autocheckpoint(connection->db, 0);
+    sqlite3_db_config(connection->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_db_config(connection->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_limit(connection->db, SQLITE_LIMIT_LENGTH, (int)ELG_SQLITE_VALUE_BYTES_MAX);
+    return ELG_OK;
+}
+
+static enum elg_status configure(struct elg_sqlite_connection *connection,
+                                 const char *sql, struct elg_error *error)
+{
+    int code = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        return elg_sqlite_fail(connection, code, "opening", error);
+    return ELG_OK;
+}
+
+/* A file that was just made is there after a power cut only if its folder was synced. */
+static enum elg_status folder_sync(struct elg_sqlite *sqlite, const char *file,
+                                   struct elg_error *error)
+{
+    const char *slash = strrchr(file, '/');
+    char *folder = slash == NULL ? elg_base_strndup(sqlite->env.alloc, ".", 1)
+                                 : elg_base_strndup(sqlite->env.alloc, file,
+                                                    (size_t)(slash - file) + 1);
+    if (folder == NULL)
+        return elg_base_no_memory(error);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    int number = errno;
+    if (fd >= 0)
+        close(fd);
+    elg_base_strfree(sqlite->env.alloc, folder);
+    if (synced)
+        return ELG_OK;
+    return elg_base_fail(error, ELG_IO, sqlite->path, "syncing its folder: %s",
+                         strerror(number));
+}
+
+static enum elg_status schema_open(struct elg_sqlite *sqlite, const char *file,
+                                   struct elg_error *error)
+{
+    bool created = false;
+    enum elg_status status =
+        elg_sqlite_guard_exclusive(sqlite, ELG_SQLITE_BUSY_MS_MAX, error);
+    if (status != ELG_OK)
+        return status;
+    status = configure(&sqlite->writer, WRITER_SQL, error);
+    if (status == ELG_OK)
+        status = elg_sqlite_schema_open(&sqlite->writer, true, &created, error);
+    if (status == ELG_OK && created)
+        status = folder_sync(sqlite, file, error);
+    elg_sqlite_guard_end(sqlite);
+    return status;
+}
+
+static enum elg_status writer_open(struct elg_sqlite *sqlite, struct elg_error *error)
+{
+    enum elg_status status = connect(
+        sqlite->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &sqlite->writer, error);
+    if (status != ELG_OK)
+        return status;
+    if (sqlite3_db_readonly(sqlite->writer.db, "main") == 1)
+        return elg_base_fail(error, ELG_IO, sqlite->path,
+                             "the file is read-only; its permissions must let this user "
+                             "write");
+    /* The resolved name: whoever opens the file by another link gets the same lock. */
+    const char *file = sqlite3_db_filename(sqlite->writer.db, "main");
+    status = elg_sqlite_lock_open(sqlite, file, error);
+    if (status == ELG_OK)
+        status = schema_open(sqlite, file, error);
+    if (status == ELG_OK)
+        sqlite3_wal_hook(sqlite->writer.db, wal_grown, sqlite);
+    return status;
+}
+
+static enum elg_status reader_open(struct elg_sqlite *sqlite, struct elg_error *error)
+{
+    bool created;
+    int flags = sqlite->env.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    enum elg_status status = connect(sqlite->path, flags, &sqlite->reader, error);
+    if (status == ELG_OK)
+        status = configure(&sqlite->reader, READER_SQL, error);
+    if (status == ELG_OK)
+        status = elg_sqlite_schema_open(&sqlite->reader, false, &created, error);
+    return status;
+}
+
+static struct elg_sqlite *create(const char *location,
+                                 const struct elg_checkpoint_env *env)
+{
+    struct elg_sqlite *sqlite = elg_base_calloc(env->alloc, sizeof *sqlite);
+    if (sqlite == NULL)
+        return NULL;
+    const char *owner = env->owner ? env->owner : "";
+    sqlite->env = *env;
+    sqlite->lock_fd = -1;
+    sqlite->path = elg_base_strndup(env->alloc, location, strlen(location));
+    sqlite->owner = elg_base_strndup(env->alloc, owner, strlen(owner));
+    pthread_mutex_init(&sqlite->write_mutex, NULL);
+    pthread_mutex_init(&sqlite->read_mutex, NULL);
+    pthread_mutex_init(&sqlite->own_mutex, NULL);
+    elg_checkpoint_traces_init(&sqlite->owned, env->alloc);
+    if (sqlite->path != NULL && sqlite->owner != NULL)
+        return sqlite;
+    elg_sqlite_close(sqlite);
+    return NULL;
+}
+
+enum elg_status elg_sqlite_open(const char *location,
+                                const struct elg_checkpoint_env *env, void **out,
+                                struct elg_error *error)
+{
+    enum elg_status status = ELG_OK;
+    struct elg_sqlite *sqlite = create(location, env);
+    if (sqlite == NULL)
+        return elg_base_no_memory(error);
+    if (!env->read_only)
+        status = writer_open(sqlite, error);
+    if (status == ELG_OK)
+        status = reader_open(sqlite, error);
+    if (status != ELG_OK) {
+        elg_sqlite_close(sqlite);
+        return status;
+    }
+    *out = sqlite;
+    return ELG_OK;
+}
+
+void elg_sqlite_close(void *self)
+{
+    struct elg_sqlite *sqlite = self;
+    const struct elg_alloc *alloc = sqlite->env.alloc;
+    elg_sqlite_connection_close(&sqlite->reader);
+    if (sqlite->lock_fd >= 0 && sqlite->wal_pages > 0)
+        elg_sqlite_wal_checkpoint(sqlite, 0);
+    elg_sqlite_connection_close(&sqlite->writer);
+    elg_sqlite_lock_close(sqlite);
+    pthread_mutex_destroy(&sqlite->own_mutex);
+    pthread_mutex_destroy(&sqlite->read_mutex);
+    pthread_mutex_destroy(&sqlite->write_mutex);
+    elg_base_strfree(alloc, sqlite->owner);
+    elg_base_strfree(alloc, sqlite->path);
+    elg_base_free(alloc, sqlite, sizeof *sqlite);
+}

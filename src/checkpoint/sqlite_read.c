@@ -1,0 +1,208 @@
+/* sqlite_read: runs, lists and journals, on the reader's connection. Uses sqlite.h. */
+#include "checkpoint/sqlite.h"
+
+enum elg_status elg_sqlite_run_get(void *self, const char *trace_id,
+                                   struct elg_run_row *out, struct elg_error *error)
+{
+    struct elg_sqlite *sqlite = self;
+    pthread_mutex_lock(&sqlite->read_mutex);
+    enum elg_status status =
+        elg_sqlite_run_read(sqlite->env.alloc, &sqlite->reader, trace_id, out, error);
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    return status;
+}
+
+/* ---- lists */
+
+static enum elg_sqlite_statement list_statement(const struct elg_run_filter *filter)
+{
+    if (!filter->any_status)
+        return ELG_SQLITE_LIST_STATUS;
+    return filter->unfinished ? ELG_SQLITE_LIST_UNFINISHED : ELG_SQLITE_LIST_ALL;
+}
+
+static enum elg_status list_read(struct elg_sqlite *sqlite, sqlite3_stmt *statement,
+                                 elg_run_row_fn give, void *give_self,
+                                 struct elg_error *error)
+{
+    for (;;) {
+        struct elg_run_row row;
+        bool found, more;
+        enum elg_status status =
+            elg_sqlite_step(&sqlite->reader, statement, &found, error);
+        if (status != ELG_OK || !found)
+            return status;
+        status = elg_sqlite_row_run(sqlite->env.alloc, &sqlite->reader, statement, true,
+                                    &row, error);
+        if (status != ELG_OK)
+            return status;
+        more = give(give_self, &row);
+        elg_checkpoint_run_row_fini(&row);
+        if (!more)
+            return ELG_OK;
+    }
+}
+
+enum elg_status elg_sqlite_run_list(void *self, const struct elg_run_filter *filter,
+                                    elg_run_row_fn row, void *row_self,
+                                    struct elg_error *error)
+{
+    struct elg_sqlite *sqlite = self;
+    sqlite3_stmt *statement = NULL;
+    if (!filter->any_status && filter->unfinished &&
+        elg_checkpoint_status_ended(filter->status))
+        return ELG_OK;
+    pthread_mutex_lock(&sqlite->read_mutex);
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->reader, list_statement(filter), &statement, error);
+    if (status == ELG_OK) {
+        if (!filter->any_status)
+            sqlite3_bind_text(statement, 1, elg_checkpoint_status_name(filter->status),
+                              -1, SQLITE_STATIC);
+        status = list_read(sqlite, statement, row, row_self, error);
+        sqlite3_reset(statement);
+    }
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    return status;
+}
+
+/* ---- journals: two cursors, merged */
+
+struct journal {
+    struct elg_sqlite *sqlite;
+    const char *trace_id;
+    sqlite3_stmt *steps, *activities;
+    bool step_found, activity_found;
+    elg_journal_row_fn give;
+    void *give_self;
+    bool more; /* the receiver wants */
+};
+
+static enum elg_status journal_statement(struct journal *journal,
+                                         enum elg_sqlite_statement which, int64_t from,
+                                         int64_t to, sqlite3_stmt **out,
+                                         struct elg_error *error)
+{
+    struct elg_sqlite_bind bind;
+    struct elg_sqlite_connection *reader = &journal->sqlite->reader;
+    enum elg_status status = elg_sqlite_statement(reader, which, out, error);
+    if (status != ELG_OK)
+        return status;
+    elg_sqlite_bind_begin(&bind, *out);
+    elg_sqlite_bind_text(&bind, journal->trace_id);
+    elg_sqlite_bind_int(&bind, from);
+    elg_sqlite_bind_int(&bind, to < 0 ? INT64_MAX : to);
+    return elg_sqlite_bind_end(&bind, reader, error);
+}
+
+static bool step_is_next(const struct journal *journal)
+{
+    if (!journal->step_found || !journal->activity_found)
+        return journal->step_found;
+    int64_t step = sqlite3_column_int64(journal->steps, 0);
+    int64_t of = sqlite3_column_int64(journal->activities, 0);
+    if (step != of)
+        return step < of;
+    return sqlite3_column_int64(journal->steps, 1) <=
+           sqlite3_column_int64(journal->activities, 1);
+}
+
+static enum elg_status step_give(struct journal *journal, struct elg_error *error)
+{
+    struct elg_sqlite *sqlite = journal->sqlite;
+    struct elg_step_row row;
+    enum elg_status status =
+        elg_sqlite_row_step(sqlite->env.alloc, &sqlite->reader, journal->steps,
+                            journal->trace_id, &row, error);
+    if (status != ELG_OK)
+        return status;
+    journal->more = journal->give(journal->give_self, &row, NULL);
+    elg_checkpoint_step_row_fini(&row);
+    return elg_sqlite_step(&sqlite->reader, journal->steps, &journal->step_found, error);
+}
+
+static enum elg_status activity_give(struct journal *journal, struct elg_error *error)
+{
+    struct elg_sqlite *sqlite = journal->sqlite;
+    struct elg_activity_row row;
+    enum elg_status status =
+        elg_sqlite_row_activity(sqlite->env.alloc, &sqlite->reader, journal->activities,
+                                journal->trace_id, &row, error);
+    if (status != ELG_OK)
+        return status;
+    journal->more = journal->give(journal->give_self, NULL, &row);
+    elg_checkpoint_activity_row_fini(&row);
+    return elg_sqlite_step(&sqlite->reader, journal->activities, &journal->activity_found,
+                           error);
+}
+
+static enum elg_status journal_rows(struct journal *journal, struct elg_error *error)
+{
+    struct elg_sqlite_connection *reader = &journal->sqlite->reader;
+    enum elg_status status =
+        elg_sqlite_step(reader, journal->steps, &journal->step_found, error);
+    if (status == ELG_OK)
+        status =
+            elg_sqlite_step(reader, journal->activities, &journal->activity_found, error);
+    while (status == ELG_OK && journal->more &&
+           (journal->step_found || journal->activity_found))
+        status = step_is_next(journal) ? step_give(journal, error)
+                                       : activity_give(journal, error);
+    sqlite3_reset(journal->steps);
+    sqlite3_reset(journal->activities);
+    return status;
+}
+
+static enum elg_status run_exists(struct elg_sqlite *sqlite, const char *trace_id,
+                                  struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_RUN_EXISTS, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(statement, 1, trace_id, -1, SQLITE_STATIC);
+    status = elg_sqlite_step(&sqlite->reader, statement, &found, error);
+    sqlite3_reset(statement);
+    if (status == ELG_OK && !found)
+        return elg_base_fail(error, ELG_NOT_FOUND, trace_id, "no such run in %s",
+                             sqlite->path);
+    return status;
+}
+
+static enum elg_status journal_read(struct journal *journal, int64_t from, int64_t to,
+                                    struct elg_error *error)
+{
+    enum elg_status status = run_exists(journal->sqlite, journal->trace_id, error);
+    if (status == ELG_OK)
+        status = journal_statement(journal, ELG_SQLITE_STEPS_READ, from, to,
+                                   &journal->steps, error);
+    if (status == ELG_OK)
+        status = journal_statement(journal, ELG_SQLITE_ACTIVITIES_READ, from, to,
+                                   &journal->activities, error);
+    return status == ELG_OK ? journal_rows(journal, error) : status;
+}
+
+/* In one transaction, so that both cursors see the same turns. */
+enum elg_status elg_sqlite_journal(void *self, const char *trace_id, int64_t from,
+                                   int64_t to, elg_journal_row_fn row, void *row_self,
+                                   struct elg_error *error)
+{
+    struct elg_sqlite *sqlite = self;
+    struct journal journal = {.sqlite = sqlite,
+                              .trace_id = trace_id,
+                              .give = row,
+                              .give_self = row_self,
+                              .more = true};
+    pthread_mutex_lock(&sqlite->read_mutex);
+    enum elg_status status =
+        elg_sqlite_run(&sqlite->reader, ELG_SQLITE_BEGIN_READ, error);
+    if (status == ELG_OK) {
+        status = journal_read(&journal, from, to, error);
+        if (!sqlite3_get_autocommit(sqlite->reader.db))
+            elg_sqlite_run(&sqlite->reader, ELG_SQLITE_ROLLBACK, NULL);
+    }
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    return status;
+}

@@ -1,0 +1,257 @@
+/* sqlite_statement: the SQL of the back end, prepared once per connection, and binding.
+ *
+ * Uses sqlite.h. The order of columns here is the order in which sqlite_commit.c binds
+ * and sqlite_row.c reads them.
+ */
+#include "checkpoint/sqlite.h"
+
+#include <string.h>
+
+#define RUN_SUMMARY                                                                      \
+    "r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, r.seed, "          \
+    "r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, r.error, "   \
+    "r.started_at, r.completed_at, r.created_at, r.updated_at"
+#define LIST_ORDER " ORDER BY r.created_at DESC, r.rowid DESC"
+
+static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
+    [ELG_SQLITE_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [ELG_SQLITE_BEGIN_READ] = "BEGIN",
+    [ELG_SQLITE_COMMIT] = "COMMIT",
+    [ELG_SQLITE_ROLLBACK] = "ROLLBACK",
+    /* Without completed_at, so that no index is written but the row alone. */
+    [ELG_SQLITE_TURN_GO] =
+        "UPDATE cmo_runs SET status = ?1, error = ?2, step_count = ?3, chain = ?4, "
+        "due_at = ?5, started_at = ?6, updated_at = ?7, "
+        "claims = CASE WHEN ?8 THEN 0 ELSE claims END "
+        "WHERE trace_id = ?9 AND epoch = ?10 AND step_count = ?11 "
+        "AND completed_at IS NULL",
+    [ELG_SQLITE_TURN_END] =
+        "UPDATE cmo_runs SET status = ?1, error = ?2, step_count = ?3, chain = ?4, "
+        "due_at = ?5, started_at = ?6, updated_at = ?7, "
+        "claims = CASE WHEN ?8 THEN 0 ELSE claims END, completed_at = ?12 "
+        "WHERE trace_id = ?9 AND epoch = ?10 AND step_count = ?11 "
+        "AND completed_at IS NULL",
+    [ELG_SQLITE_RUN_INSERT] =
+        "INSERT INTO cmo_runs (trace_id, graph_id, graph_version, graph_hash, status, "
+        "seed, step_count, chain, epoch, claims, abort_requested, owner, due_at, error, "
+        "started_at, completed_at, created_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (trace_id) DO NOTHING",
+    [ELG_SQLITE_INPUT_INSERT] =
+        "INSERT INTO cmo_inputs (trace_id, input, initial_state, limits) "
+        "VALUES (?, ?, ?, ?)",
+    [ELG_SQLITE_INPUT_UPDATE] =
+        "UPDATE cmo_inputs SET initial_state = ? WHERE trace_id = ?",
+    [ELG_SQLITE_STEP_WRITE] =
+        "INSERT INTO cmo_steps (trace_id, step_index, attempt, node_id, status, "
+        "input_hash, state_hash, output_hash, next_edge, next_node, fuel, "
+        "activity_count, clock, retry_at, started_at, completed_at, duration_ms, "
+        "fingerprint, digest, chain, state, output, metadata, error, stop) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "?) "
+        "ON CONFLICT (trace_id, step_index, attempt) DO UPDATE SET "
+        "node_id = excluded.node_id, status = excluded.status, "
+        "input_hash = excluded.input_hash, state_hash = excluded.state_hash, "
+        "output_hash = excluded.output_hash, next_edge = excluded.next_edge, "
+        "next_node = excluded.next_node, fuel = excluded.fuel, "
+        "activity_count = excluded.activity_count, clock = excluded.clock, "
+        "retry_at = excluded.retry_at, started_at = excluded.started_at, "
+        "completed_at = excluded.completed_at, duration_ms = excluded.duration_ms, "
+        "fingerprint = excluded.fingerprint, digest = excluded.digest, "
+        "chain = excluded.chain, state = excluded.state, output = excluded.output, "
+        "metadata = excluded.metadata, error = excluded.error, stop = excluded.stop "
+        "WHERE cmo_steps.status = 'open'",
+    [ELG_SQLITE_ACTIVITY_WRITE] =
+        "INSERT INTO cmo_activities (trace_id, step_index, attempt, seq, activity_type, "
+        "status, request_hash, idempotency_key, due_at, timestamp, location, digest, "
+        "response_blob_ref, request_data, response_data) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (trace_id, step_index, attempt, seq) DO UPDATE SET "
+        "activity_type = excluded.activity_type, status = excluded.status, "
+        "request_hash = excluded.request_hash, "
+        "idempotency_key = excluded.idempotency_key, due_at = excluded.due_at, "
+        "timestamp = excluded.timestamp, location = excluded.location, "
+        "digest = excluded.digest, response_blob_ref = excluded.response_blob_ref, "
+        "request_data = excluded.request_data, response_data = excluded.response_data "
+        "WHERE cmo_activities.status = 'intent'",
+    [ELG_SQLITE_FENCE_READ] = "SELECT epoch, step_count, completed_at IS NOT NULL "
+                              "FROM cmo_runs WHERE trace_id = ?",
+    [ELG_SQLITE_CLAIM] = "UPDATE cmo_runs SET epoch = ?, claims = ?, owner = ?, "
+                         "updated_at = ? WHERE trace_id = ?",
+    [ELG_SQLITE_QUARANTINE] = "UPDATE cmo_runs SET epoch = ?, claims = ?, owner = NULL, "
+                              "updated_at = ?, status = 'quarantined', error = ?, "
+                              "completed_at = ? WHERE trace_id = ?",
+    [ELG_SQLITE_ABORT] = "UPDATE cmo_runs SET abort_requested = 1, updated_at = ? "
+                         "WHERE trace_id = ? AND abort_requested = 0",
+    [ELG_SQLITE_GRAPH_INSERT] =
+        "INSERT INTO cmo_graphs (graph_hash, graph_id, graph_version, definition, "
+        "created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (graph_hash) DO NOTHING",
+    [ELG_SQLITE_GRAPH_EXISTS] = "SELECT 1 FROM cmo_graphs WHERE graph_hash = ?",
+    [ELG_SQLITE_GRAPH_READ] = "SELECT graph_hash, graph_id, graph_version, definition "
+                              "FROM cmo_graphs WHERE graph_hash = ?",
+    [ELG_SQLITE_OWNER_READ] = "SELECT owner FROM cmo_runs WHERE trace_id = ?",
+    [ELG_SQLITE_RUN_READ] =
+        "SELECT " RUN_SUMMARY ", i.trace_id AS input_of, i.input, i.initial_state, "
+        "i.limits FROM cmo_runs r LEFT JOIN cmo_inputs i "
+        "ON i.trace_id = r.trace_id WHERE r.trace_id = ?",
+    [ELG_SQLITE_RUN_EXISTS] = "SELECT 1 FROM cmo_runs WHERE trace_id = ?",
+    [ELG_SQLITE_LIST_ALL] = "SELECT " RUN_SUMMARY " FROM cmo_runs r" LIST_ORDER,
+    [ELG_SQLITE_LIST_STATUS] =
+        "SELECT " RUN_SUMMARY " FROM cmo_runs r WHERE r.status = ?" LIST_ORDER,
+    [ELG_SQLITE_LIST_UNFINISHED] =
+        "SELECT " RUN_SUMMARY " FROM cmo_runs r WHERE r.completed_at IS NULL" LIST_ORDER,
+    [ELG_SQLITE_STEPS_READ] =
+        "SELECT step_index, attempt, node_id, status, input_hash, state_hash, "
+        "output_hash, next_edge, next_node, fuel, activity_count, clock, retry_at, "
+        "started_at, completed_at, duration_ms, fingerprint, digest, chain, state, "
+        "output, metadata, error, stop FROM cmo_steps "
+        "WHERE trace_id = ? AND step_index BETWEEN ? AND ? ORDER BY step_index, attempt",
+    [ELG_SQLITE_ACTIVITIES_READ] =
+        "SELECT step_index, attempt, seq, activity_type, status, request_hash, "
+        "idempotency_key, due_at, timestamp, location, digest, response_blob_ref, "
+        "request_data, response_data FROM cmo_activities "
+        "WHERE trace_id = ? AND step_index BETWEEN ? AND ? "
+        "ORDER BY step_index, attempt, seq",
+    [ELG_SQLITE_ABORTS_READ] = "SELECT trace_id FROM cmo_runs "
+                               "WHERE abort_requested = 1 AND completed_at IS NULL",
+};
+
+enum elg_status elg_sqlite_statement(struct elg_sqlite_connection *connection,
+                                     enum elg_sqlite_statement which, sqlite3_stmt **out,
+                                     struct elg_error *error)
+{
+    sqlite3_stmt **statement = &connection->statements[which];
+    if (*statement == NULL) {
+        int code = sqlite3_prepare_v3(connection->db, SQL[which], -1,
+                                      SQLITE_PREPARE_PERSISTENT, statement, NULL);
+        if (code != SQLITE_OK)
+            return elg_sqlite_fail(connection, code, "preparing", error);
+    }
+    *out = *statement;
+    return ELG_OK;
+}
+
+enum elg_status elg_sqlite_run(struct elg_sqlite_connection *connection,
+                               enum elg_sqlite_statement which, struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    int changes;
+    enum elg_status status = elg_sqlite_statement(connection, which, &statement, error);
+    if (status == ELG_OK)
+        status = elg_sqlite_write(connection, statement, &changes, error);
+    return status;
+}
+
+enum elg_status elg_sqlite_step(struct elg_sqlite_connection *connection,
+                                sqlite3_stmt *statement, bool *row,
+                                struct elg_error *error)
+{
+    int code = sqlite3_step(statement);
+    *row = code == SQLITE_ROW;
+    if (code == SQLITE_ROW)
+        return ELG_OK;
+    enum elg_status status = ELG_OK;
+    if (code != SQLITE_DONE)
+        status = elg_sqlite_fail(connection, sqlite3_extended_errcode(connection->db),
+                                 "reading", error);
+    sqlite3_reset(statement);
+    return status;
+}
+
+enum elg_status elg_sqlite_write(struct elg_sqlite_connection *connection,
+                                 sqlite3_stmt *statement, int *changes,
+                                 struct elg_error *error)
+{
+    int code = sqlite3_step(statement);
+    enum elg_status status = ELG_OK;
+    if (code != SQLITE_DONE)
+        status = elg_sqlite_fail(connection, sqlite3_extended_errcode(connection->db),
+                                 "writing", error);
+    else
+        *changes = sqlite3_changes(connection->db);
+    sqlite3_reset(statement);
+    return status;
+}
+
+void elg_sqlite_connection_close(struct elg_sqlite_connection *connection)
+{
+    for (int i = 0; i < ELG_SQLITE_STATEMENT_COUNT; i++) {
+        sqlite3_finalize(connection->statements[i]);
+        connection->statements[i] = NULL;
+    }
+    sqlite3_close(connection->db);
+    connection->db = NULL;
+}
+
+/* ---- binding */
+
+void elg_sqlite_bind_begin(struct elg_sqlite_bind *bind, sqlite3_stmt *statement)
+{
+    bind->statement = statement;
+    bind->index = 0;
+    bind->code = SQLITE_OK;
+    bind->hash_count = 0;
+}
+
+static void note(struct elg_sqlite_bind *bind, int code)
+{
+    if (bind->code == SQLITE_OK)
+        bind->code = code;
+}
+
+void elg_sqlite_bind_int(struct elg_sqlite_bind *bind, int64_t value)
+{
+    note(bind, sqlite3_bind_int64(bind->statement, ++bind->index, value));
+}
+
+void elg_sqlite_bind_time(struct elg_sqlite_bind *bind, int64_t value_ms)
+{
+    if (value_ms == 0)
+        note(bind, sqlite3_bind_null(bind->statement, ++bind->index));
+    else
+        elg_sqlite_bind_int(bind, value_ms);
+}
+
+void elg_sqlite_bind_real(struct elg_sqlite_bind *bind, double value)
+{
+    note(bind, sqlite3_bind_double(bind->statement, ++bind->index, value));
+}
+
+void elg_sqlite_bind_text(struct elg_sqlite_bind *bind, const char *text)
+{
+    note(bind,
+         sqlite3_bind_text(bind->statement, ++bind->index, text, -1, SQLITE_STATIC));
+}
+
+void elg_sqlite_bind_blob(struct elg_sqlite_bind *bind, const struct elg_blob *blob)
+{
+    struct elg_bytes bytes = elg_base_blob_bytes(blob);
+    note(bind, sqlite3_bind_blob64(bind->statement, ++bind->index, bytes.data, bytes.size,
+                                   SQLITE_STATIC));
+}
+
+void elg_sqlite_bind_hash(struct elg_sqlite_bind *bind, const struct elg_hash *hash)
+{
+    static const struct elg_hash NONE;
+    if (elg_base_hash_equal(hash, &NONE)) {
+        note(bind, sqlite3_bind_null(bind->statement, ++bind->index));
+        return;
+    }
+    if (bind->hash_count == ELG_SQLITE_BIND_HASHES_MAX) {
+        note(bind, SQLITE_MISUSE);
+        return;
+    }
+    char *hex = bind->hex[bind->hash_count++];
+    elg_base_hash_hex(hash, hex);
+    note(bind, sqlite3_bind_text(bind->statement, ++bind->index, hex,
+                                 ELG_HASH_HEX_SIZE - 1, SQLITE_STATIC));
+}
+
+enum elg_status elg_sqlite_bind_end(struct elg_sqlite_bind *bind,
+                                    const struct elg_sqlite_connection *connection,
+                                    struct elg_error *error)
+{
+    if (bind->code == SQLITE_OK)
+        return ELG_OK;
+    return elg_sqlite_fail(connection, bind->code, "binding", error);
+}
