@@ -6,16 +6,34 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <math.h>
+#include <sys/mman.h>
 
 #include "fault_alloc.h"
 #include "json/json.h"
 
 ELG_API int luaopen_json_c(lua_State *L);
 
+#define GUARDED_BYTES (1u << 20)
+#define GUARD_BYTES 65536u
+
+/* A string argument, as bytes that end where no memory may be read any more, so that one
+ * byte read too far ends the suite. Longer ones are passed as they are. */
 static struct elg_bytes check_bytes(lua_State *L, int arg)
 {
+    static uint8_t *regions[2]; /* for the first and the second argument */
     struct elg_bytes bytes;
     bytes.data = (const uint8_t *)luaL_checklstring(L, arg, &bytes.size);
+    if (bytes.size > GUARDED_BYTES || arg > 2)
+        return bytes;
+    uint8_t **region = &regions[arg - 1];
+    if (*region == NULL) {
+        *region = mmap(NULL, GUARDED_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (*region == MAP_FAILED ||
+            mprotect(*region + GUARDED_BYTES, GUARD_BYTES, PROT_NONE) != 0)
+            luaL_error(L, "no guarded memory");
+    }
+    bytes.data = memcpy(*region + GUARDED_BYTES - bytes.size, bytes.data, bytes.size);
     return bytes;
 }
 
@@ -66,18 +84,18 @@ static void push_outcome(lua_State *L, enum elg_status status,
 /* canonical(text, options): outcome with `result`. Through the public function. */
 static int l_canonical(lua_State *L)
 {
-    size_t size;
-    const char *json = luaL_checklstring(L, 1, &size);
+    struct elg_bytes text = check_bytes(L, 1);
     struct fault_alloc fault;
     read_options(L, 2, &fault);
-    struct elg_text text = {NULL, 0, NULL};
+    struct elg_text form = {NULL, 0, NULL};
     struct elg_error error = {0};
-    enum elg_status status = elg_json_canonical(&fault.alloc, json, size, &text, &error);
+    enum elg_status status = elg_json_canonical(&fault.alloc, (const char *)text.data,
+                                                text.size, &form, &error);
     if (status == ELG_OK)
-        lua_pushlstring(L, text.data, text.size);
+        lua_pushlstring(L, form.data, form.size);
     else
         lua_pushnil(L);
-    elg_text_destroy(&text);
+    elg_text_destroy(&form);
     push_outcome(L, status, &error, &fault);
     lua_insert(L, -2);
     lua_setfield(L, -2, "result");
@@ -87,13 +105,13 @@ static int l_canonical(lua_State *L)
 /* hash(text, options): outcome with `result`. */
 static int l_hash(lua_State *L)
 {
-    size_t size;
-    const char *json = luaL_checklstring(L, 1, &size);
+    struct elg_bytes text = check_bytes(L, 1);
     struct fault_alloc fault;
     read_options(L, 2, &fault);
     char hex[65] = "";
     struct elg_error error = {0};
-    enum elg_status status = elg_json_hash(&fault.alloc, json, size, hex, &error);
+    enum elg_status status =
+        elg_json_hash(&fault.alloc, (const char *)text.data, text.size, hex, &error);
     push_outcome(L, status, &error, &fault);
     lua_pushstring(L, hex);
     lua_setfield(L, -2, "result");
@@ -342,8 +360,8 @@ static int l_differing(lua_State *L)
     return 3;
 }
 
-/* scan_agrees(seed, count): strings of all lengths and offsets, one special byte in each,
- * against a byte by byte check; how many disagree. */
+/* utf8_disagreements(seed, count): strings of all lengths and offsets, one random byte in
+ * each; how often the check is wrong. */
 static int l_utf8_disagreements(lua_State *L)
 {
     uint64_t state = (uint64_t)luaL_checknumber(L, 1);

@@ -12,6 +12,7 @@
 
 #define EXACT_INTEGER_MAX 9007199254740992.0 /* 2^53 */
 #define MANTISSA_DIGITS_MAX 18               /* always fit 64 bits */
+#define DECIMAL_MAX 1e15                     /* 15 digits */
 #define EXPONENT_CLAMP 100000                /* far past any double; keeps sums small */
 
 /* Powers of ten that are exact doubles. */
@@ -135,11 +136,18 @@ enum elg__json_number_fault elg__json_read_number(const uint8_t **at, const uint
     return ELG__JSON_NUMBER_OK;
 }
 
-/* The digits of an integer of at most 2^53; the length. */
-static size_t format_integer(uint64_t value, bool negative, char out[32])
+/* Digits of an integer of at most 2^53, the last `decimals` of them behind a point; the
+ * length. */
+static size_t format_digits(uint64_t value, bool negative, int decimals, char out[32])
 {
-    char digits[20];
+    char digits[32];
     size_t i = sizeof digits;
+    for (; decimals > 0; decimals--) {
+        digits[--i] = (char)('0' + value % 10);
+        value /= 10;
+        if (decimals == 1)
+            digits[--i] = '.';
+    }
     do {
         digits[--i] = (char)('0' + value % 10);
         value /= 10;
@@ -150,15 +158,33 @@ static size_t format_integer(uint64_t value, bool negative, char out[32])
     return sizeof digits - i;
 }
 
+/* Numbers of few decimals, as prices are; the length, 0 if it is none. The quotient of
+ * two exact integers is the double nearest to that decimal, and no two decimals of at
+ * most 15 digits have the same double: so it is the shortest and the nearest. */
+static size_t format_decimal(double number, char out[32])
+{
+    double scaled = fabs(number) * 10000;
+    if (scaled >= DECIMAL_MAX || scaled < 1)
+        return 0;
+    uint64_t value = (uint64_t)(scaled + 0.5);
+    if ((double)value / 10000 != fabs(number))
+        return 0;
+    int decimals = 4;
+    for (; value % 10 == 0; decimals--)
+        value /= 10;
+    return format_digits(value, number < 0, decimals, out);
+}
+
 size_t elg_json_format_number(double number, char out[32])
 {
     if (fabs(number) <= EXACT_INTEGER_MAX) {
         int64_t integer = (int64_t)number;
         if ((double)integer == number)
-            return format_integer((uint64_t)(integer < 0 ? -integer : integer),
-                                  integer < 0, out);
+            return format_digits((uint64_t)(integer < 0 ? -integer : integer),
+                                 integer < 0, 0, out);
     }
     if (!isfinite(number))
         return 0;
-    return elg__json_double_to_text(number, out);
+    size_t size = format_decimal(number, out);
+    return size > 0 ? size : elg__json_double_to_text(number, out);
 }

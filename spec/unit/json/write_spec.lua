@@ -17,6 +17,30 @@ describe("json.write_string", function()
     end
   end)
 
+  it("escapes every byte that must be, wherever it stands; the reader refuses it there", function()
+    local short = {
+      ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\f"] = "\\f", ["\r"] = "\\r",
+      ['"'] = '\\"', ["\\"] = "\\\\",
+    }
+    for code = 0, 127 do
+      local byte = string.char(code)
+      local escaped = short[byte] or code < 32 and ("\\u%04x"):format(code) or byte
+      for before = 0, 17 do
+        for after = 0, 17 do
+          local head, tail = ("h"):rep(before), ("t"):rep(after)
+          assert.equal('"' .. head .. escaped .. tail .. '"', json.write_string(head .. byte .. tail))
+        end
+        if code < 32 then
+          for _, after in ipairs { 0, 3, 7, 30 } do
+            local got = json.tokens('"' .. ("h"):rep(before) .. byte .. ("t"):rep(after) .. '"')
+            assert.equal("ELG_INVALID", got.status)
+            assert.equal(("line 1 column %d, $"):format(before + 2), got.where)
+          end
+        end
+      end
+    end
+  end)
+
   it("appends nothing for invalid UTF-8 and names the byte", function()
     for size = 0, 40 do
       local ok, bad_at, kept = json.write_string(("\n"):rep(size) .. "\255z", "kept")
@@ -67,5 +91,10 @@ describe("json.check_utf8", function()
     assert.equal(0, json.utf8_disagreements(1, 200000))
     assert.equal(9, json.check_utf8("aé€😀\237\160\128") - 1)
     assert.equal(0, json.check_utf8 "")
+    -- Sequences that the end cuts: the check must not look behind it.
+    for _, cut in ipairs { "\195", "\226", "\226\130", "\240", "\240\159", "\240\159\152" } do
+      assert.equal(3, json.check_utf8("abc" .. cut))
+      assert.equal("ELG_INVALID", json.tokens('"' .. cut).status)
+    end
   end)
 end)
