@@ -96,10 +96,9 @@ describe("graph.check", function()
 
   it("answers no memory, and leaks nothing, at every allocation", function()
     local description = graph("a", { a = 1, b = 2 }, { "a k c", "a k a" })
-    local fail_at, out, status, live = 0, nil, nil, nil
+    local fail_at, out, status, live, _ = 0
     repeat
       fail_at = fail_at + 1
-      local _
       out, status, _, _, live = graph_c.check(description, "g.lua", fail_at)
       if not out then assert.same({ "ELG_NO_MEMORY", 0 }, { status, live }) end
     until out or fail_at > 1000

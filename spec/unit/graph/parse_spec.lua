@@ -91,10 +91,9 @@ describe("graph.parse", function()
   end)
 
   it("answers no memory, and leaks nothing, at every allocation", function()
-    local fail_at, g, status, live = 0, nil, nil, nil
+    local fail_at, g, status, live, _ = 0
     repeat
       fail_at = fail_at + 1
-      local _
       g, status, _, _, live = graph_c.parse(FULL, fail_at)
       if not g then assert.same({ "ELG_NO_MEMORY", 0 }, { status, live }) end
     until g or fail_at > 1000

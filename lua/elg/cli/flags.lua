@@ -1,0 +1,182 @@
+-- flags: what may stand on the command line, and how it is read. Flags win over the
+-- environment, the environment over defaults. Uses codes; knows no command.
+local codes = require "elg.cli.codes"
+
+local M = {}
+
+local U32_MAX = 4294967295
+local EXACT_MAX = 9007199254740992
+
+-- kind: switch, text, list (repeatable; commas in the environment), count (an integer in
+-- min..max), bytes (a count with K, M or G), enum (one of `values`).
+M.all = {
+  store = { kind = "text", env = "ELG_STORE", default = "sqlite:elg.db", value = "URL",
+    help = "sqlite:PATH or memory:" },
+  artifacts = { kind = "text", env = "ELG_ARTIFACTS", value = "FOLDER",
+    help = "folder of artifacts (default: beside the store)" },
+  json = { kind = "switch", help = "JSON on stdout, a document or a document per line" },
+  quiet = { kind = "switch", help = "nothing on stderr but errors, no text on stdout" },
+  help = { kind = "switch", help = "this text" },
+  input = { kind = "text", value = "JSON|FILE|-",
+    help = "the run's input; with --concurrency JSON Lines, a run a line" },
+  trace = { kind = "text", value = "ID", help = "the run's name (default: a new UUID)" },
+  seed = { kind = "text", env = "ELG_SEED", value = "N", help = "seed of chance (default: random)" },
+  durability = { kind = "enum", env = "ELG_DURABILITY", values = { "effect", "sync" },
+    help = "effect: effects wait for the disk; sync: every step does" },
+  concurrency = { kind = "count", min = 1, max = 100000, value = "N",
+    help = "runs in hand at once" },
+  ["allow-net"] = { kind = "list", env = "ELG_ALLOW_NET", value = "HOST[:PORT]",
+    help = "reach only this host; may be repeated (default: every host)" },
+  ["checkpoint-interval"] = { kind = "count", env = "ELG_CHECKPOINT_INTERVAL", min = 1,
+    max = U32_MAX, value = "N", help = "keep the state every N steps (default 1)" },
+  fuel = { kind = "count", env = "ELG_FUEL", min = 1, max = EXACT_MAX, value = "N",
+    help = "VM instructions of one attempt" },
+  memory = { kind = "bytes", env = "ELG_MEMORY", min = 65536, max = EXACT_MAX, value = "BYTES",
+    help = "Lua memory of one attempt; K, M, G allowed" },
+  ["step-timeout-ms"] = { kind = "count", env = "ELG_MAX_STEP_DURATION_MS", min = 1,
+    max = U32_MAX, value = "MS", help = "of a step whose node names none" },
+  ["run-timeout-ms"] = { kind = "count", env = "ELG_RUN_TIMEOUT_MS", min = 1, max = U32_MAX,
+    value = "MS", help = "of a whole run (default: none)" },
+  ["activity-timeout-ms"] = { kind = "count", env = "ELG_ACTIVITY_TIMEOUT_MS", min = 1,
+    max = U32_MAX, value = "MS", help = "of a call that names none" },
+  ["max-body"] = { kind = "bytes", env = "ELG_MAX_BODY", min = 1, max = U32_MAX, value = "BYTES",
+    help = "of an HTTP response; K, M, G allowed" },
+  ["fresh-states"] = { kind = "switch", env = "ELG_FRESH_STATES",
+    help = "build each step's Lua state anew (slower, same results)" },
+  to = { kind = "count", min = 0, max = EXACT_MAX, value = "N", help = "up to and with step N" },
+  verify = { kind = "switch", help = "compare everything with the journal" },
+  graph = { kind = "text", value = "FILE", help = "execute this code instead of the run's own" },
+  step = { kind = "count", min = 0, max = EXACT_MAX, value = "N", help = "this step alone" },
+  status = { kind = "enum", help = "only runs of this status", values = { "pending", "running",
+    "waiting", "completed", "failed", "timeout", "aborted", "diverged", "quarantined" } },
+  format = { kind = "enum", values = { "mermaid", "dot", "json" }, default = "mermaid",
+    help = "of the drawing" },
+  runs = { kind = "count", min = 1, max = 10000000, value = "R", default = 200,
+    help = "how many runs" },
+  steps = { kind = "count", min = 1, max = 1000000, value = "S", default = 20,
+    help = "steps of a run" },
+}
+
+-- Names of flags that belong together.
+M.common = { "json", "quiet", "help" }
+M.stored = { "store", "artifacts" }
+M.executing = { "durability", "allow-net", "checkpoint-interval", "fuel", "memory",
+  "step-timeout-ms", "run-timeout-ms", "activity-timeout-ms", "max-body", "fresh-states" }
+
+local SCALES = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3 }
+
+local function usage(message)
+  codes.fail(codes.exit.usage, message)
+end
+
+local function read_number(label, flag, text)
+  local digits, suffix = text:match("^(%d+)([KMG]?)$")
+  if flag.kind == "count" and suffix ~= "" then digits = nil end
+  local number = digits and #digits <= 16 and tonumber(digits) * SCALES[suffix]
+  if not number or number < flag.min or number > flag.max then
+    usage(("%s: %q is not a number from %.0f to %.0f"):format(label, text, flag.min, flag.max))
+  end
+  return number
+end
+
+local function read_enum(label, flag, text)
+  for _, value in ipairs(flag.values) do
+    if value == text then return value end
+  end
+  usage(("%s: %q is not one of %s"):format(label, text, table.concat(flag.values, ", ")))
+end
+
+-- The value of a text that is not a list's; `label` is "--fuel" or "ELG_FUEL".
+local function read_value(label, flag, text)
+  if flag.kind == "count" or flag.kind == "bytes" then return read_number(label, flag, text) end
+  if flag.kind == "enum" then return read_enum(label, flag, text) end
+  if text == "" then usage(label .. ": must not be empty") end
+  return text
+end
+
+local function from_environment(flag)
+  local text = flag.env and os.getenv(flag.env)
+  if not text or text == "" then return flag.default end
+  if flag.kind == "switch" then return text ~= "0" and text ~= "false" end
+  if flag.kind ~= "list" then return read_value(flag.env, flag, text) end
+  local list = {}
+  for item in text:gmatch("[^,%s]+") do list[#list + 1] = item end
+  return list
+end
+
+local function set_flag(options, name, flag, text)
+  if flag.kind == "list" then
+    options[name] = options[name] or {}
+    table.insert(options[name], read_value("--" .. name, flag, text))
+  else
+    options[name] = read_value("--" .. name, flag, text)
+  end
+end
+
+-- Takes the flag at argv[i]; the index of the last argument it used.
+local function take_flag(options, allowed, argv, i)
+  local name, text = argv[i]:match("^%-%-([^=]+)=(.*)$")
+  name = name or argv[i]:sub(3)
+  if argv[i] == "-h" then name = "help" end
+  local flag = allowed[name]
+  if not flag then usage(("unknown flag %s; see --help"):format(argv[i])) end
+  if flag.kind == "switch" then
+    if text then usage(("--%s takes no value"):format(name)) end
+    options[name] = true
+    return i
+  end
+  if not text then
+    i = i + 1
+    text = argv[i]
+    if not text then usage(("--%s needs a value"):format(name)) end
+  end
+  set_flag(options, name, flag, text)
+  return i
+end
+
+local function is_flag(text)
+  return text:sub(1, 2) == "--" or text == "-h"
+end
+
+-- parse(argv, names, own): options by flag name (environment and defaults filled in) and
+-- the list of other arguments. `own` (may be nil) has a command's own meaning of a name.
+-- `--` ends the flags. Ends the command with code 2, naming the flag, for what is not
+-- allowed.
+function M.parse(argv, names, own)
+  local allowed, options, rest = {}, {}, {}
+  for _, name in ipairs(names) do allowed[name] = own and own[name] or M.all[name] end
+  local i, flags_over = 1, false
+  while i <= #argv do
+    if not flags_over and argv[i] == "--" then
+      flags_over = true
+    elseif not flags_over and is_flag(argv[i]) then
+      i = take_flag(options, allowed, argv, i)
+    else
+      rest[#rest + 1] = argv[i]
+    end
+    i = i + 1
+  end
+  for name, flag in pairs(allowed) do
+    if options[name] == nil and not options.help then
+      options[name] = from_environment(flag)
+    end
+  end
+  return options, rest
+end
+
+-- Help, a line per flag; `own` as for parse.
+function M.describe(names, own)
+  local lines = {}
+  for _, name in ipairs(names) do
+    local flag = own and own[name] or M.all[name]
+    local value = flag.value or (flag.values and table.concat(flag.values, "|"))
+    if name == "status" then value = "STATUS" end
+    local left = "--" .. name .. (value and flag.kind ~= "switch" and " " .. value or "")
+    local env = flag.env and (" [" .. flag.env .. "]") or ""
+    local pad = #left > 28 and "\n" .. (" "):rep(32) or (" "):rep(30 - #left)
+    lines[#lines + 1] = "  " .. left .. pad .. flag.help .. env
+  end
+  return table.concat(lines, "\n")
+end
+
+return M

@@ -1,0 +1,60 @@
+-- list: elg list. The runs of a store, newest first.
+local codes = require "elg.cli.codes"
+local flags = require "elg.cli.flags"
+local json = require "elg.json"
+local out = require "elg.cli.out"
+local settings = require "elg.cli.settings"
+
+local M = {}
+
+-- Rows that are lined up and printed together.
+local PAGE_ROWS = 500
+
+M.summary = "the runs of the store, newest first"
+M.usage = "elg list [--status STATUS]"
+M.args = { min = 0, max = 0 }
+M.flags = { flags.common, flags.stored, { "status" } }
+M.examples = {
+  { "elg list --status failed", "what went wrong" },
+  { "elg list --json | jq -r .trace_id", "a document per line" },
+}
+
+local HEAD = { "TRACE", "STATUS", "STEPS", "GRAPH", "UPDATED" }
+
+local function when(value)
+  if type(value) ~= "number" then return tostring(value) end
+  return os.date("%Y-%m-%d %H:%M:%S", math.floor(value / 1000))
+end
+
+local function row_of(text)
+  local run = codes.check(json.decode(text))
+  return { run.trace_id, run.status, run.steps, run.graph_id .. " " .. run.graph_version,
+    when(run.updated_at) }
+end
+
+local function print_page(printer, rows)
+  for _, line in ipairs(out.columns(rows)) do printer:text(line) end
+end
+
+-- Executes the command; the exit code.
+function M.run(options, _, printer)
+  return settings.with_host(options, { read_only = true }, function(host)
+    local rows = { HEAD }
+    codes.check(host:list(options.status, function(text)
+      if options.json then
+        printer:data(text)
+      else
+        rows[#rows + 1] = row_of(text)
+        if #rows > PAGE_ROWS then
+          print_page(printer, rows)
+          rows = {}
+        end
+      end
+      return true
+    end))
+    print_page(printer, rows)
+    return codes.exit.done
+  end)
+end
+
+return M

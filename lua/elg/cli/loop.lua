@@ -1,0 +1,141 @@
+-- loop: many runs in one process, a bounded number in hand at once. Uses codes, report,
+-- elg.sys. The host's loop is here: tick, then wait on its descriptor.
+local codes = require "elg.cli.codes"
+local json = require "elg.json"
+local out = require "elg.cli.out"
+local report = require "elg.cli.report"
+local sys = require "elg.sys"
+
+local M = {}
+
+local TICK_US = 20000
+local WAIT_MS = 1000
+local PROGRESS_US = 100000
+local SIGTERM = 15
+
+local loop = {}
+loop.__index = loop
+
+-- create(printer, concurrency): `on_event` of what it gives is the host's; `run` drives.
+function M.create(printer, concurrency)
+  local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {},
+    ended = {}, in_hand = 0, active = 0, exit = codes.exit.done, done_count = 0,
+    step_count = 0, shown_us = 0, begun_us = sys.monotonic_us() }, loop)
+  self.on_event = function(event) self:take_event(event) end
+  return self
+end
+
+-- An event of the host: results are read after the tick, not inside it.
+function loop:take_event(event)
+  if event.kind == "step" then
+    self.step_count = self.step_count + 1
+    if self.on_step then self.on_step(event) end
+  elseif event.kind == "end" then
+    self.ended[#self.ended + 1] = event.trace_id
+  else
+    self.printer:event(event)
+  end
+end
+
+-- The highest exit code so far.
+function loop:worse(exit)
+  self.exit = math.max(self.exit, exit)
+end
+
+-- Takes the run's result, prints it, lets the run go.
+function loop:finish(trace_id)
+  local begun_us = self.begun[trace_id]
+  if not begun_us then return end
+  self.begun[trace_id] = nil
+  self.in_hand = self.in_hand - 1
+  self.done_count = self.done_count + 1
+  local text = codes.check(self.host:result(trace_id))
+  local result = codes.check(json.decode(text))
+  self:worse(codes.of_result(result))
+  if self.on_result then return self.on_result(text, result) end
+  if self.printer.json then return self.printer:data(text) end
+  self.printer:text(report.result(text, result, (sys.monotonic_us() - begun_us) / 1000))
+end
+
+-- The run is in hand. One that had ended before gets no event.
+function loop:begin(trace_id, created)
+  if self.begun[trace_id] then return end
+  self.begun[trace_id] = sys.monotonic_us()
+  self.in_hand = self.in_hand + 1
+  if created then
+    self.active = self.active + 1
+    return
+  end
+  local result = codes.check(json.decode(codes.check(self.host:result(trace_id))))
+  if codes.ended[result.status] then
+    self:finish(trace_id)
+  else
+    self.active = self.active + 1
+  end
+end
+
+-- Begins runs as long as there is room. `start` returns trace id and whether it is new;
+-- false to be called again (it has reported an error); nil when there are no more.
+function loop:feed(start)
+  while start and self.active < self.concurrency do
+    local trace_id, created = start()
+    if trace_id == nil then return nil end
+    if trace_id then self:begin(trace_id, created) end
+  end
+  return start
+end
+
+-- One tick, and the results of the runs that ended in it.
+function loop:turn()
+  self.active = codes.check(self.host:tick(TICK_US))
+  for i = 1, #self.ended do self:finish(self.ended[i]) end
+  self.ended = {}
+end
+
+-- Shows how far it is, on a terminal, ten times a second.
+function loop:show_progress()
+  local now_us = sys.monotonic_us()
+  if not self.printer.live or now_us - self.shown_us < PROGRESS_US then return end
+  self.shown_us = now_us
+  local seconds = (now_us - self.begun_us) / 1e6
+  self.printer:progress(("%d ended, %d in hand, %d steps, %.0f steps/s, %s"):format(
+    self.done_count, self.in_hand, self.step_count, self.step_count / seconds,
+    out.duration(seconds * 1000)))
+end
+
+-- What is left when nothing moves any more is parked; it stays in the store.
+function loop:finish_parked()
+  local parked = {}
+  for trace_id in pairs(self.begun) do parked[#parked + 1] = trace_id end
+  table.sort(parked)
+  for _, trace_id in ipairs(parked) do self:finish(trace_id) end
+end
+
+function loop:interrupted(signal)
+  self:worse(signal == SIGTERM and codes.exit.terminated or codes.exit.interrupted)
+  self.printer:note(("stopped; %d run%s can be taken up again: elg resume"):format(self.in_hand,
+    self.in_hand == 1 and "" or "s"))
+end
+
+-- run(host, start): begins what `start` gives (see feed) until it gives nil and every run
+-- has ended or is parked. The exit code, of several runs the highest.
+function loop:run(host, start)
+  self.host = host
+  while not sys.signal() do
+    start = self:feed(start)
+    self:turn()
+    self:show_progress()
+    if self.active == 0 and not start then
+      self:finish_parked()
+      break
+    end
+    if not (start and self.active < self.concurrency) then
+      sys.poll(host:poll_fd(), WAIT_MS)
+    end
+  end
+  self.printer:clear()
+  if sys.signal() then self:interrupted(sys.signal()) end
+  return self.exit
+end
+
+return M

@@ -1,0 +1,111 @@
+-- out: what goes to stdout and stderr. Uses sys, codes. A reader of stdout that goes away
+-- ends the command quietly; a full disk ends it with a message.
+local codes = require "elg.cli.codes"
+local sys = require "elg.sys"
+
+local M = {}
+
+local STDOUT, STDERR = 1, 2
+local LEVELS = { debug = 1, info = 2, warn = 3, error = 4 }
+
+-- The printer of one command: options json and quiet.
+local printer = {}
+printer.__index = printer
+
+-- Makes a printer; the level of logs comes from LOG_LEVEL (default info).
+function M.create(options)
+  local level = LEVELS[(os.getenv("LOG_LEVEL") or ""):lower()] or LEVELS.info
+  if options.quiet then level = LEVELS.error end
+  local live = sys.isatty(STDERR) and not options.quiet
+  return setmetatable({ json = options.json, quiet = options.quiet, level = level,
+    live = live }, printer)
+end
+
+local function write_out(text)
+  local ok, message, code = sys.write(STDOUT, text)
+  if ok then return end
+  if code == "EPIPE" then error({ exit = codes.exit.unavailable, quiet = true }, 0) end
+  codes.fail(codes.exit.unavailable, message, "standard output")
+end
+
+-- A line on stdout whatever the options say: data.
+function printer:data(text)
+  self:clear()
+  write_out(text .. "\n")
+end
+
+-- A line on stdout for people: not with --json or --quiet.
+function printer:text(text)
+  if self.json or self.quiet then return end
+  self:clear()
+  write_out(text .. "\n")
+end
+
+-- A line on stderr, always.
+function printer:error(text)
+  self:clear()
+  sys.write(STDERR, "elg: " .. text .. "\n")
+end
+
+-- A line on stderr unless --quiet.
+function printer:note(text)
+  if self.quiet then return end
+  self:clear()
+  sys.write(STDERR, "elg: " .. text .. "\n")
+end
+
+-- A log record or a warning of the host, as an event of elg.core.
+function printer:event(event)
+  local level = event.kind == "warning" and "warn" or event.level
+  if (LEVELS[level] or LEVELS.info) < self.level then return end
+  local place = event.trace_id
+  if event.step_index >= 0 then
+    place = ("%s %d %s"):format(place, event.step_index, event.node_id)
+  end
+  self:clear()
+  local data = event.data ~= "" and event.data ~= "{}" and " " .. event.data or ""
+  local line = ("%-5s %s  %s%s"):format(level, place, event.text, data)
+  sys.write(STDERR, line:gsub("[%z\1-\31\127]", " ") .. "\n")
+end
+
+-- One line of progress, rewritten in place; on a terminal only.
+function printer:progress(text)
+  if not self.live then return end
+  self.shown = true
+  sys.write(STDERR, "\r\27[K" .. text:sub(1, sys.columns(STDERR) - 1))
+end
+
+-- Takes the line of progress away.
+function printer:clear()
+  if not self.shown then return end
+  self.shown = false
+  sys.write(STDERR, "\r\27[K")
+end
+
+-- Lines of a table with its columns lined up; numbers to the right.
+function M.columns(rows)
+  local widths, lines = {}, {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do
+      widths[i] = math.max(widths[i] or 0, #tostring(cell))
+    end
+  end
+  for r, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      local right = type(cell) == "number"
+      cells[i] = ("%" .. (right and "" or "-") .. widths[i] .. "s"):format(tostring(cell))
+    end
+    lines[r] = table.concat(cells, "  "):gsub("%s+$", "")
+  end
+  return lines
+end
+
+-- A millisecond count for people: "850 ms", "12.3 s", "4 min 10 s".
+function M.duration(ms)
+  if ms < 1000 then return ("%.0f ms"):format(ms) end
+  if ms < 60000 then return ("%.1f s"):format(ms / 1000) end
+  return ("%d min %d s"):format(math.floor(ms / 60000), math.floor(ms / 1000) % 60)
+end
+
+return M

@@ -1,0 +1,69 @@
+-- replay: elg replay. Executes a run again from its journal, without any effect.
+local codes = require "elg.cli.codes"
+local flags = require "elg.cli.flags"
+local json = require "elg.json"
+local report = require "elg.cli.report"
+local settings = require "elg.cli.settings"
+
+local M = {}
+
+M.summary = "execute a run again from its journal, without effects"
+M.usage = "elg replay TRACE [--to N] [--verify] [--graph FILE]"
+M.args = { min = 1, max = 1 }
+M.flags = { flags.common, flags.stored, { "to", "verify", "graph", "fresh-states" } }
+M.examples = {
+  { "elg replay job-7 --verify", "does every hash, output, edge and fuel figure agree?" },
+  { "elg replay job-7 --to 4", "the run as it was after step 4" },
+  { "elg replay job-7 --verify --graph new.lua", "where would new code part from it?" },
+}
+
+local function show(value)
+  if value == nil or value == json.null then return "nothing" end
+  return type(value) == "table" and "a table" or tostring(value)
+end
+
+-- Lines about where a replay parted from the journal.
+local function divergence_lines(divergence)
+  local lines = { ("diverged at step %s (%s)%s: %s"):format(show(divergence.step),
+    show(divergence.node), type(divergence.seq) == "number"
+      and (", call %d"):format(divergence.seq) or "", show(divergence.what)) }
+  lines[#lines + 1] = "  recorded " .. show(divergence.expected)
+  lines[#lines + 1] = "  now      " .. show(divergence.actual)
+  if type(divergence.where) == "string" and divergence.where ~= "" then
+    lines[#lines + 1] = "  at " .. divergence.where
+  end
+  return table.concat(lines, "\n")
+end
+
+local function verdict(printer, text)
+  local result = codes.check(json.decode(text))
+  if printer.json then printer:data(text) end
+  if result.divergence ~= json.null then
+    printer:text(divergence_lines(result.divergence))
+    return codes.exit.diverged
+  end
+  local skipped = tonumber(result.fuel_not_compared) or 0
+  printer:text(("verified    %s  %d steps agree%s"):format(result.trace_id, result.steps,
+    skipped > 0 and (" (fuel not compared in %d: another engine)"):format(skipped) or ""))
+  return codes.exit.done
+end
+
+local function state(printer, text)
+  local result = codes.check(json.decode(text))
+  if printer.json then printer:data(text) end
+  printer:text(report.result(text, result))
+  printer:text("state " .. json.pretty(json.member(text, "state") or "null"))
+  return codes.exit.done
+end
+
+-- Executes the command; the exit code.
+function M.run(options, args, printer)
+  return settings.with_host(options, { read_only = true }, function(host)
+    local graph = options.graph and settings.open_graph(host, options.graph)
+    local text = codes.check(host:replay(args[1], { to = options.to, verify = options.verify,
+      graph = graph }))
+    return (options.verify and verdict or state)(printer, text)
+  end)
+end
+
+return M

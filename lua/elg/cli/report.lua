@@ -1,0 +1,52 @@
+-- report: a run's result for people. Uses json, out. Takes the result documents of the
+-- library.
+local json = require "elg.json"
+local out = require "elg.cli.out"
+
+local M = {}
+
+local SHORT_BYTES = 400
+local LONG_BYTES = 20000
+
+-- The text of a JSON value with a label: on one line if short, else indented.
+local function value_lines(label, text)
+  if #text <= SHORT_BYTES then return label .. text end
+  local long = json.pretty(text, "  ")
+  if #long > LONG_BYTES then
+    long = long:sub(1, LONG_BYTES) .. ("\n  ... %d bytes in all; --json prints them"):format(#text)
+  end
+  return label .. long
+end
+
+-- The canonical text of one member of a result document; the library writes canonical
+-- members, of which `state` and `output` may be anything.
+local function member_text(text, name)
+  return json.member(text, name) or "null"
+end
+
+-- Lines about a run's error: code, message, where, traceback of the author's code.
+function M.error_lines(failure)
+  if type(failure) ~= "table" then return {} end
+  local lines = { ("%s: %s"):format(tostring(failure.code), tostring(failure.message)) }
+  if type(failure.where) == "string" and failure.where ~= "" then
+    lines[#lines + 1] = "  at " .. failure.where
+  end
+  if type(failure.traceback) == "string" and failure.traceback ~= "" then
+    for line in failure.traceback:gmatch("[^\n]+") do lines[#lines + 1] = "  " .. line end
+  end
+  return lines
+end
+
+-- The result of a run: its JSON text and the decoded document. elapsed_ms may be nil.
+function M.result(text, result, elapsed_ms)
+  local head = ("%-11s %s  %d step%s"):format(result.status, result.trace_id, result.steps,
+    result.steps == 1 and "" or "s")
+  if elapsed_ms then head = head .. " in " .. out.duration(elapsed_ms) end
+  local lines = { head }
+  local output = member_text(text, "output")
+  if output ~= "null" then lines[#lines + 1] = value_lines("output ", output) end
+  for _, line in ipairs(M.error_lines(result.error)) do lines[#lines + 1] = line end
+  return table.concat(lines, "\n")
+end
+
+return M

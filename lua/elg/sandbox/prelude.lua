@@ -1,0 +1,278 @@
+-- prelude: the Lua part of the sandbox's library: module "elg", ctx, and the reading of what
+-- elg.graph is given. It runs once when a graph is loaded; `prim` holds C primitives. Its
+-- frames are not the author's: errors name the author's line.
+local prim = ...
+local type, pairs, ipairs, error, tostring = type, pairs, ipairs, error, tostring
+local setmetatable, getmetatable = setmetatable, getmetatable
+local GRAPH = {} -- metatable of what elg.graph returns
+
+local function fail(text)
+  error(text, 0)
+end
+
+local function expect(value, wanted, what)
+  if type(value) ~= wanted then
+    fail(what .. ": must be a " .. wanted .. ", not a " .. type(value))
+  end
+  return value
+end
+
+local function expect_or_nil(value, wanted, what)
+  if value ~= nil then expect(value, wanted, what) end
+  return value
+end
+
+local function check_fields(given, known, what)
+  for name in pairs(given) do
+    if not known[name] then fail(what .. ": unknown field " .. tostring(name)) end
+  end
+end
+
+-- ---- elg.graph
+
+local GRAPH_FIELDS = {
+  id = true, version = true, entry = true, initial = true, nodes = true, edges = true,
+  description = true,
+}
+local NODE_FIELDS = { run = true, retry = true, timeout_ms = true, description = true }
+local RETRY_FIELDS = {
+  max_attempts = true, backoff = true, initial_delay_ms = true, max_delay_ms = true,
+}
+local EDGE_FIELDS = { from = true, key = true, to = true, when = true, description = true }
+
+local function read_retry(retry, what)
+  if retry == nil then return prim.null end
+  expect(retry, "table", what)
+  check_fields(retry, RETRY_FIELDS, what)
+  return {
+    max_attempts = expect_or_nil(retry.max_attempts, "number", what .. ".max_attempts"),
+    backoff = expect_or_nil(retry.backoff, "string", what .. ".backoff"),
+    initial_delay_ms = expect_or_nil(retry.initial_delay_ms, "number", what .. ".initial_delay_ms"),
+    max_delay_ms = expect_or_nil(retry.max_delay_ms, "number", what .. ".max_delay_ms"),
+  }
+end
+
+local function read_node(node, what)
+  if type(node) == "function" then
+    return node, { line = prim.line_of(node), retry = prim.null, timeout_ms = prim.null }
+  end
+  if type(node) ~= "table" then
+    fail(what .. ": must be a function or a table with run, not a " .. type(node))
+  end
+  check_fields(node, NODE_FIELDS, what)
+  expect(node.run, "function", what .. ".run")
+  local timeout_ms = expect_or_nil(node.timeout_ms, "number", what .. ".timeout_ms")
+  return node.run, {
+    line = prim.line_of(node.run),
+    retry = read_retry(node.retry, what .. ".retry"),
+    timeout_ms = timeout_ms == nil and prim.null or timeout_ms,
+  }
+end
+
+local function read_nodes(nodes)
+  local runs, described = {}, {}
+  for name, node in pairs(expect(nodes, "table", "nodes")) do
+    if type(name) ~= "string" then fail("nodes: names must be strings, not a " .. type(name)) end
+    runs[name], described[name] = read_node(node, "nodes." .. name)
+  end
+  return runs, described
+end
+
+local function read_edges(edges, line)
+  local whens, described = {}, prim.array {}
+  for i, edge in pairs(expect_or_nil(edges, "table", "edges") or {}) do
+    if i ~= #described + 1 then fail("edges: must be a list, without holes") end
+    local what = "edges[" .. i .. "]"
+    expect(edge, "table", what)
+    check_fields(edge, EDGE_FIELDS, what)
+    local when = expect_or_nil(edge.when, "function", what .. ".when")
+    whens[i] = when or false
+    described[i] = {
+      from = expect(edge.from, "string", what .. ".from"),
+      key = expect(edge.key, "string", what .. ".key"),
+      to = expect(edge.to, "string", what .. ".to"),
+      when = when ~= nil,
+      line = when and prim.line_of(when) or line,
+    }
+  end
+  return whens, described
+end
+
+local function read_initial(initial)
+  local kind = type(initial)
+  if kind == "nil" then return "none" end
+  if kind ~= "table" and kind ~= "function" then
+    fail("initial: must be a table or a function, not a " .. kind)
+  end
+  if kind == "table" then
+    local _, problem = prim.check(initial, "initial")
+    if problem then fail(problem) end
+  end
+  return kind
+end
+
+local function graph(given)
+  expect(given, "table", "elg.graph")
+  check_fields(given, GRAPH_FIELDS, "elg.graph")
+  local runs, nodes = read_nodes(given.nodes)
+  local whens, edges = read_edges(given.edges, prim.line())
+  local described = {
+    id = expect(given.id, "string", "id"),
+    version = expect(given.version, "string", "version"),
+    entry = expect(given.entry, "string", "entry"),
+    initial = read_initial(given.initial),
+    nodes = nodes,
+    edges = edges,
+  }
+  return setmetatable({ runs, whens, described, given.initial }, GRAPH)
+end
+
+-- What the entry file returned: its description, functions by node and edge, initial.
+local function finish(loaded)
+  if type(loaded) ~= "table" or getmetatable(loaded) ~= GRAPH then
+    fail("the graph's file must return elg.graph { ... }, not a " .. type(loaded))
+  end
+  return loaded[3], loaded[1], loaded[2], loaded[4]
+end
+
+-- ---- ctx
+
+local function copy_without(request, what, ...)
+  local copy = {}
+  for name, value in pairs(expect(request, "table", what)) do copy[name] = value end
+  for _, name in ipairs { ... } do copy[name] = nil end
+  return copy
+end
+
+-- Performs a call. With raise, an activity error is raised as error { code, message }.
+local function perform(kind, request, raise)
+  local value, err = prim.call(kind, request)
+  if err ~= nil and raise then error(err, 0) end
+  return value, err
+end
+
+local ctx = {}
+
+function ctx.now()
+  return perform("now", {}, true)
+end
+
+function ctx.sleep(ms)
+  expect(ms, "number", "ctx.sleep")
+  return perform("sleep", { ms = ms }, true)
+end
+
+local LEVELS = { debug = true, info = true, warn = true, error = true }
+
+-- log(text), log(text, fields), log(level, text), log(level, text, fields)
+function ctx.log(level, text, fields)
+  if type(text) ~= "string" then level, text, fields = "info", level, text end
+  expect(text, "string", "ctx.log")
+  if not LEVELS[level] then fail("ctx.log: unknown level " .. tostring(level)) end
+  perform("log", { level = level, text = text, fields = fields }, false)
+end
+
+local function http_request(request)
+  if type(request) == "string" then return { url = request } end
+  return copy_without(request, "ctx.http", "reconcile", "raise")
+end
+
+-- The outcome of an at-most-once call is unknown: the author's function finds it out, and
+-- what it finds is recorded as the call's result.
+local function settle(given, request)
+  local result = given.reconcile(ctx, copy_without(request, "ctx.http"))
+  return perform("settle", { key_of = request, result = result == nil and prim.null or result },
+    given.raise)
+end
+
+function ctx.http(given)
+  local request = http_request(given)
+  if type(given) == "string" then return perform("http", request, false) end
+  expect_or_nil(given.reconcile, "function", "ctx.http: reconcile")
+  local value, err = prim.call("http", request)
+  if err ~= nil and err.code == "UNKNOWN" and given.reconcile then return settle(given, request) end
+  if err ~= nil and given.raise then error(err, 0) end
+  return value, err
+end
+
+local function generic(kind)
+  return function(given)
+    local request = copy_without(given, "ctx." .. kind, "raise")
+    return perform(kind, request, given.raise)
+  end
+end
+
+ctx.send, ctx.request, ctx.mcp = generic "send", generic "request", generic "mcp"
+ctx.sql = generic "sql"
+
+function ctx.wait(given)
+  if type(given) == "string" then given = { name = given } end
+  return perform("wait", copy_without(given, "ctx.wait", "raise"), given.raise)
+end
+
+function ctx.call(name, request, options)
+  expect(name, "string", "ctx.call")
+  if request == nil then request = prim.null end
+  return perform("call", { name = name, request = request },
+    type(options) == "table" and options.raise)
+end
+
+ctx.artifact = {
+  write = function(content, options)
+    local request = options == nil and {} or copy_without(options, "ctx.artifact.write", "raise")
+    request.content = expect(content, "string", "ctx.artifact.write")
+    return perform("artifact.write", request, options and options.raise)
+  end,
+  -- ref: the hash, or what artifact.write or http gave
+  read = function(ref, options)
+    local request = options == nil and {} or copy_without(options, "ctx.artifact.read", "raise")
+    if type(ref) == "table" then ref = ref.hash or ref.artifact end
+    request.hash = expect(ref, "string", "ctx.artifact.read")
+    return perform("artifact.read", request, options and options.raise)
+  end,
+}
+
+local ALL_MAX = 256
+local ALL_KINDS = { http = true, call = true, ["artifact.write"] = true, ["artifact.read"] = true }
+
+local function all_entry(entry, i)
+  local what = "ctx.all[" .. i .. "]"
+  expect(entry, "table", what)
+  local kind = entry[1]
+  if not ALL_KINDS[kind] then fail(what .. ": cannot do " .. tostring(kind) .. " here") end
+  if kind == "call" then
+    local request = entry[3]
+    if request == nil then request = prim.null end
+    return prim.array { "call", { name = expect(entry[2], "string", what), request = request } }
+  end
+  local request = entry[2]
+  if kind == "http" then
+    request = http_request(request)
+  elseif type(request) == "string" then
+    request = { [kind == "artifact.write" and "content" or "hash"] = request }
+  end
+  return prim.array { kind, expect(request, "table", what) }
+end
+
+function ctx.all(list)
+  expect(list, "table", "ctx.all")
+  if #list > ALL_MAX then fail("ctx.all: more than " .. ALL_MAX .. " calls") end
+  local request = prim.array {}
+  for i = 1, #list do request[i] = all_entry(list[i], i) end
+  if #request == 0 then return {} end
+  return perform("all", request, true)
+end
+
+ctx.rand, ctx.uuid, ctx.secret = prim.rand, prim.uuid, prim.secret
+
+-- ---- module "elg"
+
+local elg = {
+  graph = graph,
+  array = prim.array,
+  null = prim.null,
+  hash = prim.hash,
+  json = { encode = prim.encode, decode = prim.decode },
+}
+
+return { elg = elg, ctx = ctx, finish = finish }

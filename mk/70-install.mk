@@ -1,0 +1,52 @@
+# What a host program links: libelg.a is one object in which only the public names are
+# global, libelg.so the same; elg.pc tells pkg-config. `make install` puts them in place.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := $(shell sed -n 's/^\#define ELG_VERSION "\(.*\)"/\1/p' src/elg.h)
+SONAME  := libelg.so.0
+
+$(B)/obj/libelg.o: $(B)/libelg_all.a
+	ld -r --whole-archive $< -o $@.tmp
+	objcopy --wildcard --localize-hidden --localize-symbol='elglj_*' $@.tmp $@
+	@rm -f $@.tmp
+
+$(B)/libelg.a: $(B)/obj/libelg.o
+	@rm -f $@
+	ar rcs $@ $<
+
+$(B)/libelg.so: $(B)/obj/libelg.o
+	@echo '{ global: elg_*; local: *; };' >$(B)/gen/libelg.map
+	$(CC) $(SAN) -shared -Wl,-Bsymbolic -Wl,-soname,$(SONAME) \
+	  -Wl,--version-script=$(B)/gen/libelg.map $< -o $@ $(LIBS)
+
+$(B)/elg.pc: mk/70-install.mk src/elg.h
+	@{ echo 'prefix=$(PREFIX)'; echo 'libdir=$${prefix}/lib'; \
+	  echo 'includedir=$${prefix}/include'; echo; echo 'Name: elg'; \
+	  echo 'Description: durable graphs of Lua nodes'; echo 'Version: $(VERSION)'; \
+	  echo 'Cflags: -I$${includedir}'; echo 'Libs: -L$${libdir} -lelg'; \
+	  echo 'Libs.private: $(LIBS)'; } >$@
+
+ifneq (,$(filter host,$(FOLDERS)))
+all: $(B)/libelg.a $(B)/libelg.so $(B)/elg.pc
+endif
+
+ROOT := $(DESTDIR)$(PREFIX)
+INSTALLED := bin/elg libexec/elg/elg-compile lib/libelg.a lib/libelg.so lib/$(SONAME) \
+             lib/libelg.so.$(VERSION) include/elg.h lib/pkgconfig/elg.pc
+
+.PHONY: install uninstall
+install: all
+	install -d $(addprefix $(ROOT)/,bin libexec/elg lib/pkgconfig include)
+	install -m 755 $(B)/elg $(ROOT)/bin/elg
+	install -m 755 $(B)/elg-compile $(ROOT)/libexec/elg/elg-compile
+	install -m 644 $(B)/libelg.a $(ROOT)/lib/libelg.a
+	install -m 755 $(B)/libelg.so $(ROOT)/lib/libelg.so.$(VERSION)
+	ln -sf libelg.so.$(VERSION) $(ROOT)/lib/$(SONAME)
+	ln -sf $(SONAME) $(ROOT)/lib/libelg.so
+	install -m 644 src/elg.h $(ROOT)/include/elg.h
+	sed 's,^prefix=.*,prefix=$(PREFIX),' $(B)/elg.pc >$(ROOT)/lib/pkgconfig/elg.pc
+
+uninstall:
+	rm -f $(addprefix $(ROOT)/,$(INSTALLED))
+	-rmdir $(ROOT)/libexec/elg 2>/dev/null
