@@ -64,6 +64,13 @@ describe("json.canonical", function()
     assert.equal("kept", json.append '{"b":[1,2,3],"a":[1,}')
   end)
 
+  it("keeps the names of open objects only", function()
+    local objects = ('{"%s":1},'):format(("k"):rep(100)):rep(10000)
+    local got = json.canonical("[" .. objects .. "1]")
+    assert.equal("ELG_OK", got.status)
+    assert.is_true(got.peak < 1.6 * #got.result)
+  end)
+
   it("sorts many members in little more than linear time", function()
     local names = {}
     for i = 1, 200000 do names[i] = ('"%d":0'):format(200000 - i) end
