@@ -48,9 +48,11 @@ struct elg_json_reader {
     struct elg_bytes raw;    /* NUMBER: its text */
 };
 
-/* The text is borrowed. */
+/* Begins to read `text`, which is borrowed until fini. `alloc` is for the scratch alone.
+ */
 void elg_json_reader_init(struct elg_json_reader *reader, const struct elg_alloc *alloc,
                           struct elg_bytes text);
+/* Gives back the scratch. */
 void elg_json_reader_fini(struct elg_json_reader *reader);
 /* The next token. ELG_INVALID: where is "line L column C, $.a[3]" (both from 1, columns
  * in characters; a long path is cut), text says what; ELG_LIMIT for depth or size (128
@@ -91,13 +93,19 @@ struct elg_json_value; /* borrowed from its doc */
 /* Parses a whole text. Of duplicate names the last wins. Errors as the reader's. */
 enum elg_status elg_json_parse(const struct elg_alloc *alloc, struct elg_bytes text,
                                struct elg_json_doc **out, struct elg_error *error);
+/* Gives back the document with all its values. NULL is fine. */
 void elg_json_doc_destroy(struct elg_json_doc *doc);
+/* The outermost value; NULL of NULL. */
 const struct elg_json_value *elg_json_root(const struct elg_json_doc *doc);
 
-/* All of these take NULL for a value and then answer NULL type, 0, empty, or the
- * fallback. */
+/* All of these take NULL for a value, and one of another type, and then answer NULL type,
+ * 0, empty, or the fallback. */
+
+/* The type; of NULL ELG_JSON_TYPE_NULL. */
 enum elg_json_type elg_json_type(const struct elg_json_value *value);
+/* True or false as it says, `fallback` if it is no boolean. */
 bool elg_json_bool(const struct elg_json_value *value, bool fallback);
+/* The number, `fallback` if it is none. */
 double elg_json_number(const struct elg_json_value *value, double fallback);
 /* Data NULL when it is not a string. A NUL follows the data. */
 struct elg_bytes elg_json_string(const struct elg_json_value *value);
@@ -105,6 +113,7 @@ struct elg_bytes elg_json_string(const struct elg_json_value *value);
 size_t elg_json_size(const struct elg_json_value *value);
 /* Element i of an array, or the value of member i of an object (canonical order). */
 const struct elg_json_value *elg_json_at(const struct elg_json_value *value, size_t i);
+/* The name of member i of an object; a NUL follows the data. */
 struct elg_bytes elg_json_key_at(const struct elg_json_value *value, size_t i);
 /* A member by name, NULL if absent. */
 const struct elg_json_value *elg_json_get(const struct elg_json_value *value,
