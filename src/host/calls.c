@@ -44,17 +44,6 @@ static enum elg_status answer_text(struct elg_host_run *hr, struct elg_bytes res
     return answer_add(hr, false, 0, blob);
 }
 
-static enum elg_status answer_error(struct elg_host_run *hr, const char *code,
-                                    const char *message)
-{
-    struct elg_buf *buf = &hr->host->scratch;
-    elg_base_buf_reset(buf);
-    elg_activity_write_error(buf, code, message);
-    if (buf->failed)
-        return ELG_NO_MEMORY;
-    return answer_text(hr, elg_base_buf_bytes(buf));
-}
-
 static void answers_clear(struct elg_host_run *hr)
 {
     for (uint32_t i = 0; i < hr->answer_count; i++)
@@ -69,22 +58,6 @@ static struct elg_bytes answer_bytes(const struct elg_host_run *hr, uint32_t i)
     return elg_base_blob_bytes(hr->run->calls[hr->answers[i].seq].row.response);
 }
 
-static enum elg_status append_answer(struct elg_host_run *hr, uint32_t i,
-                                     struct elg_buf *out, struct elg_error *error)
-{
-    bool ok;
-    struct elg_bytes value;
-    enum elg_status status =
-        elg_activity_read_response(answer_bytes(hr, i), &ok, &value, error);
-    if (status != ELG_OK)
-        return status;
-    elg_base_buf_append_str(out, i > 0 ? "," : "");
-    elg_base_buf_append_str(out, ok ? "{\"ok\":true,\"value\":" : "{\"err\":");
-    elg_base_buf_append(out, value.data, value.size);
-    elg_base_buf_append_str(out, ok ? "}" : ",\"ok\":false}");
-    return ELG_OK;
-}
-
 enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, bool *ok,
                                  struct elg_error *error)
 {
@@ -94,7 +67,7 @@ enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, b
     if (hr->answer_is_array) {
         elg_base_buf_append_byte(out, '[');
         for (uint32_t i = 0; i < hr->answer_count && status == ELG_OK; i++)
-            status = append_answer(hr, i, out, error);
+            status = elg__plan_answer_item(out, i == 0, answer_bytes(hr, i), error);
         elg_base_buf_append_byte(out, ']');
     } else {
         struct elg_bytes value;
@@ -314,99 +287,27 @@ static enum elg_status follow_verdict(struct elg_host_run *hr,
 }
 
 /* A settle call names the request it settles; recorded is that request's hash. */
-enum elg_status elg__settle_request(struct elg_host *host, struct elg_bytes request,
-                                    struct elg_buf *out, struct elg_hash *settled,
-                                    struct elg_error *error)
+static enum elg_status ask_call(struct elg_host_run *hr, struct elg_call_plan *plan,
+                                const char *where, struct elg_error *error)
 {
-    struct elg_json_doc *doc;
-    enum elg_status status = elg_json_parse(host->alloc, request, &doc, error);
-    if (status != ELG_OK)
-        return status;
-    struct elg_buf text;
-    struct elg_prepared prepared;
-    struct elg_activity_place place = {"", 0, 0};
-    elg_base_buf_init(&text, host->alloc);
-    elg_json_write_value(&text, elg_json_get(elg_json_root(doc), "key_of"));
-    status = elg_activity_prepare(host->alloc, host->sha, ELG_ACTIVITY_HTTP,
-                                  elg_base_buf_bytes(&text), &place, &prepared, error);
-    if (status == ELG_OK) {
-        char hex[ELG_HASH_HEX_SIZE];
-        *settled = prepared.request_hash;
-        elg_base_hash_hex(settled, hex);
-        elg_base_buf_printf(out, "{\"request_hash\":\"%s\",\"result\":", hex);
-        elg_json_write_value(out, elg_json_get(elg_json_root(doc), "result"));
-        elg_base_buf_append_byte(out, '}');
-        elg_activity_prepared_fini(&prepared);
-    }
-    elg_base_buf_fini(&text);
-    elg_json_doc_destroy(doc);
-    return status;
-}
-
-/* What a settle's result means for the call it settles, as a response. */
-static enum elg_status settle_outcome(struct elg_host_run *hr, struct elg_bytes request,
-                                      const struct elg_hash *settled,
-                                      struct elg_error *error)
-{
-    static const char HEAD[] = "\"result\":";
-    struct elg_buf text;
-    elg_base_buf_init(&text, hr->host->alloc);
-    const uint8_t *at = memmem(request.data, request.size, HEAD, sizeof HEAD - 1);
-    size_t skip = (size_t)(at - request.data) + sizeof HEAD - 1;
-    elg_base_buf_append_str(&text, "{\"value\":");
-    elg_base_buf_append(&text, request.data + skip, request.size - skip);
-    enum elg_status status =
-        text.failed
-            ? elg_base_no_memory(error)
-            : elg_executor_settle(hr->run, settled, elg_base_buf_bytes(&text), error);
-    elg_base_buf_fini(&text);
-    return status;
-}
-
-static enum elg_status ask_kind(struct elg_host_run *hr, enum elg_activity_kind kind,
-                                struct elg_bytes request, const char *where,
-                                struct elg_error *error)
-{
-    struct elg_prepared prepared;
-    struct elg_activity_place place = {
-        hr->run->row.trace_id, (int64_t)hr->run->row.step_count, hr->run->asked_count};
-    enum elg_status status = elg_activity_prepare(hr->host->alloc, hr->host->sha, kind,
-                                                  request, &place, &prepared, error);
-    if (status == ELG_INVALID)
-        return answer_error(hr, "INVALID_REQUEST", error->text);
-    if (status != ELG_OK)
-        return status;
-    if (prepared.timeout_ms == 0)
-        prepared.timeout_ms = hr->limits.activity_timeout_ms;
+    struct elg_prepared *prepared = &plan->prepared;
+    if (prepared->timeout_ms == 0)
+        prepared->timeout_ms = hr->limits.activity_timeout_ms;
     uint32_t seq;
     enum elg_call_verdict verdict;
-    status = elg_executor_call(hr->run, &prepared, where,
-                               elg_base_wall_ms(hr->host->clock), &seq, &verdict, error);
-    if (status == ELG_OK)
-        status = follow_verdict(hr, &prepared, seq, verdict, error);
-    elg_activity_prepared_fini(&prepared);
-    return status;
-}
-
-static enum elg_status ask_settle(struct elg_host_run *hr, struct elg_bytes request,
-                                  const char *where, struct elg_error *error)
-{
-    struct elg_buf text;
-    struct elg_hash settled;
-    elg_base_buf_init(&text, hr->host->alloc);
     enum elg_status status =
-        elg__settle_request(hr->host, request, &text, &settled, error);
-    struct elg_bytes own = elg_base_buf_bytes(&text);
+        elg_executor_call(hr->run, prepared, where, elg_base_wall_ms(hr->host->clock),
+                          &seq, &verdict, error);
     if (status == ELG_OK)
-        status = ask_kind(hr, ELG_ACTIVITY_SETTLE, own, where, error);
-    if (status == ELG_OK)
-        status = settle_outcome(hr, own, &settled, error);
-    elg_base_buf_fini(&text);
+        status = follow_verdict(hr, prepared, seq, verdict, error);
+    if (status == ELG_OK && plan->settles)
+        status = elg_executor_settle(hr->run, &plan->settled,
+                                     elg_base_buf_bytes(&plan->answer), error);
     return status;
 }
 
-static enum elg_status ask_log(struct elg_host_run *hr, struct elg_bytes request,
-                               struct elg_error *error)
+static enum elg_status keep_log(struct elg_host_run *hr, struct elg_bytes request,
+                                struct elg_error *error)
 {
     struct elg_json_doc *doc;
     enum elg_status status = elg_json_parse(hr->host->alloc, request, &doc, error);
@@ -426,56 +327,35 @@ static enum elg_status ask_log(struct elg_host_run *hr, struct elg_bytes request
                                   elg_base_buf_bytes(&data));
     elg_base_buf_fini(&data);
     elg_json_doc_destroy(doc);
-    if (status != ELG_OK)
-        return elg_base_no_memory(error);
-    return answer_text(hr, elg_base_bytes("{\"value\":null}"));
+    return status == ELG_OK ? ELG_OK : elg_base_no_memory(error);
 }
 
-static enum elg_status ask(struct elg_host_run *hr, const char *name,
-                           struct elg_bytes request, const char *where,
+struct asker {
+    struct elg_host_run *hr;
+    const char *where;
+};
+
+static enum elg_status ask(void *self, const char *name, struct elg_bytes request,
                            struct elg_error *error)
 {
-    enum elg_activity_kind kind;
-    if (strcmp(name, "log") == 0)
-        return ask_log(hr, request, error);
-    if (strcmp(name, "settle") == 0)
-        return ask_settle(hr, request, where, error);
-    if (elg_activity_kind_of(name, &kind))
-        return ask_kind(hr, kind, request, where, error);
-    char text[ELG_NAME_BYTES_MAX + 64];
-    snprintf(text, sizeof text, "ctx.%.100s is not available in this host", name);
-    return answer_error(hr, "UNSUPPORTED", text);
-}
-
-static enum elg_status ask_all(struct elg_host_run *hr, struct elg_bytes request,
-                               const char *where, struct elg_error *error)
-{
-    struct elg_json_doc *doc;
-    enum elg_status status = elg_json_parse(hr->host->alloc, request, &doc, error);
-    if (status != ELG_OK)
-        return status;
-    const struct elg_json_value *list = elg_json_root(doc);
-    struct elg_buf text;
-    elg_base_buf_init(&text, hr->host->alloc);
-    for (size_t i = 0; i < elg_json_size(list) && status == ELG_OK; i++) {
-        const struct elg_json_value *entry = elg_json_at(list, i);
-        struct elg_bytes name = elg_json_string(elg_json_at(entry, 0));
-        elg_base_buf_reset(&text);
-        elg_json_write_value(&text, elg_json_at(entry, 1));
-        if (text.failed)
-            status = elg_base_no_memory(error);
-        else
-            status = ask(hr, name.data ? (const char *)name.data : "?",
-                         elg_base_buf_bytes(&text), where, error);
-    }
-    elg_base_buf_fini(&text);
-    elg_json_doc_destroy(doc);
+    const struct asker *asker = self;
+    struct elg_host_run *hr = asker->hr;
+    struct elg_activity_place place = {
+        hr->run->row.trace_id, (int64_t)hr->run->row.step_count, hr->run->asked_count};
+    struct elg_call_plan plan;
+    enum elg_status status = elg__plan(hr->host, &place, name, request, &plan, error);
+    if (status == ELG_OK && plan.kind == ELG_PLAN_CALL)
+        status = ask_call(hr, &plan, asker->where, error);
+    else if (status == ELG_OK && plan.kind == ELG_PLAN_LOG)
+        status = keep_log(hr, request, error);
+    if (status == ELG_OK && plan.kind != ELG_PLAN_CALL)
+        status = answer_text(hr, elg_base_buf_bytes(&plan.answer));
+    elg__plan_fini(&plan);
     return status;
 }
 
 /* Diverged and over-the-limit end the run; anything else is not the run's own fault. */
 static enum elg__call_step refuse(struct elg_host_run *hr, enum elg_status status,
-                                  const struct elg_outcome *outcome,
                                   struct elg_error *error)
 {
     if (hr->lost)
@@ -486,7 +366,6 @@ static enum elg__call_step refuse(struct elg_host_run *hr, enum elg_status statu
         elg__turn_stop(hr, ELG_RUN_FAILED, "LIMIT", error->text);
     else
         elg__turn_lose(hr, error);
-    (void)outcome;
     return ELG_STEP_OVER;
 }
 
@@ -496,12 +375,13 @@ enum elg__call_step elg__call_asked(struct elg_host_run *hr,
     struct elg_error error;
     elg_base_no_memory(&error);
     hr->answer_is_array = strcmp(outcome->type, "all") == 0;
+    struct asker asker = {hr, outcome->where};
     enum elg_status status =
         hr->answer_is_array
-            ? ask_all(hr, outcome->request, outcome->where, &error)
-            : ask(hr, outcome->type, outcome->request, outcome->where, &error);
+            ? elg__plan_each(hr->host, outcome->request, ask, &asker, &error)
+            : ask(&asker, outcome->type, outcome->request, &error);
     if (status != ELG_OK)
-        return refuse(hr, status, outcome, &error);
+        return refuse(hr, status, &error);
     if (hr->waits_open == 0) {
         hr->answer_due = true;
         return ELG_STEP_ANSWER;

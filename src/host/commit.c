@@ -158,6 +158,8 @@ static void settle(struct elg_host_run *hr)
         elg__run_forget(hr);
         return;
     }
+    if (hr->host->closing)
+        return; /* no new effect starts any more */
     elg__call_release(hr);
     if (!hr->gated)
         return;

@@ -217,12 +217,38 @@ void elg__call_drop(struct elg_host_run *hr);
 /* The answer to the call that node code stands in, into `out`. */
 enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, bool *ok,
                                  struct elg_error *error);
-/* A settle call {"key_of","result"} as it is recorded: {"request_hash","result"}. */
-enum elg_status elg__settle_request(struct elg_host *host, struct elg_bytes request,
-                                    struct elg_buf *out, struct elg_hash *settled,
-                                    struct elg_error *error);
 /* The wall clock time at which the earliest sleep ends; INT64_MAX: none. */
 int64_t elg__call_next_due_ms(const struct elg_host_run *hr);
+
+/* ---- plan.c
+ * ------------------------------------------------------------------------------ */
+enum elg_plan_kind {
+    ELG_PLAN_ANSWER, /* `answer` is the response, not recorded: it follows from the
+                        request */
+    ELG_PLAN_LOG,    /* a log line; `answer` as above */
+    ELG_PLAN_CALL    /* `prepared` takes a seq */
+};
+struct elg_call_plan {
+    enum elg_plan_kind kind;
+    struct elg_buf answer; /* of a settle: the response that the settled call came to */
+    struct elg_prepared prepared;
+    bool settles;
+    struct elg_hash settled; /* request hash of the call that is settled */
+};
+/* `plan` is valid, and due for fini, also on failure. */
+enum elg_status elg__plan(struct elg_host *host, const struct elg_activity_place *place,
+                          const char *name, struct elg_bytes request,
+                          struct elg_call_plan *plan, struct elg_error *error);
+void elg__plan_fini(struct elg_call_plan *plan);
+/* Calls `each` for every entry [name, request] of a ctx.all. */
+enum elg_status elg__plan_each(struct elg_host *host, struct elg_bytes list_text,
+                               enum elg_status (*each)(void *self, const char *name,
+                                                       struct elg_bytes request,
+                                                       struct elg_error *error),
+                               void *self, struct elg_error *error);
+/* Appends one of ctx.all's results: {"ok":true,"value"} or {"err","ok":false}. */
+enum elg_status elg__plan_answer_item(struct elg_buf *out, bool first,
+                                      struct elg_bytes response, struct elg_error *error);
 
 /* ---- releases.c
  * -------------------------------------------------------------------------- */

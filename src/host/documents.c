@@ -1,0 +1,363 @@
+/* documents: what is durable of a run, as JSON for people and scripts.
+ * Provides elg_run_result, elg_run_show, elg_run_list. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/internal.h"
+#include "json/json.h"
+
+enum elg_status elg__document_text(const struct elg_alloc *alloc, struct elg_buf *buf,
+                                   struct elg_text *out, struct elg_error *error)
+{
+    size_t size = buf->size;
+    char *data = NULL;
+    if (elg_base_buf_cstr(buf) != NULL)
+        data = elg_base_realloc(alloc, NULL, 0, size + 1);
+    if (data == NULL) {
+        elg_base_buf_fini(buf);
+        return elg_base_no_memory(error);
+    }
+    memcpy(data, buf->data, size + 1);
+    elg_base_buf_fini(buf);
+    out->data = data;
+    out->size = size;
+    out->alloc = alloc;
+    return ELG_OK;
+}
+
+/* ---- pieces
+ * ---------------------------------------------------------------------------------- */
+
+static void put_string(struct elg_buf *out, const char *name, const char *value)
+{
+    elg_base_buf_printf(out, ",\"%s\":", name);
+    if (!elg_json_write_string(out, elg_base_bytes(value), NULL))
+        elg_base_buf_append_str(out, "null");
+}
+
+static void put_hash(struct elg_buf *out, const char *name, const struct elg_hash *hash)
+{
+    char hex[ELG_HASH_HEX_SIZE];
+    elg_base_hash_hex(hash, hex);
+    elg_base_buf_printf(out, ",\"%s\":\"%s\"", name, hex);
+}
+
+static void put_raw(struct elg_buf *out, const char *name, struct elg_bytes json)
+{
+    elg_base_buf_printf(out, ",\"%s\":", name);
+    if (json.size == 0)
+        elg_base_buf_append_str(out, "null");
+    else
+        elg_base_buf_append(out, json.data, json.size);
+}
+
+static void put_blob(struct elg_buf *out, const char *name, const struct elg_blob *blob)
+{
+    put_raw(out, name, elg_base_blob_bytes(blob));
+}
+
+void elg__document_result(struct elg_buf *out, const struct elg_run_row *row,
+                          const struct elg_hash *state_hash, struct elg_bytes state,
+                          struct elg_bytes output)
+{
+    char hex[ELG_HASH_HEX_SIZE];
+    elg_base_hash_hex(&row->chain, hex);
+    elg_base_buf_printf(out, "{\"chain\":\"%s\"", hex);
+    put_blob(out, "error", row->error);
+    put_hash(out, "graph_hash", &row->graph_hash);
+    put_string(out, "graph_id", row->graph_id);
+    put_string(out, "graph_version", row->graph_version);
+    put_raw(out, "output", output);
+    put_raw(out, "state", state);
+    if (state_hash != NULL)
+        put_hash(out, "state_hash", state_hash);
+    else
+        elg_base_buf_append_str(out, ",\"state_hash\":null");
+    put_string(out, "status", elg_checkpoint_status_name(row->status));
+    elg_base_buf_printf(out, ",\"steps\":%llu", (unsigned long long)row->step_count);
+    put_string(out, "trace_id", row->trace_id);
+}
+
+/* ---- the last finished step
+ * ------------------------------------------------------------------- */
+
+struct last_step {
+    bool found;
+    struct elg_hash state_hash;
+    struct elg_blob *state, *output;
+};
+
+static bool take_last(void *self, const struct elg_step_row *step,
+                      const struct elg_activity_row *activity)
+{
+    struct last_step *last = self;
+    (void)activity;
+    if (step == NULL || step->status != ELG_ATTEMPT_OK)
+        return true;
+    last->found = true;
+    last->state_hash = step->state_hash;
+    last->state = elg_base_blob_ref(step->state);
+    last->output = elg_base_blob_ref(step->output);
+    return false;
+}
+
+/* A state between checkpoints is recomputed. */
+static enum elg_status recompute(struct elg_host *host, const struct elg_run_row *row,
+                                 struct last_step *last, struct elg_error *error)
+{
+    struct elg_graph *graph;
+    struct elg_buf state;
+    enum elg_status status = elg__graph_stored(host, &row->graph_hash, &graph, error);
+    if (status != ELG_OK)
+        return status;
+    elg_base_buf_init(&state, host->alloc);
+    status =
+        elg__replay_state(host, graph, row, (int64_t)row->step_count - 1, &state, error);
+    if (status == ELG_OK) {
+        last->state = elg_base_blob_create(host->alloc, elg_base_buf_bytes(&state));
+        if (last->state == NULL)
+            status = elg_base_no_memory(error);
+    }
+    elg_base_buf_fini(&state);
+    elg_graph_close(graph);
+    return status;
+}
+
+static enum elg_status read_last(struct elg_host *host, const struct elg_run_row *row,
+                                 struct last_step *last, struct elg_error *error)
+{
+    int64_t at = (int64_t)row->step_count - 1;
+    memset(last, 0, sizeof *last);
+    if (at < 0) {
+        if (row->initial_state == NULL)
+            return ELG_OK;
+        last->found = true;
+        last->state = elg_base_blob_ref(row->initial_state);
+        elg_base_sha256(host->sha, elg_base_blob_bytes(last->state), &last->state_hash);
+        return ELG_OK;
+    }
+    enum elg_status status = elg_checkpoint_journal(host->store, row->trace_id, at, at,
+                                                    take_last, last, error);
+    if (status == ELG_OK && !last->found)
+        return elg_base_fail(error, ELG_CORRUPT, row->trace_id,
+                             "step %lld is missing from the journal", (long long)at);
+    if (status == ELG_OK && last->state == NULL)
+        status = recompute(host, row, last, error);
+    return status;
+}
+
+/* Appends the result's fields without the closing brace. */
+static enum elg_status append_result(struct elg_host *host, const struct elg_run_row *row,
+                                     struct elg_buf *out, struct elg_error *error)
+{
+    struct last_step last;
+    enum elg_status status = read_last(host, row, &last, error);
+    if (status == ELG_OK)
+        elg__document_result(out, row, last.found ? &last.state_hash : NULL,
+                             elg_base_blob_bytes(last.state),
+                             elg_base_blob_bytes(last.output));
+    elg_base_blob_unref(last.state);
+    elg_base_blob_unref(last.output);
+    return status;
+}
+
+enum elg_status elg_run_result(struct elg_host *host, const char *trace_id,
+                               struct elg_text *out, struct elg_error *error)
+{
+    struct elg_run_row row;
+    struct elg_buf buf;
+    memset(&row, 0, sizeof row);
+    enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
+    if (status != ELG_OK)
+        return status;
+    elg_base_buf_init(&buf, host->alloc);
+    status = append_result(host, &row, &buf, error);
+    elg_checkpoint_run_row_fini(&row);
+    elg_base_buf_append_byte(&buf, '}');
+    if (status == ELG_OK)
+        return elg__document_text(host->alloc, &buf, out, error);
+    elg_base_buf_fini(&buf);
+    return status;
+}
+
+/* ---- show
+ * --------------------------------------------------------------------------------------
+ */
+
+struct journal_writer {
+    struct elg_buf *out;
+    bool step_open;
+    bool any_step, any_activity;
+};
+
+static void close_step(struct journal_writer *writer)
+{
+    if (writer->step_open)
+        elg_base_buf_append_str(writer->out, "]}");
+    writer->step_open = false;
+}
+
+static void write_step(struct journal_writer *writer, const struct elg_step_row *step)
+{
+    struct elg_buf *out = writer->out;
+    elg_base_buf_append_str(out, writer->any_step ? "," : "");
+    elg_base_buf_printf(out, "{\"attempt\":%u", step->attempt);
+    if (step->has_chain)
+        put_hash(out, "chain", &step->chain);
+    elg_base_buf_printf(out, ",\"clock_ms\":%lld,\"duration_ms\":%.3f",
+                        (long long)step->clock_ms, (double)step->duration_us / 1000);
+    put_blob(out, "error", step->error);
+    put_string(out, "fingerprint", step->fingerprint ? step->fingerprint : "");
+    elg_base_buf_printf(out, ",\"fuel\":%llu", (unsigned long long)step->fuel);
+    put_hash(out, "input_hash", &step->input_hash);
+    put_blob(out, "metadata", step->metadata);
+    if (step->has_edge)
+        put_string(out, "next_edge", step->next_edge);
+    else
+        elg_base_buf_append_str(out, ",\"next_edge\":null");
+    put_string(out, "node_id", step->node_id);
+    put_blob(out, "output", step->output);
+    if (step->status == ELG_ATTEMPT_OK) {
+        put_hash(out, "output_hash", &step->output_hash);
+        put_hash(out, "state_hash", &step->state_hash);
+    }
+    if (step->retry_due_ms > 0)
+        elg_base_buf_printf(out, ",\"retry_due_ms\":%lld", (long long)step->retry_due_ms);
+    put_blob(out, "state", step->state);
+    put_string(out, "status", elg_checkpoint_attempt_name(step->status));
+    elg_base_buf_printf(out, ",\"step_index\":%lld", (long long)step->step_index);
+    put_blob(out, "stop", step->stop);
+    elg_base_buf_append_str(out, ",\"activities\":[");
+    writer->any_step = writer->step_open = true;
+    writer->any_activity = false;
+}
+
+static void write_activity(struct journal_writer *writer,
+                           const struct elg_activity_row *row)
+{
+    struct elg_buf *out = writer->out;
+    elg_base_buf_append_str(out, writer->any_activity ? "," : "");
+    elg_base_buf_printf(out, "{\"seq\":%u", row->seq);
+    put_string(out, "activity_type", row->type);
+    if (row->due_ms > 0)
+        elg_base_buf_printf(out, ",\"due_ms\":%lld", (long long)row->due_ms);
+    put_hash(out, "idempotency_key", &row->key);
+    put_blob(out, "request_data", row->request);
+    put_hash(out, "request_hash", &row->request_hash);
+    if (row->response_blob_ref[0] != '\0')
+        put_string(out, "response_blob_ref", row->response_blob_ref);
+    put_blob(out, "response_data", row->response);
+    put_string(out, "status", elg_checkpoint_activity_name(row->status));
+    elg_base_buf_printf(out, ",\"timestamp\":%lld", (long long)row->timestamp_ms);
+    put_string(out, "where", row->where ? row->where : "");
+    elg_base_buf_append_byte(out, '}');
+    writer->any_activity = true;
+}
+
+static bool write_row(void *self, const struct elg_step_row *step,
+                      const struct elg_activity_row *activity)
+{
+    struct journal_writer *writer = self;
+    if (step != NULL) {
+        close_step(writer);
+        write_step(writer, step);
+    } else if (writer->step_open) {
+        write_activity(writer, activity);
+    }
+    return !writer->out->failed;
+}
+
+static void put_run_fields(struct elg_buf *out, const struct elg_run_row *row)
+{
+    elg_base_buf_printf(out, ",\"claims\":%u,\"completed_at\":%lld,\"created_at\":%lld",
+                        row->claims, (long long)row->completed_at_ms,
+                        (long long)row->created_at_ms);
+    elg_base_buf_printf(out, ",\"due_ms\":%lld,\"epoch\":%llu", (long long)row->due_ms,
+                        (unsigned long long)row->epoch);
+    put_blob(out, "initial_state", row->initial_state);
+    put_blob(out, "input", row->input);
+    put_blob(out, "limits", row->limits);
+    put_string(out, "seed", row->seed);
+    elg_base_buf_printf(out, ",\"started_at\":%lld,\"updated_at\":%lld",
+                        (long long)row->started_at_ms, (long long)row->updated_at_ms);
+}
+
+enum elg_status elg_run_show(struct elg_host *host, const char *trace_id, int64_t step,
+                             struct elg_text *out, struct elg_error *error)
+{
+    struct elg_run_row row;
+    struct elg_buf buf;
+    memset(&row, 0, sizeof row);
+    enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
+    if (status != ELG_OK)
+        return status;
+    elg_base_buf_init(&buf, host->alloc);
+    status = append_result(host, &row, &buf, error);
+    put_run_fields(&buf, &row);
+    elg_checkpoint_run_row_fini(&row);
+    elg_base_buf_append_str(&buf, ",\"journal\":[");
+    struct journal_writer writer = {.out = &buf};
+    if (status == ELG_OK)
+        status = elg_checkpoint_journal(host->store, trace_id, step < 0 ? 0 : step,
+                                        step < 0 ? -1 : step, write_row, &writer, error);
+    close_step(&writer);
+    elg_base_buf_append_str(&buf, "]}");
+    if (status == ELG_OK)
+        return elg__document_text(host->alloc, &buf, out, error);
+    elg_base_buf_fini(&buf);
+    return status;
+}
+
+/* ---- list
+ * --------------------------------------------------------------------------------------
+ */
+
+struct list_writer {
+    struct elg_buf buf;
+    bool (*row)(void *self, const char *json, size_t size);
+    void *self;
+    bool failed;
+};
+
+static bool write_list_row(void *self, const struct elg_run_row *row)
+{
+    struct list_writer *writer = self;
+    struct elg_buf *out = &writer->buf;
+    elg_base_buf_reset(out);
+    elg_base_buf_append_str(out, "{\"graph_id\":");
+    elg_json_write_string(out, elg_base_bytes(row->graph_id), NULL);
+    put_string(out, "graph_version", row->graph_version);
+    put_string(out, "status", elg_checkpoint_status_name(row->status));
+    elg_base_buf_printf(out, ",\"steps\":%llu", (unsigned long long)row->step_count);
+    put_string(out, "trace_id", row->trace_id);
+    elg_base_buf_printf(out, ",\"updated_at\":%lld}", (long long)row->updated_at_ms);
+    const char *json = elg_base_buf_cstr(out);
+    writer->failed = json == NULL;
+    return json != NULL && writer->row(writer->self, json, out->size);
+}
+
+enum elg_status elg_run_list(struct elg_host *host, const char *status,
+                             bool (*row)(void *self, const char *json, size_t size),
+                             void *self, struct elg_error *error)
+{
+    struct elg_run_filter filter = {.any_status = status == NULL};
+    if (status != NULL && strcmp(status, "unfinished") == 0) {
+        filter.any_status = filter.unfinished = true;
+    } else if (status != NULL &&
+               !elg_checkpoint_status_parse(elg_base_bytes(status), &filter.status)) {
+        return elg_base_fail(
+            error, ELG_USAGE, "status",
+            "\"%s\" is not a run's status; one of pending, running, waiting, "
+            "completed, failed, timeout, aborted, diverged, quarantined, "
+            "unfinished",
+            status);
+    }
+    struct list_writer writer = {.row = row, .self = self};
+    elg_base_buf_init(&writer.buf, host->alloc);
+    enum elg_status result =
+        elg_checkpoint_run_list(host->store, &filter, write_list_row, &writer, error);
+    elg_base_buf_fini(&writer.buf);
+    if (result == ELG_OK && writer.failed)
+        result = elg_base_no_memory(error);
+    return result;
+}

@@ -1,0 +1,520 @@
+/* replay: feeds a run's journal through re-execution; states, verification, the report.
+ * Provides elg_run_replay and what a resume needs between checkpoints. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/replay.h"
+#include "json/json.h"
+
+enum elg_status elg__replay_differs(struct elg_replay *replay, int64_t seq,
+                                    const char *what, struct elg_bytes expected,
+                                    struct elg_bytes actual, const char *where)
+{
+    struct elg_divergence *divergence = &replay->divergence;
+    if (divergence->found)
+        return ELG_DIVERGED;
+    divergence->found = true;
+    divergence->step = replay->step;
+    divergence->seq = seq;
+    snprintf(divergence->node, sizeof divergence->node, "%s", replay->node_id);
+    snprintf(divergence->what, sizeof divergence->what, "%s", what);
+    snprintf(divergence->where, sizeof divergence->where, "%s", where ? where : "");
+    elg_base_buf_append(&divergence->expected, expected.data, expected.size);
+    elg_base_buf_append(&divergence->actual, actual.data, actual.size);
+    return ELG_DIVERGED;
+}
+
+/* ---- rows and their digests (I17)
+ * -------------------------------------------------------------- */
+
+static enum elg_status hash_differs(struct elg_replay *replay, int64_t seq,
+                                    const char *what, const struct elg_hash *expected,
+                                    const struct elg_hash *actual, const char *where)
+{
+    char a[ELG_HASH_HEX_SIZE], b[ELG_HASH_HEX_SIZE];
+    elg_base_hash_hex(expected, a);
+    elg_base_hash_hex(actual, b);
+    return elg__replay_differs(replay, seq, what, elg_base_bytes(a), elg_base_bytes(b),
+                               where);
+}
+
+static enum elg_status add_digest(struct elg_replay *replay,
+                                  const struct elg_hash *digest, struct elg_error *error)
+{
+    const struct elg_alloc *alloc = replay->host->alloc;
+    if (replay->digest_count == replay->digest_capacity) {
+        size_t grown = replay->digest_capacity ? replay->digest_capacity * 2 : 16;
+        void *digests = elg_base_realloc(
+            alloc, replay->digests, replay->digest_capacity * sizeof *replay->digests,
+            grown * sizeof *replay->digests);
+        if (digests == NULL)
+            return elg_base_no_memory(error);
+        replay->digests = digests;
+        replay->digest_capacity = grown;
+    }
+    replay->digests[replay->digest_count++] = *digest;
+    return ELG_OK;
+}
+
+static enum elg_status check_digests(struct elg_replay *replay, struct elg_error *error)
+{
+    struct elg_hash digest;
+    struct elg_step_row *step = &replay->attempt_row;
+    elg_checkpoint_step_digest(replay->host->sha, step, &digest);
+    if (!elg_base_hash_equal(&digest, &step->digest))
+        return hash_differs(replay, -1, "step row", &step->digest, &digest,
+                            step->node_id);
+    enum elg_status status = add_digest(replay, &digest, error);
+    for (size_t i = 0; i < replay->call_count && status == ELG_OK; i++) {
+        struct elg_activity_row *row = &replay->calls[i];
+        elg_checkpoint_activity_digest(replay->host->sha, row, &digest);
+        if (!elg_base_hash_equal(&digest, &row->digest))
+            return hash_differs(replay, row->seq, "activity row", &row->digest, &digest,
+                                row->where);
+        status = add_digest(replay, &digest, error);
+    }
+    return status;
+}
+
+static enum elg_status check_chain(struct elg_replay *replay,
+                                   const struct elg_hash *recorded)
+{
+    struct elg_hash chain;
+    elg_checkpoint_chain_next(replay->host->sha, &replay->chain, replay->digests,
+                              replay->digest_count, &chain);
+    replay->digest_count = 0;
+    if (!elg_base_hash_equal(&chain, recorded))
+        return hash_differs(replay, -1, "chain", recorded, &chain, replay->node_id);
+    replay->chain = chain;
+    return ELG_OK;
+}
+
+/* The row stands where the execution stands. */
+static enum elg_status check_place(struct elg_replay *replay)
+{
+    const struct elg_step_row *row = &replay->attempt_row;
+    char expected[ELG_NAME_BYTES_MAX + 64], actual[ELG_NAME_BYTES_MAX + 64];
+    snprintf(expected, sizeof expected, "step %lld attempt %u node %s",
+             (long long)row->step_index, row->attempt, row->node_id);
+    snprintf(actual, sizeof actual, "step %lld attempt %u node %s",
+             (long long)replay->step, replay->attempt,
+             replay->finished ? "(none: the run ended)" : replay->node_id);
+    if (strcmp(expected, actual) == 0)
+        return ELG_OK;
+    return elg__replay_differs(replay, -1, "place", elg_base_bytes(expected),
+                               elg_base_bytes(actual), row->node_id);
+}
+
+static enum elg_status check_input(struct elg_replay *replay)
+{
+    struct elg_hash hash;
+    const struct elg_step_row *row = &replay->attempt_row;
+    elg_base_sha256(replay->host->sha, elg_base_buf_bytes(&replay->input), &hash);
+    if (elg_base_hash_equal(&hash, &row->input_hash))
+        return ELG_OK;
+    return hash_differs(replay, -1, "input_hash", &row->input_hash, &hash, row->node_id);
+}
+
+/* ---- one attempt
+ * -------------------------------------------------------------------------------- */
+
+static void drop_attempt(struct elg_replay *replay)
+{
+    if (replay->collected)
+        elg_checkpoint_step_row_fini(&replay->attempt_row);
+    for (size_t i = 0; i < replay->call_count; i++)
+        elg_checkpoint_activity_row_fini(&replay->calls[i]);
+    replay->collected = false;
+    replay->call_count = 0;
+}
+
+static enum elg_status replay_collected(struct elg_replay *replay,
+                                        struct elg_error *error)
+{
+    enum elg_status status = ELG_OK;
+    const struct elg_step_row *row = &replay->attempt_row;
+    if (!replay->collected || replay->over)
+        return ELG_OK;
+    if (row->status == ELG_ATTEMPT_OPEN ||
+        (replay->to >= 0 && replay->step > replay->to)) {
+        replay->over = true;
+        return ELG_OK;
+    }
+    bool chained = replay->verify && !replay->other_code;
+    bool has_chain = row->has_chain;
+    struct elg_hash recorded = row->chain;
+    if (chained)
+        status = check_digests(replay, error);
+    if (status == ELG_OK)
+        status = check_place(replay);
+    if (status == ELG_OK)
+        status = check_input(replay);
+    if (status == ELG_OK)
+        status = elg__replay_attempt(replay, error);
+    if (status == ELG_OK && chained && has_chain)
+        status = check_chain(replay, &recorded);
+    return status;
+}
+
+/* ---- the feed
+ * ------------------------------------------------------------------------------------ */
+
+struct feed {
+    struct elg_replay *replay;
+    enum elg_status status;
+    struct elg_error *error;
+};
+
+/* Copies of a journal row that outlive the callback. */
+static void keep_step(struct elg_replay *replay, const struct elg_step_row *row)
+{
+    struct elg_step_row *kept = &replay->attempt_row;
+    *kept = *row;
+    elg_base_blob_ref(kept->state);
+    elg_base_blob_ref(kept->output);
+    elg_base_blob_ref(kept->metadata);
+    elg_base_blob_ref(kept->error);
+    elg_base_blob_ref(kept->stop);
+    elg_base_blob_ref(kept->fingerprint_blob);
+    replay->collected = true;
+}
+
+static bool keep_call(struct elg_replay *replay, const struct elg_activity_row *row)
+{
+    const struct elg_alloc *alloc = replay->host->alloc;
+    if (replay->call_count == replay->call_capacity) {
+        size_t grown = replay->call_capacity ? replay->call_capacity * 2 : 8;
+        void *calls = elg_base_realloc(alloc, replay->calls,
+                                       replay->call_capacity * sizeof *replay->calls,
+                                       grown * sizeof *replay->calls);
+        if (calls == NULL)
+            return false;
+        replay->calls = calls;
+        replay->call_capacity = grown;
+    }
+    struct elg_activity_row *kept = &replay->calls[replay->call_count];
+    *kept = *row;
+    elg_base_blob_ref(kept->where_blob);
+    elg_base_blob_ref(kept->request);
+    elg_base_blob_ref(kept->response);
+    replay->call_count++;
+    return true;
+}
+
+static bool feed_row(void *self, const struct elg_step_row *step,
+                     const struct elg_activity_row *activity)
+{
+    struct feed *feed = self;
+    struct elg_replay *replay = feed->replay;
+    bool kept = true;
+    if (step != NULL) {
+        feed->status = replay_collected(replay, feed->error);
+        drop_attempt(replay);
+        if (feed->status != ELG_OK || replay->over)
+            return false;
+        keep_step(replay, step);
+    } else {
+        kept = keep_call(replay, activity);
+    }
+    if (!kept)
+        feed->status = elg_base_no_memory(feed->error);
+    return kept;
+}
+
+static enum elg_status feed_journal(struct elg_replay *replay, struct elg_error *error)
+{
+    struct feed feed = {replay, ELG_OK, error};
+    enum elg_status status =
+        elg_checkpoint_journal(replay->host->store, replay->row->trace_id, replay->step,
+                               replay->to, feed_row, &feed, error);
+    if (status == ELG_OK)
+        status = feed.status;
+    if (status == ELG_OK)
+        status = replay_collected(replay, error);
+    drop_attempt(replay);
+    return status;
+}
+
+/* ---- begin and end
+ * -------------------------------------------------------------------------------- */
+
+static enum elg_status replay_init(struct elg_replay *replay, struct elg_host *host,
+                                   struct elg_graph *graph, const struct elg_run_row *row,
+                                   struct elg_error *error)
+{
+    memset(replay, 0, sizeof *replay);
+    replay->host = host;
+    replay->graph = graph;
+    replay->row = row;
+    replay->to = -1;
+    replay->attempt = 1;
+    elg_base_buf_init(&replay->state, host->alloc);
+    elg_base_buf_init(&replay->input, host->alloc);
+    elg_base_buf_init(&replay->divergence.expected, host->alloc);
+    elg_base_buf_init(&replay->divergence.actual, host->alloc);
+    return elg__limits_read(host->alloc, elg_base_blob_bytes(row->limits),
+                            &replay->limits, error);
+}
+
+static void replay_fini(struct elg_replay *replay)
+{
+    const struct elg_alloc *alloc = replay->host->alloc;
+    drop_attempt(replay);
+    elg_base_free(alloc, replay->calls, replay->call_capacity * sizeof *replay->calls);
+    elg_base_free(alloc, replay->digests,
+                  replay->digest_capacity * sizeof *replay->digests);
+    elg_base_buf_fini(&replay->state);
+    elg_base_buf_fini(&replay->input);
+    elg_base_buf_fini(&replay->divergence.expected);
+    elg_base_buf_fini(&replay->divergence.actual);
+}
+
+/* Stands before step 0. */
+static enum elg_status stand_at_beginning(struct elg_replay *replay,
+                                          struct elg_error *error)
+{
+    struct elg_bytes initial = elg_base_blob_bytes(replay->row->initial_state);
+    struct elg_bytes input = elg_base_blob_bytes(replay->row->input);
+    snprintf(replay->node_id, sizeof replay->node_id, "%s",
+             elg_graph_entry(replay->graph->data));
+    elg_base_buf_append(&replay->input, input.data, input.size);
+    elg_checkpoint_chain_begin(replay->host->sha, replay->row, &replay->chain);
+    if (!replay->verify) {
+        elg_base_buf_append(&replay->state, initial.data, initial.size);
+        return replay->state.failed ? elg_base_no_memory(error) : ELG_OK;
+    }
+    enum elg_status status = elg__replay_initial(replay, error);
+    if (status == ELG_OK &&
+        !elg_base_bytes_equal(initial, elg_base_buf_bytes(&replay->state)))
+        status = elg__replay_differs(replay, -1, "initial_state", initial,
+                                     elg_base_buf_bytes(&replay->state), "initial");
+    return status;
+}
+
+/* ---- the state between checkpoints
+ * ------------------------------------------------------------------ */
+
+struct nearest {
+    struct elg_replay *replay;
+    bool found;
+};
+
+/* Remembers the last good step that kept its state. */
+static bool take_nearest(void *self, const struct elg_step_row *step,
+                         const struct elg_activity_row *activity)
+{
+    struct nearest *nearest = self;
+    struct elg_replay *replay = nearest->replay;
+    (void)activity;
+    if (step == NULL || step->status != ELG_ATTEMPT_OK || step->state == NULL)
+        return true;
+    struct elg_bytes state = elg_base_blob_bytes(step->state);
+    struct elg_bytes output = elg_base_blob_bytes(step->output);
+    elg_base_buf_reset(&replay->state);
+    elg_base_buf_reset(&replay->input);
+    elg_base_buf_append(&replay->state, state.data, state.size);
+    elg_base_buf_append(&replay->input, output.data, output.size);
+    snprintf(replay->previous, sizeof replay->previous, "%s", step->node_id);
+    snprintf(replay->node_id, sizeof replay->node_id, "%s", step->next_node);
+    replay->step = step->step_index + 1;
+    nearest->found = true;
+    return true;
+}
+
+/* Looks back in windows that double, so that a long run is not read from its beginning.
+ */
+static enum elg_status stand_near(struct elg_replay *replay, int64_t to,
+                                  struct elg_error *error)
+{
+    for (int64_t window = replay->limits.checkpoint_interval;; window *= 2) {
+        int64_t from = to - window < 0 ? 0 : to - window;
+        struct nearest nearest = {replay, false};
+        enum elg_status status =
+            elg_checkpoint_journal(replay->host->store, replay->row->trace_id, from, to,
+                                   take_nearest, &nearest, error);
+        if (status != ELG_OK || nearest.found)
+            return status;
+        if (from == 0)
+            return stand_at_beginning(replay, error);
+    }
+}
+
+static enum elg_status divergence_error(const struct elg_replay *replay,
+                                        struct elg_error *error)
+{
+    const struct elg_divergence *d = &replay->divergence;
+    return elg_base_fail(error, ELG_DIVERGED, d->where,
+                         "step %lld node %s: %s is not what the journal holds",
+                         (long long)d->step, d->node, d->what);
+}
+
+enum elg_status elg__replay_state(struct elg_host *host, struct elg_graph *graph,
+                                  const struct elg_run_row *row, int64_t to,
+                                  struct elg_buf *out, struct elg_error *error)
+{
+    struct elg_replay replay;
+    enum elg_status status = replay_init(&replay, host, graph, row, error);
+    if (status == ELG_OK)
+        status = stand_near(&replay, to, error);
+    replay.to = to;
+    if (status == ELG_OK && replay.step <= to)
+        status = feed_journal(&replay, error);
+    if (status == ELG_OK && replay.step != to + 1)
+        status = elg_base_fail(error, ELG_CORRUPT, row->trace_id,
+                               "step %lld is missing from the journal",
+                               (long long)replay.step);
+    if (status == ELG_OK)
+        elg_base_buf_append(out, replay.state.data, replay.state.size);
+    if (status == ELG_DIVERGED && replay.divergence.found)
+        status = divergence_error(&replay, error);
+    replay_fini(&replay);
+    return status;
+}
+
+/* ---- verification's end
+ * -------------------------------------------------------------------------- */
+
+/* The run's own row must say what its journal says. */
+static enum elg_status check_end(struct elg_replay *replay, struct elg_error *error)
+{
+    const struct elg_run_row *row = replay->row;
+    char expected[32], actual[32];
+    (void)error;
+    if (replay->to >= 0 && replay->to < (int64_t)row->step_count - 1)
+        return ELG_OK;
+    snprintf(expected, sizeof expected, "%llu", (unsigned long long)row->step_count);
+    snprintf(actual, sizeof actual, "%lld", (long long)replay->step);
+    if (strcmp(expected, actual) != 0)
+        return elg__replay_differs(replay, -1, "steps", elg_base_bytes(expected),
+                                   elg_base_bytes(actual), "cmo_runs.step_count");
+    if (row->status == ELG_RUN_COMPLETED && !replay->finished)
+        return elg__replay_differs(replay, -1, "status", elg_base_bytes("completed"),
+                                   elg_base_bytes("running"), "cmo_runs.status");
+    if (replay->other_code)
+        return ELG_OK;
+    if (replay->digest_count > 0 && elg_checkpoint_status_ended(row->status))
+        return check_chain(replay, &row->chain);
+    if (elg_base_hash_equal(&replay->chain, &row->chain))
+        return ELG_OK;
+    return hash_differs(replay, -1, "chain", &row->chain, &replay->chain,
+                        "cmo_runs.chain");
+}
+
+static void append_string(struct elg_buf *out, struct elg_bytes text)
+{
+    if (!elg_json_write_string(out, text, NULL))
+        elg_base_buf_append_str(out, "\"(not valid UTF-8)\"");
+}
+
+static void append_divergence(struct elg_buf *out, const struct elg_divergence *d)
+{
+    if (!d->found) {
+        elg_base_buf_append_str(out, "null");
+        return;
+    }
+    elg_base_buf_append_str(out, "{\"actual\":");
+    append_string(out, elg_base_buf_bytes(&d->actual));
+    elg_base_buf_append_str(out, ",\"expected\":");
+    append_string(out, elg_base_buf_bytes(&d->expected));
+    elg_base_buf_append_str(out, ",\"node\":");
+    append_string(out, elg_base_bytes(d->node));
+    if (d->seq >= 0)
+        elg_base_buf_printf(out, ",\"seq\":%lld", (long long)d->seq);
+    else
+        elg_base_buf_append_str(out, ",\"seq\":null");
+    elg_base_buf_printf(out, ",\"step\":%lld,\"what\":", (long long)d->step);
+    append_string(out, elg_base_bytes(d->what));
+    elg_base_buf_append_str(out, ",\"where\":");
+    append_string(out, elg_base_bytes(d->where));
+    elg_base_buf_append_byte(out, '}');
+}
+
+static void append_report(struct elg_buf *out, const struct elg_replay *replay)
+{
+    elg_base_buf_append_str(out, "{\"divergence\":");
+    append_divergence(out, &replay->divergence);
+    elg_base_buf_printf(out, ",\"fuel_not_compared\":%llu,\"steps\":%lld,\"trace_id\":",
+                        (unsigned long long)replay->fuel_not_compared,
+                        (long long)replay->step);
+    append_string(out, elg_base_bytes(replay->row->trace_id));
+    elg_base_buf_append_str(out, replay->divergence.found ? ",\"verified\":false}"
+                                                          : ",\"verified\":true}");
+}
+
+/* The run as it stood after the last replayed step. */
+static void append_state(struct elg_buf *out, struct elg_replay *replay)
+{
+    struct elg_run_row row = *replay->row;
+    struct elg_hash hash;
+    bool all = replay->step == (int64_t)row.step_count;
+    if (!all) {
+        row.status = ELG_RUN_RUNNING;
+        row.error = NULL;
+    }
+    row.step_count = (uint64_t)replay->step;
+    if (!all || replay->verify)
+        row.chain = replay->chain;
+    elg_base_sha256(replay->host->sha, elg_base_buf_bytes(&replay->state), &hash);
+    struct elg_bytes output = elg_base_buf_bytes(&replay->input);
+    if (replay->step == 0)
+        output = elg_base_bytes(NULL);
+    elg__document_result(out, &row, &hash, elg_base_buf_bytes(&replay->state), output);
+    elg_base_buf_append_byte(out, '}');
+}
+
+static enum elg_status replay_run(struct elg_replay *replay,
+                                  const struct elg_replay_options *options,
+                                  struct elg_error *error)
+{
+    replay->verify = options->verify;
+    replay->to = options->to;
+    replay->other_code =
+        !elg_base_hash_equal(&replay->graph->hash, &replay->row->graph_hash);
+    if (replay->row->initial_state == NULL)
+        return ELG_OK; /* it never began: nothing to execute */
+    enum elg_status status = stand_at_beginning(replay, error);
+    if (status == ELG_OK)
+        status = feed_journal(replay, error);
+    if (status == ELG_OK && replay->verify)
+        status = check_end(replay, error);
+    return status;
+}
+
+enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
+                               const struct elg_replay_options *options,
+                               struct elg_text *out, struct elg_error *error)
+{
+    struct elg_run_row row;
+    struct elg_graph *graph = NULL;
+    struct elg_replay replay;
+    struct elg_buf buf;
+    memset(&row, 0, sizeof row);
+    enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
+    if (status != ELG_OK)
+        return status;
+    elg_base_buf_init(&buf, host->alloc);
+    if (options->graph != NULL)
+        graph = elg__graph_ref(options->graph);
+    else
+        status = elg__graph_stored(host, &row.graph_hash, &graph, error);
+    if (status == ELG_OK) {
+        status = replay_init(&replay, host, graph, &row, error);
+        if (status == ELG_OK)
+            status = replay_run(&replay, options, error);
+        bool report = replay.verify || replay.divergence.found;
+        if (status == ELG_DIVERGED && replay.divergence.found)
+            status = ELG_OK;
+        if (status == ELG_OK && report)
+            append_report(&buf, &replay);
+        else if (status == ELG_OK)
+            append_state(&buf, &replay);
+        replay_fini(&replay);
+    }
+    elg_graph_close(graph);
+    elg_checkpoint_run_row_fini(&row);
+    if (status == ELG_OK)
+        return elg__document_text(host->alloc, &buf, out, error);
+    elg_base_buf_fini(&buf);
+    return status;
+}

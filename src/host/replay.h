@@ -1,0 +1,58 @@
+/* replay: a run executed again from its journal, and what is compared on the way.
+ * Shared by the replay_*.c files of host/ only. */
+#ifndef ELG_HOST_REPLAY_H
+#define ELG_HOST_REPLAY_H
+
+#include "host/internal.h"
+
+/* Where re-execution and journal part. */
+struct elg_divergence {
+    bool found;
+    int64_t step;
+    int64_t seq; /* -1: not about one call */
+    char node[ELG_NAME_BYTES_MAX + 1];
+    char what[64];
+    struct elg_buf expected, actual; /* texts */
+    char where[ELG_ERROR_WHERE_MAX];
+};
+
+struct elg_replay {
+    struct elg_host *host;
+    struct elg_graph *graph;
+    const struct elg_run_row *row;
+    struct elg_limits limits;
+    bool verify;     /* compare everything; else only what recomputing needs */
+    bool other_code; /* another graph: requests, edges, outputs and states only */
+    int64_t to;      /* last step to execute, -1: all */
+
+    int64_t step; /* the next step to be finished */
+    uint32_t attempt;
+    char node_id[ELG_NAME_BYTES_MAX + 1], previous[ELG_NAME_BYTES_MAX + 1];
+    struct elg_buf state, input; /* before the next step; input also is the last output */
+    bool over;                   /* the journal's last step was executed */
+    bool finished;               /* a step without a successor was reached */
+    uint64_t fuel_not_compared;
+
+    struct elg_hash chain;
+    struct elg_hash *digests;
+    size_t digest_count, digest_capacity;
+    struct elg_divergence divergence;
+
+    /* The attempt being collected from the journal. */
+    bool collected;
+    struct elg_step_row attempt_row;
+    struct elg_activity_row *calls;
+    size_t call_count, call_capacity;
+};
+
+/* Says what differs, once. Returns ELG_DIVERGED. */
+enum elg_status elg__replay_differs(struct elg_replay *replay, int64_t seq,
+                                    const char *what, struct elg_bytes expected,
+                                    struct elg_bytes actual, const char *where);
+/* Executes the collected attempt; on ELG_OK the replay stands behind it. ELG_DIVERGED
+ * with replay->divergence; other errors as they are. */
+enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error);
+/* The initial state, from the graph and the run's input, into replay->state. */
+enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error *error);
+
+#endif

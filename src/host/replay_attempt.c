@@ -1,0 +1,468 @@
+/* replay_attempt: one recorded attempt executed again, every call answered from the
+ * journal and every result compared (I1, I10, I17). No effect can happen here. */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/replay.h"
+#include "json/json.h"
+
+struct asker {
+    struct elg_replay *replay;
+    const char *where;
+    uint32_t asked;
+    bool array;
+    struct elg_buf answer; /* responses: one, or ctx.all's list */
+    uint32_t answer_count;
+    bool stops; /* the attempt was stopped in this call */
+};
+
+/* ---- the recorded stop
+ * ------------------------------------------------------------------------ */
+
+struct stop {
+    bool in_code, in_call;
+    uint32_t seq;
+    uint64_t fuel;
+};
+
+static struct stop read_stop(struct elg_replay *replay)
+{
+    struct stop stop = {false, false, 0, 0};
+    struct elg_json_doc *doc;
+    if (replay->attempt_row.stop == NULL ||
+        elg_json_parse(replay->host->alloc, elg_base_blob_bytes(replay->attempt_row.stop),
+                       &doc, NULL) != ELG_OK)
+        return stop;
+    const struct elg_json_value *root = elg_json_root(doc);
+    struct elg_bytes kind = elg_json_string(elg_json_get(root, "kind"));
+    double seq = elg_json_number(elg_json_get(root, "seq"), 0);
+    double fuel = elg_json_number(elg_json_get(root, "fuel"), 0);
+    stop.in_code = elg_base_bytes_equal(kind, elg_base_bytes("fuel"));
+    stop.in_call = elg_base_bytes_equal(kind, elg_base_bytes("call"));
+    stop.seq = seq >= 0 && seq <= ELG_ACTIVITIES_PER_STEP_MAX ? (uint32_t)seq : 0;
+    stop.fuel = fuel >= 0 && fuel < 9e15 ? (uint64_t)fuel : 0;
+    elg_json_doc_destroy(doc);
+    return stop;
+}
+
+/* ---- calls
+ * -------------------------------------------------------------------------------------
+ */
+
+static enum elg_status call_differs(struct asker *asker,
+                                    const struct elg_activity_row *row,
+                                    const struct elg_prepared *prepared,
+                                    struct elg_error *error)
+{
+    struct elg_buf expected, actual;
+    const char *type = elg_activity_type_name(prepared->kind);
+    struct elg_bytes asked = elg_base_blob_bytes(prepared->request);
+    elg_base_buf_init(&expected, asker->replay->host->alloc);
+    elg_base_buf_init(&actual, asker->replay->host->alloc);
+    elg_base_buf_printf(&actual, "%s ", type);
+    elg_base_buf_append(&actual, asked.data, asked.size);
+    if (row != NULL) {
+        struct elg_bytes recorded = elg_base_blob_bytes(row->request);
+        elg_base_buf_printf(&expected, "%s ", row->type);
+        elg_base_buf_append(&expected, recorded.data, recorded.size);
+    } else {
+        elg_base_buf_append_str(&expected, "no call");
+    }
+    enum elg_status status =
+        expected.failed || actual.failed
+            ? elg_base_no_memory(error)
+            : elg__replay_differs(asker->replay, asker->asked, "request",
+                                  elg_base_buf_bytes(&expected),
+                                  elg_base_buf_bytes(&actual), asker->where);
+    elg_base_buf_fini(&expected);
+    elg_base_buf_fini(&actual);
+    return status;
+}
+
+static enum elg_status answer(struct asker *asker, struct elg_bytes response,
+                              struct elg_error *error)
+{
+    enum elg_status status = ELG_OK;
+    if (asker->array)
+        status = elg__plan_answer_item(&asker->answer, asker->answer_count == 0, response,
+                                       error);
+    else
+        elg_base_buf_append(&asker->answer, response.data, response.size);
+    asker->answer_count++;
+    if (status == ELG_OK && asker->answer.failed)
+        status = elg_base_no_memory(error);
+    return status;
+}
+
+/* Compares a call with the journal's row of its seq and answers with what that holds. */
+static enum elg_status match(struct asker *asker, const struct elg_prepared *prepared,
+                             struct elg_error *error)
+{
+    struct elg_replay *replay = asker->replay;
+    struct stop stop = read_stop(replay);
+    const struct elg_activity_row *row = NULL;
+    for (size_t i = 0; i < replay->call_count; i++)
+        if (replay->calls[i].seq == asker->asked)
+            row = &replay->calls[i];
+    if (row == NULL && stop.in_call && asker->asked >= stop.seq) {
+        asker->stops = true; /* it was stopped before this call left a record */
+        asker->asked++;
+        return ELG_OK;
+    }
+    if (row == NULL || strcmp(row->type, elg_activity_type_name(prepared->kind)) != 0 ||
+        !elg_base_hash_equal(&row->request_hash, &prepared->request_hash))
+        return call_differs(asker, row, prepared, error);
+    if (!replay->other_code && !elg_base_hash_equal(&row->key, &prepared->key)) {
+        char expected[ELG_HASH_HEX_SIZE], actual[ELG_HASH_HEX_SIZE];
+        elg_base_hash_hex(&row->key, expected);
+        elg_base_hash_hex(&prepared->key, actual);
+        return elg__replay_differs(replay, asker->asked, "idempotency_key",
+                                   elg_base_bytes(expected), elg_base_bytes(actual),
+                                   asker->where);
+    }
+    if (stop.in_call && asker->asked >= stop.seq && row->status != ELG_ACTIVITY_DONE)
+        asker->stops = true;
+    asker->asked++;
+    return answer(asker, elg_base_blob_bytes(row->response), error);
+}
+
+static enum elg_status ask(void *self, const char *name, struct elg_bytes request,
+                           struct elg_error *error)
+{
+    struct asker *asker = self;
+    struct elg_replay *replay = asker->replay;
+    struct elg_activity_place place = {replay->row->trace_id, replay->step, asker->asked};
+    struct elg_call_plan plan;
+    enum elg_status status = elg__plan(replay->host, &place, name, request, &plan, error);
+    if (status == ELG_OK && plan.kind == ELG_PLAN_CALL)
+        status = match(asker, &plan.prepared, error);
+    else if (status == ELG_OK)
+        status = answer(asker, elg_base_buf_bytes(&plan.answer), error);
+    elg__plan_fini(&plan);
+    return status;
+}
+
+/* Answers one CALL outcome into *reply. */
+static enum elg_status ask_outcome(struct asker *asker, const struct elg_outcome *outcome,
+                                   struct elg_reply *reply, struct elg_error *error)
+{
+    enum elg_status status;
+    asker->where = outcome->where;
+    asker->array = strcmp(outcome->type, "all") == 0;
+    asker->answer_count = 0;
+    elg_base_buf_reset(&asker->answer);
+    if (!asker->array) {
+        status = ask(asker, outcome->type, outcome->request, error);
+        if (status != ELG_OK || asker->stops)
+            return status;
+        return elg_activity_read_response(elg_base_buf_bytes(&asker->answer), &reply->ok,
+                                          &reply->value, error);
+    }
+    elg_base_buf_append_byte(&asker->answer, '[');
+    status = elg__plan_each(asker->replay->host, outcome->request, ask, asker, error);
+    elg_base_buf_append_byte(&asker->answer, ']');
+    reply->ok = true;
+    reply->value = elg_base_buf_bytes(&asker->answer);
+    return status;
+}
+
+/* ---- comparisons
+ * -------------------------------------------------------------------------------- */
+
+static enum elg_status compare_text(struct elg_replay *replay, const char *what,
+                                    struct elg_bytes expected, struct elg_bytes actual)
+{
+    if (elg_base_bytes_equal(expected, actual))
+        return ELG_OK;
+    return elg__replay_differs(replay, -1, what, expected, actual, replay->node_id);
+}
+
+static enum elg_status compare_hash(struct elg_replay *replay, const char *what,
+                                    const struct elg_hash *expected,
+                                    const struct elg_hash *actual)
+{
+    char a[ELG_HASH_HEX_SIZE], b[ELG_HASH_HEX_SIZE];
+    if (elg_base_hash_equal(expected, actual))
+        return ELG_OK;
+    elg_base_hash_hex(expected, a);
+    elg_base_hash_hex(actual, b);
+    return elg__replay_differs(replay, -1, what, elg_base_bytes(a), elg_base_bytes(b),
+                               replay->node_id);
+}
+
+static enum elg_status compare_number(struct elg_replay *replay, const char *what,
+                                      uint64_t expected, uint64_t actual)
+{
+    char a[24], b[24];
+    if (expected == actual)
+        return ELG_OK;
+    snprintf(a, sizeof a, "%llu", (unsigned long long)expected);
+    snprintf(b, sizeof b, "%llu", (unsigned long long)actual);
+    return elg__replay_differs(replay, -1, what, elg_base_bytes(a), elg_base_bytes(b),
+                               replay->node_id);
+}
+
+static enum elg_status compare_fuel(struct elg_replay *replay, uint64_t fuel)
+{
+    const struct elg_step_row *row = &replay->attempt_row;
+    if (replay->other_code)
+        return ELG_OK;
+    if (row->fingerprint == NULL ||
+        strcmp(row->fingerprint, elg_sandbox_fingerprint()) != 0) {
+        replay->fuel_not_compared++;
+        return ELG_OK;
+    }
+    return compare_number(replay, "fuel", row->fuel, fuel);
+}
+
+static enum elg_status compare_call_count(struct elg_replay *replay, uint32_t asked)
+{
+    if (asked < replay->call_count) {
+        const struct elg_activity_row *row = &replay->calls[asked];
+        struct elg_bytes request = elg_base_blob_bytes(row->request);
+        return elg__replay_differs(replay, asked, "request", request,
+                                   elg_base_bytes("no call"), row->where);
+    }
+    if (replay->other_code)
+        return ELG_OK;
+    return compare_number(replay, "activity_count", replay->attempt_row.activity_count,
+                          asked);
+}
+
+static const char *next_of(const struct elg_replay *replay,
+                           const struct elg_outcome *outcome)
+{
+    const struct elg_graph_edge *edge = NULL;
+    if (outcome->key != NULL && outcome->edge >= 0)
+        edge = elg_graph_edge(replay->graph->data, (size_t)outcome->edge);
+    return edge ? edge->to : "";
+}
+
+static enum elg_status compare_edge(struct elg_replay *replay,
+                                    const struct elg_outcome *outcome)
+{
+    const struct elg_step_row *row = &replay->attempt_row;
+    enum elg_status status = compare_text(
+        replay, "next_edge", elg_base_bytes(row->has_edge ? row->next_edge : "(none)"),
+        elg_base_bytes(outcome->key ? outcome->key : "(none)"));
+    if (status == ELG_OK)
+        status = compare_text(replay, "next_node", elg_base_bytes(row->next_node),
+                              elg_base_bytes(next_of(replay, outcome)));
+    return status;
+}
+
+/* Everything that a good attempt left behind. The stored bytes are compared with their
+ * own hashes too, so that a changed column is named. */
+static enum elg_status compare_done(struct elg_replay *replay,
+                                    const struct elg_outcome *outcome, uint32_t asked)
+{
+    const struct elg_step_row *row = &replay->attempt_row;
+    struct elg_hash state_hash, output_hash;
+    struct elg_sha256 *sha = replay->host->sha;
+    elg_base_sha256(sha, outcome->state, &state_hash);
+    elg_base_sha256(sha, outcome->output, &output_hash);
+    enum elg_status status = ELG_OK;
+    if (row->status != ELG_ATTEMPT_OK)
+        return elg__replay_differs(
+            replay, -1, "status",
+            elg_base_bytes(elg_checkpoint_attempt_name(row->status)),
+            elg_base_bytes("ok"), replay->node_id);
+    status = compare_call_count(replay, asked);
+    if (status == ELG_OK)
+        status = compare_edge(replay, outcome);
+    if (status == ELG_OK)
+        status = compare_hash(replay, "output_hash", &row->output_hash, &output_hash);
+    if (status == ELG_OK)
+        status = compare_hash(replay, "state_hash", &row->state_hash, &state_hash);
+    if (status == ELG_OK && row->state != NULL)
+        status = compare_text(replay, "state", elg_base_blob_bytes(row->state),
+                              outcome->state);
+    if (status == ELG_OK)
+        status = compare_text(replay, "output", elg_base_blob_bytes(row->output),
+                              outcome->output);
+    if (status == ELG_OK && replay->verify && !replay->other_code)
+        status = compare_text(replay, "metadata", elg_base_blob_bytes(row->metadata),
+                              outcome->metadata);
+    return status == ELG_OK ? compare_fuel(replay, outcome->fuel) : status;
+}
+
+static enum elg_status compare_error(struct elg_replay *replay,
+                                     const struct elg_outcome *outcome,
+                                     struct elg_error *error)
+{
+    struct elg_buf text;
+    elg_base_buf_init(&text, replay->host->alloc);
+    elg_executor_write_error(&text, outcome->code, outcome->message, outcome->where,
+                             outcome->traceback);
+    enum elg_status status =
+        text.failed ? elg_base_no_memory(error)
+                    : compare_text(replay, "error",
+                                   elg_base_blob_bytes(replay->attempt_row.error),
+                                   elg_base_buf_bytes(&text));
+    elg_base_buf_fini(&text);
+    return status;
+}
+
+/* An attempt that ended badly must end badly again, in the same way. */
+static enum elg_status compare_failed(struct elg_replay *replay,
+                                      const struct elg_outcome *outcome, uint32_t asked,
+                                      struct elg_error *error)
+{
+    const struct elg_step_row *row = &replay->attempt_row;
+    static const char *const KINDS[] = {"ok", "call", "slice", "error", "fuel", "memory"};
+    bool stopped_here = read_stop(replay).in_code && outcome->kind == ELG_OUTCOME_FUEL;
+    bool same =
+        (row->status == ELG_ATTEMPT_ERROR &&
+         (outcome->kind == ELG_OUTCOME_ERROR || outcome->kind == ELG_OUTCOME_FUEL)) ||
+        (row->status == ELG_ATTEMPT_MEMORY && outcome->kind == ELG_OUTCOME_MEMORY);
+    if (!same && !stopped_here)
+        return elg__replay_differs(
+            replay, -1, "status",
+            elg_base_bytes(elg_checkpoint_attempt_name(row->status)),
+            elg_base_bytes(KINDS[outcome->kind]), replay->node_id);
+    enum elg_status status = compare_call_count(replay, asked);
+    if (status == ELG_OK && outcome->kind == ELG_OUTCOME_ERROR && !replay->other_code)
+        status = compare_error(replay, outcome, error);
+    return status == ELG_OK ? compare_fuel(replay, outcome->fuel) : status;
+}
+
+/* ---- the attempt
+ * -------------------------------------------------------------------------------- */
+
+static enum elg_status begin(struct elg_replay *replay, struct elg_error *error)
+{
+    struct stop stop = read_stop(replay);
+    struct elg_job job = {
+        .kind = ELG_JOB_NODE,
+        .node_id = replay->node_id,
+        .state = elg_base_buf_bytes(&replay->state),
+        .input = elg_base_buf_bytes(&replay->input),
+        .trace_id = replay->row->trace_id,
+        .step_index = replay->step,
+        .attempt = replay->attempt,
+        .previous = replay->previous[0] ? replay->previous : NULL,
+        .seed = replay->row->seed,
+        .clock_ms = replay->attempt_row.clock_ms,
+        .fuel_max = stop.in_code && !replay->other_code ? stop.fuel : replay->limits.fuel,
+        .memory_bytes_max = replay->limits.memory_bytes,
+    };
+    return elg_sandbox_begin(replay->host->box, replay->graph->program, &job, error);
+}
+
+static bool set_buf(struct elg_buf *buf, struct elg_bytes bytes)
+{
+    elg_base_buf_reset(buf);
+    elg_base_buf_append(buf, bytes.data, bytes.size);
+    return !buf->failed;
+}
+
+static enum elg_status step_over(struct elg_replay *replay,
+                                 const struct elg_outcome *outcome,
+                                 struct elg_error *error)
+{
+    snprintf(replay->previous, sizeof replay->previous, "%s", replay->node_id);
+    snprintf(replay->node_id, sizeof replay->node_id, "%s", next_of(replay, outcome));
+    replay->step++;
+    replay->attempt = 1;
+    replay->finished = replay->node_id[0] == '\0';
+    if (!set_buf(&replay->state, outcome->state) ||
+        !set_buf(&replay->input, outcome->output))
+        return elg_base_no_memory(error);
+    return ELG_OK;
+}
+
+/* Runs the job to its end or to its recorded stop; *asked counts its calls. */
+static enum elg_status execute(struct asker *asker, struct elg_outcome *outcome,
+                               struct elg_error *error)
+{
+    struct elg_sandbox *box = asker->replay->host->box;
+    struct elg_reply reply, *next = NULL;
+    for (;;) {
+        enum elg_status status = elg_sandbox_resume(box, next, outcome, error);
+        next = NULL;
+        if (status != ELG_OK)
+            return status;
+        if (outcome->kind == ELG_OUTCOME_SLICE)
+            continue;
+        if (outcome->kind != ELG_OUTCOME_CALL)
+            return ELG_OK;
+        status = ask_outcome(asker, outcome, &reply, error);
+        if (status != ELG_OK || asker->stops)
+            return status;
+        next = &reply;
+    }
+}
+
+/* Stopped before any of its code ran, or for a reason that is no code's: nothing to
+ * repeat. */
+static bool nothing_to_repeat(struct elg_replay *replay)
+{
+    struct stop stop = read_stop(replay);
+    return replay->attempt_row.status == ELG_ATTEMPT_DIVERGED ||
+           (stop.in_code && stop.fuel == 0);
+}
+
+static enum elg_status run_attempt(struct elg_replay *replay, struct asker *asker,
+                                   struct elg_error *error)
+{
+    struct elg_outcome outcome;
+    enum elg_status status = begin(replay, error);
+    if (status == ELG_OK)
+        status = execute(asker, &outcome, error);
+    if (status == ELG_OK && asker->stops)
+        status = compare_fuel(replay, outcome.fuel);
+    else if (status == ELG_OK && outcome.kind == ELG_OUTCOME_DONE)
+        status = compare_done(replay, &outcome, asker->asked);
+    else if (status == ELG_OK)
+        status = compare_failed(replay, &outcome, asker->asked, error);
+    if (status == ELG_OK && !asker->stops && outcome.kind == ELG_OUTCOME_DONE)
+        return step_over(replay, &outcome, error);
+    replay->attempt++;
+    return status;
+}
+
+enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error)
+{
+    struct asker asker = {.replay = replay};
+    if (nothing_to_repeat(replay)) {
+        replay->attempt++;
+        return ELG_OK;
+    }
+    elg__turn_vacate(replay->host);
+    elg_base_buf_init(&asker.answer, replay->host->alloc);
+    enum elg_status status = run_attempt(replay, &asker, error);
+    elg_sandbox_discard(replay->host->box);
+    elg_base_buf_fini(&asker.answer);
+    return status;
+}
+
+enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error *error)
+{
+    struct elg_job job = {
+        .kind = ELG_JOB_INITIAL,
+        .node_id = "",
+        .input = elg_base_blob_bytes(replay->row->input),
+        .trace_id = replay->row->trace_id,
+        .attempt = 1,
+        .seed = replay->row->seed,
+        .fuel_max = replay->limits.fuel,
+        .memory_bytes_max = replay->limits.memory_bytes,
+    };
+    struct asker asker = {.replay = replay};
+    struct elg_outcome outcome;
+    elg__turn_vacate(replay->host);
+    elg_base_buf_init(&asker.answer, replay->host->alloc);
+    enum elg_status status =
+        elg_sandbox_begin(replay->host->box, replay->graph->program, &job, error);
+    if (status == ELG_OK)
+        status = execute(&asker, &outcome, error);
+    if (status == ELG_OK && outcome.kind != ELG_OUTCOME_DONE)
+        status =
+            elg__replay_differs(replay, -1, "initial_state", elg_base_bytes("a value"),
+                                elg_base_bytes("an error"), "initial");
+    else if (status == ELG_OK && !set_buf(&replay->state, outcome.state))
+        status = elg_base_no_memory(error);
+    elg_sandbox_discard(replay->host->box);
+    elg_base_buf_fini(&asker.answer);
+    return status;
+}
