@@ -1,14 +1,18 @@
 /* canonical: whole texts into the form of RFC 8785. Provides the last part of json.h and
  * the public elg_json_canonical and elg_json_hash.
  *
- * Uses reader, write, names. No tree: members are written as they come, and an object
- * whose names turn out to be out of order is put right when it ends.
+ * Uses reader, write, names. Members are written as they come, and an object whose names
+ * turn out to be out of order is put right when it ends, without a tree; only a text that
+ * would move its bytes too often (objects out of order in one another) takes the way over
+ * a tree, so that time stays linear.
  */
 #include <string.h>
 
 #include "base/text.h"
 #include "json/names.h"
 #include "json/place.h"
+
+#define MOVES_MAX 8 /* bytes moved for each byte of the text, before the tree */
 
 /* A member that was written. */
 struct span {
@@ -26,6 +30,7 @@ struct canonicalizer {
     const struct elg_alloc *alloc;
     struct elg_buf *out;
     size_t out_before;
+    size_t moved_bytes; /* while putting objects right */
     struct elg_json_reader reader;
     struct elg_buf spans; /* of open objects, as a stack */
     struct elg_buf keys;
@@ -104,6 +109,7 @@ static bool reorder(struct canonicalizer *c, const struct open *open)
         }
         size_t kept = elg__json_order_names(names, names + count, count);
         gather(c, spans, count, names, kept, &sorted);
+        c->moved_bytes += c->out->size - spans[0].begin;
         c->out->size = spans[0].begin;
         elg_base_buf_append(c->out, sorted.data, sorted.size);
     }
@@ -185,7 +191,32 @@ static bool write_token(struct canonicalizer *c, enum elg_json_token token)
     return !c->out->failed && !c->spans.failed && !c->keys.failed;
 }
 
-static enum elg_status write_text(struct canonicalizer *c, struct elg_error *error)
+/* Numbers can grow: 1e20 has 21 digits. */
+static enum elg_status check_size(const struct canonicalizer *c, struct elg_error *error)
+{
+    if (c->out->size - c->out_before <= ELG_JSON_TEXT_BYTES_MAX)
+        return ELG_OK;
+    return elg__json_fail(&c->reader, ELG_LIMIT, c->reader.at, error,
+                          "the canonical form has more than %u bytes",
+                          ELG_JSON_TEXT_BYTES_MAX);
+}
+
+/* Begins again and goes over a tree. */
+static enum elg_status write_by_tree(struct canonicalizer *c, struct elg_bytes text,
+                                     struct elg_error *error)
+{
+    struct elg_json_doc *doc;
+    c->out->size = c->out_before;
+    enum elg_status status = elg_json_parse(c->alloc, text, &doc, error);
+    if (status != ELG_OK)
+        return status;
+    elg_json_write_value(c->out, elg_json_root(doc));
+    elg_json_doc_destroy(doc);
+    return c->out->failed ? elg_base_no_memory(error) : check_size(c, error);
+}
+
+static enum elg_status write_text(struct canonicalizer *c, struct elg_bytes text,
+                                  struct elg_error *error)
 {
     for (;;) {
         enum elg_json_token token;
@@ -194,11 +225,11 @@ static enum elg_status write_text(struct canonicalizer *c, struct elg_error *err
             return status;
         if (!write_token(c, token))
             return elg_base_no_memory(error);
-        /* Numbers can grow: 1e20 has 21 digits. */
-        if (c->out->size - c->out_before > ELG_JSON_TEXT_BYTES_MAX)
-            return elg__json_fail(&c->reader, ELG_LIMIT, c->reader.at, error,
-                                  "the canonical form has more than %u bytes",
-                                  ELG_JSON_TEXT_BYTES_MAX);
+        status = check_size(c, error);
+        if (status != ELG_OK)
+            return status;
+        if (c->moved_bytes / MOVES_MAX > text.size)
+            return write_by_tree(c, text, error);
     }
 }
 
@@ -212,10 +243,11 @@ enum elg_status elg_json_canonicalize(const struct elg_alloc *alloc,
     c.alloc = alloc;
     c.out = out;
     c.out_before = out->size;
+    c.moved_bytes = 0;
     elg_json_reader_init(&c.reader, alloc, text);
     elg_base_buf_init(&c.spans, alloc);
     elg_base_buf_init(&c.keys, alloc);
-    enum elg_status status = write_text(&c, error);
+    enum elg_status status = write_text(&c, text, error);
     if (status != ELG_OK)
         out->size = c.out_before;
     elg_base_buf_fini(&c.keys);

@@ -64,6 +64,23 @@ describe("json.canonical", function()
     assert.equal("kept", json.append '{"b":[1,2,3],"a":[1,}')
   end)
 
+  it("stays linear where objects out of order are nested deep", function()
+    local core = '"' .. ("x"):rep(20000000) .. '"'
+    local text = ('{"b":0,"a":'):rep(128) .. core .. ("}"):rep(128)
+    local wanted = ('{"a":'):rep(128) .. core .. (',"b":0}'):rep(128)
+    local started = os.clock()
+    local got = json.canonical(text)
+    assert.is_true(os.clock() - started < 1)
+    assert.equal(wanted, got.result)
+    -- The way over the tree fails as the other does.
+    assert.same(json.tokens(text .. "]").text, json.canonical(text .. "]").text)
+    local small = text:gsub("x+", ("x"):rep(2000))
+    for n = 1, json.canonical(small).calls do
+      local without = json.canonical(small, { fail_at = n })
+      assert.same({ "ELG_NO_MEMORY", 0, 0 }, { without.status, without.live, without.wrong })
+    end
+  end)
+
   it("keeps the names of open objects only", function()
     local objects = ('{"%s":1},'):format(("k"):rep(100)):rep(10000)
     local got = json.canonical("[" .. objects .. "1]")
