@@ -3,7 +3,9 @@
 # LuaJIT is linked from a copy of Debian's static library in which every public symbol is
 # renamed (lua_* -> elglj_lua_*), so that a host with a Lua of its own can link libelg, and in
 # which the symbols that would make two processes differ (getrandom's syscall for the hash
-# seed, the C library's mathematics) point to ours: sandbox/engine.c.
+# seed, the C library's mathematics) point to ours: sandbox/engine.c. Debian built it for
+# executables; two more steps make it fit for libelg.so: the standard streams are reached
+# through tools/luajit_streams.c, its one thread-local variable is placed by tools/untls.c.
 
 LJ_A := $(shell gcc -print-file-name=libluajit-5.1.a)
 LJ_REDIRECT := syscall pow sin cos tan asin acos atan atan2 sinh cosh tanh exp log log10 log2 fmod
@@ -11,15 +13,25 @@ LJ_REDIRECT := syscall pow sin cos tan asin acos atan atan2 sinh cosh tanh exp l
 $(B)/gen/luajit.syms: $(LJ_A) mk/10-lib.mk
 	@mkdir -p $(@D)
 	nm $(LJ_A) 2>/dev/null | awk '$$2=="T" && $$3 ~ /^lua/ {print $$3, "elglj_"$$3}' | sort -u >$@
-	@for s in $(LJ_REDIRECT); do echo "$$s elglj_$$s"; done >>$@
+	@for s in $(LJ_REDIRECT) stdin stdout stderr; do echo "$$s elglj_$$s"; done >>$@
 
 $(B)/gen/luajit_names.h: $(B)/gen/luajit.syms
 	awk '/^lua/ {print "#define", $$1, $$2}' $< >$@
 
-$(B)/obj/luajit.o: $(LJ_A) $(B)/gen/luajit.syms
+$(B)/obj/luajit_streams.o: tools/luajit_streams.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -fPIC -c $< -o $@
+
+$(B)/gen/untls: tools/untls.c
+	@mkdir -p $(@D)
+	$(CC) -O1 $(WARN) $< -o $@
+
+$(B)/obj/luajit.o: $(LJ_A) $(B)/gen/luajit.syms $(B)/gen/untls $(B)/obj/luajit_streams.o
 	@mkdir -p $(@D)
 	ld -r --whole-archive $(LJ_A) -o $@.tmp
-	objcopy --redefine-syms=$(B)/gen/luajit.syms $@.tmp $@
+	objcopy --redefine-syms=$(B)/gen/luajit.syms $@.tmp
+	ld -r $@.tmp $(B)/obj/luajit_streams.o -o $@
+	$(B)/gen/untls $@ static_uex
 	nm $@ | awk '$$2 ~ /[TDBR]/ && $$3 !~ /^elglj_/ {print $$3}' >$(B)/gen/luajit.local
 	objcopy --localize-symbols=$(B)/gen/luajit.local $@
 	@rm -f $@.tmp
