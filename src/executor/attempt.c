@@ -238,7 +238,7 @@ static enum elg_status cancel_calls(struct elg_run *run, int64_t wall_ms,
             continue;
         enum elg_status status = elg_executor_result(
             run, i, entry->at_most_once ? ELG_ACTIVITY_UNKNOWN : ELG_ACTIVITY_CANCELLED,
-            elg_base_bytes(CANCELLED), wall_ms, error);
+            elg_base_bytes(CANCELLED), NULL, wall_ms, error);
         if (status != ELG_OK)
             return status;
     }

@@ -208,7 +208,8 @@ enum elg_status elg_executor_intent(struct elg_run *run, uint32_t seq, int64_t d
 
 enum elg_status elg_executor_result(struct elg_run *run, uint32_t seq,
                                     enum elg_activity_status status,
-                                    struct elg_bytes response, int64_t wall_ms,
+                                    struct elg_bytes response,
+                                    const struct elg_hash *artifact, int64_t wall_ms,
                                     struct elg_error *error)
 {
     struct elg_call_entry *entry = &run->calls[seq];
@@ -219,6 +220,8 @@ enum elg_status elg_executor_result(struct elg_run *run, uint32_t seq,
     entry->row.response = blob;
     entry->row.status = status;
     entry->row.timestamp_ms = wall_ms;
+    if (artifact != NULL)
+        elg_base_hash_hex(artifact, entry->row.response_blob_ref);
     enum elg_status result = elg__record_call(run, entry, error);
     int64_t now = 0;
     if (strcmp(entry->row.type, "now") == 0 && response.size > 10)

@@ -141,10 +141,13 @@ enum elg_status elg_executor_open(struct elg_run *run, struct elg_error *error);
 /* Records an intent: of a sleep with its due time, or of an at-most-once call (I7). */
 enum elg_status elg_executor_intent(struct elg_run *run, uint32_t seq, int64_t due_ms,
                                     struct elg_error *error);
-/* Records a call's end (I6: once). response: canonical {"value":..} or {"error":..}. */
+/* Records a call's end (I6: once). response: canonical {"value":..} or {"error":..}.
+ * artifact, if not NULL, is where the response's bytes lie durably already: the store
+ * then keeps only that. */
 enum elg_status elg_executor_result(struct elg_run *run, uint32_t seq,
                                     enum elg_activity_status status,
-                                    struct elg_bytes response, int64_t wall_ms,
+                                    struct elg_bytes response,
+                                    const struct elg_hash *artifact, int64_t wall_ms,
                                     struct elg_error *error);
 /* A reconcile function settled the unknown call of that request hash: a later attempt
  * that asks the same gets `response`. */

@@ -29,6 +29,8 @@ void elg__record_fini(struct elg_record *record);
 /* Adds a record; takes the references that `record` holds, also on failure. */
 enum elg_status elg__record_add(struct elg_run *run, const struct elg_record *record,
                                 struct elg_error *error);
+/* The row as a store keeps it: a response that lies in an artifact is named, not held. */
+struct elg_activity_row elg__stored_form(const struct elg_activity_row *row);
 /* A copy of an activity's row, with references, as a record. Its digest is made unless it
  * is an intent. */
 enum elg_status elg__record_call(struct elg_run *run, struct elg_call_entry *entry,

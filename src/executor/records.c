@@ -45,17 +45,27 @@ enum elg_status elg__record_add(struct elg_run *run, const struct elg_record *re
     return ELG_OK;
 }
 
+struct elg_activity_row elg__stored_form(const struct elg_activity_row *row)
+{
+    struct elg_activity_row stored = *row;
+    if (stored.response_blob_ref[0] != '\0')
+        stored.response = NULL;
+    return stored;
+}
+
 enum elg_status elg__record_call(struct elg_run *run, struct elg_call_entry *entry,
                                  struct elg_error *error)
 {
     struct elg_record record;
     memset(&record, 0, sizeof record);
     record.kind = ELG_RECORD_ACTIVITY;
+    record.row.activity = elg__stored_form(&entry->row);
     if (entry->row.status != ELG_ACTIVITY_INTENT)
-        elg_checkpoint_activity_digest(run->sha, &entry->row, &entry->row.digest);
-    record.row.activity = entry->row;
-    elg_base_blob_ref(entry->row.request);
-    elg_base_blob_ref(entry->row.response);
+        elg_checkpoint_activity_digest(run->sha, &record.row.activity,
+                                       &record.row.activity.digest);
+    entry->row.digest = record.row.activity.digest;
+    elg_base_blob_ref(record.row.activity.request);
+    elg_base_blob_ref(record.row.activity.response);
     entry->journaled = true;
     return elg__record_add(run, &record, error);
 }

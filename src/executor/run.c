@@ -249,7 +249,8 @@ enum elg_status elg_executor_recall(struct elg_run *run, const struct elg_step_r
     if (run->opened)
         return recall_call(run, activity, error);
     struct elg_hash digest;
-    elg_checkpoint_activity_digest(run->sha, activity, &digest);
+    struct elg_activity_row stored = elg__stored_form(activity);
+    elg_checkpoint_activity_digest(run->sha, &stored, &digest);
     return elg__digest_add(run, &digest, error);
 }
 

@@ -58,6 +58,28 @@ static struct elg_bytes answer_bytes(const struct elg_host_run *hr, uint32_t i)
     return elg_base_blob_bytes(hr->run->calls[hr->answers[i].seq].row.response);
 }
 
+enum elg_status elg__call_hydrate(struct elg_host *host, struct elg_activity_row *row,
+                                  struct elg_error *error)
+{
+    struct elg_hash hash;
+    if (row->response_blob_ref[0] == '\0' || row->response != NULL)
+        return ELG_OK;
+    if (!elg_base_hash_parse(elg_base_bytes(row->response_blob_ref), &hash))
+        return elg_base_fail(error, ELG_CORRUPT, "cmo_activities.response_blob_ref",
+                             "not a hash");
+    struct elg_buf content;
+    elg_base_buf_init(&content, host->alloc);
+    enum elg_status status =
+        elg_activity_artifact_get(host->performer, &hash, &content, error);
+    if (status == ELG_OK) {
+        row->response = elg_base_blob_create(host->alloc, elg_base_buf_bytes(&content));
+        if (row->response == NULL)
+            status = elg_base_no_memory(error);
+    }
+    elg_base_buf_fini(&content);
+    return status;
+}
+
 enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, bool *ok,
                                  struct elg_error *error)
 {
@@ -159,8 +181,17 @@ static bool record(struct elg_host_run *hr, uint32_t seq, enum elg_activity_stat
                    struct elg_bytes response)
 {
     struct elg_error error;
+    struct elg_hash artifact;
     int64_t wall_ms = elg_base_wall_ms(hr->host->clock);
-    if (elg_executor_result(hr->run, seq, status, response, wall_ms, &error) == ELG_OK) {
+    bool large = response.size > ELG_PAYLOAD_INLINE_BYTES_MAX;
+    enum elg_status result = ELG_OK;
+    if (large) /* durable before the record that names it */
+        result =
+            elg_activity_artifact_put(hr->host->performer, response, &artifact, &error);
+    if (result == ELG_OK)
+        result = elg_executor_result(hr->run, seq, status, response,
+                                     large ? &artifact : NULL, wall_ms, &error);
+    if (result == ELG_OK) {
         elg__commit_want(hr);
         return true;
     }

@@ -100,7 +100,7 @@ static enum elg_status match(struct asker *asker, const struct elg_prepared *pre
 {
     struct elg_replay *replay = asker->replay;
     struct stop stop = read_stop(replay);
-    const struct elg_activity_row *row = NULL;
+    struct elg_activity_row *row = NULL;
     for (size_t i = 0; i < replay->call_count; i++)
         if (replay->calls[i].seq == asker->asked)
             row = &replay->calls[i];
@@ -122,7 +122,10 @@ static enum elg_status match(struct asker *asker, const struct elg_prepared *pre
     }
     if (stop.in_call && asker->asked >= stop.seq && row->status != ELG_ACTIVITY_DONE)
         asker->stops = true;
+    enum elg_status status = elg__call_hydrate(replay->host, row, error);
     asker->asked++;
+    if (status != ELG_OK)
+        return status;
     return answer(asker, elg_base_blob_bytes(row->response), error);
 }
 

@@ -124,6 +124,7 @@ void elg__run_reap(struct elg_host *host)
 }
 
 struct recall {
+    struct elg_host *host;
     struct elg_run *run;
     struct elg_error *error;
     enum elg_status status;
@@ -133,7 +134,17 @@ static bool recall_row(void *self, const struct elg_step_row *step,
                        const struct elg_activity_row *activity)
 {
     struct recall *recall = self;
-    recall->status = elg_executor_recall(recall->run, step, activity, recall->error);
+    struct elg_activity_row row;
+    if (step == NULL) {
+        row = *activity;
+        elg_base_blob_ref(row.response);
+        recall->status = elg__call_hydrate(recall->host, &row, recall->error);
+    }
+    if (recall->status == ELG_OK)
+        recall->status =
+            elg_executor_recall(recall->run, step, step ? NULL : &row, recall->error);
+    if (step == NULL)
+        elg_base_blob_unref(row.response);
     return recall->status == ELG_OK;
 }
 
@@ -142,7 +153,7 @@ static enum elg_status recall_run(struct elg_host *host, struct elg_host_run *hr
                                   struct elg_error *error)
 {
     struct elg_run *run = hr->run;
-    struct recall recall = {run, error, ELG_OK};
+    struct recall recall = {host, run, error, ELG_OK};
     int64_t from = (int64_t)run->row.step_count - 1;
     enum elg_status status =
         elg_checkpoint_journal(host->store, run->row.trace_id, from < 0 ? 0 : from, -1,
