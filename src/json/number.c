@@ -164,7 +164,7 @@ static size_t format_digits(uint64_t value, bool negative, int decimals, char ou
 static size_t format_decimal(double number, char out[32])
 {
     double scaled = fabs(number) * 10000;
-    if (scaled >= DECIMAL_MAX || scaled < 1)
+    if (scaled >= DECIMAL_MAX)
         return 0;
     uint64_t value = (uint64_t)(scaled + 0.5);
     if ((double)value / 10000 != fabs(number))
