@@ -77,12 +77,12 @@ static enum MHD_Result answer_ledger(struct MHD_Connection *connection, unsigned
     return answer(connection, status, "application/json", text, (size_t)size);
 }
 
-static enum MHD_Result answer_redirect(struct MHD_Connection *connection)
+static enum MHD_Result answer_redirect(struct MHD_Connection *connection, const char *to)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
     unsigned status = (unsigned)atoi(ledger_argument(connection, "code", "302"));
-    MHD_add_response_header(response, "Location", ledger_argument(connection, "to", "/"));
+    MHD_add_response_header(response, "Location", to);
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
     return result;
@@ -202,7 +202,9 @@ enum MHD_Result ledger_route(struct MHD_Connection *connection, const char *meth
                              (unsigned)atoi(ledger_argument(connection, "code", "200")),
                              exchange);
     if (strcmp(path, "/redirect") == 0)
-        return answer_redirect(connection);
+        return answer_redirect(connection, ledger_argument(connection, "to", "/"));
+    if (strcmp(path, "/loop") == 0)
+        return answer_redirect(connection, "/loop");
     if (strcmp(path, "/echo") == 0)
         return answer_echo(connection, method, path, exchange);
     if (strcmp(path, "/big") == 0)

@@ -19,6 +19,7 @@
  *   /slow?ms=N            that answer, N milliseconds later
  *   /status?code=N        that answer with status N
  *   /redirect?to=U&code=N an empty answer with Location U and status N (302)
+ *   /loop                 the same, to itself
  *   /echo                 {"method","path","body","headers":{name: value}}; the request's
  *                         authorization comes back in the header x-echo as well
  *   /big?bytes=N          N times "x"

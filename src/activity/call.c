@@ -184,7 +184,10 @@ static enum elg_status enter(struct elg_call *call, const struct elg_prepared *p
     struct elg_buf text;
     elg_base_hash_hex(&prepared->key, key);
     elg_base_buf_init(&text, call->alloc);
-    elg_json_write_value(&text, request);
+    if (request != NULL)
+        elg_json_write_value(&text, request);
+    else
+        elg_base_buf_append_str(&text, "null");
     const char *json = elg_base_buf_cstr(&text);
     if (json == NULL) {
         elg_base_buf_fini(&text);

@@ -376,9 +376,7 @@ static enum elg_status set_hop(struct http *http, struct elg_error *error)
 /* The value of the last head's Location, NUL behind; NULL: there is none. */
 static const char *find_location(struct http *http)
 {
-    char *value = NULL;
     struct curl_header *header;
-    (void)value;
     if (curl_easy_header(http->easy, "Location", 0, CURLH_HEADER, -1, &header) !=
         CURLHE_OK)
         return NULL;
@@ -424,6 +422,10 @@ void elg__http_finished(struct elg_operation *op, int curl_code)
     long status = 0;
     if (curl_code != CURLE_OK) {
         fail_transfer(http, (CURLcode)curl_code);
+        return;
+    }
+    if (http->response.head_open) { /* libcurl takes half a head for a whole one */
+        fail_transfer(http, CURLE_PARTIAL_FILE);
         return;
     }
     (void)curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);

@@ -1,0 +1,161 @@
+-- artifacts: content under its hash, durable, verified; both back ends.
+local A = require "activity_c"
+local activity = require "activity"
+
+local EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+local function path_of(folder, hash) return folder .. "/" .. hash:sub(1, 2) .. "/" .. hash:sub(3) end
+
+local function files(folder)
+  local pipe = io.popen("find '" .. folder .. "' -type f | wc -l")
+  local count = pipe:read("*n")
+  pipe:close()
+  return count
+end
+
+local function overwrite(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+for _, backend in ipairs { "memory", "folder" } do
+  describe("artifacts in " .. backend, function()
+    local folder, p
+
+    before_each(function()
+      folder = activity.folder()
+      p = A.performer { artifacts = backend == "folder" and folder .. "/deep/er" or nil }
+    end)
+    after_each(function()
+      local live, wrong = p:close()
+      assert.equal(0, live)
+      assert.equal(0, wrong)
+      os.execute("rm -r '" .. folder .. "'")
+    end)
+
+    it("gives back what was put, under its SHA-256", function()
+      assert.equal(EMPTY, p:put(""))
+      assert.equal("", p:get(EMPTY))
+      local all = {}
+      for i = 0, 255 do all[#all + 1] = string.char(i) end
+      local bytes = table.concat(all):rep(1000)
+      local hash = p:put(bytes)
+      assert.equal(hash, p:put(bytes))
+      assert.equal(bytes, p:get(hash))
+    end)
+
+    it("says what is not there", function()
+      local got, status = p:get(EMPTY)
+      assert.is_nil(got)
+      assert.equal("ELG_NOT_FOUND", status)
+    end)
+
+    it("survives every failing allocation (I16)", function()
+      for n = 1, 12 do
+        p:fail_at(n)
+        local hash, status = p:put("content " .. n)
+        p:fail_at(0)
+        if not hash then assert.equal("ELG_NO_MEMORY", status) end
+        hash = p:put("content " .. n)
+        p:fail_at(n)
+        local got
+        got, status = p:get(hash)
+        p:fail_at(0)
+        if not got then assert.equal("ELG_NO_MEMORY", status) end
+        assert.equal("content " .. n, p:get(hash))
+      end
+    end)
+
+    it("are written and read by activities", function()
+      local r = activity.call(p, "artifact.write", '{"content":"héllo","name":"n","type":"text/plain"}')
+      assert.equal("n", r.value.name)
+      assert.equal("text/plain", r.value.type)
+      assert.equal(6, r.value.size)
+      local text = select(3, activity.call(p, "artifact.write", '{"content":"","name":"é"}'))
+      assert.is_true(A.is_canonical(text))
+      assert.equal("héllo", activity.call(p, "artifact.read", '"' .. r.value.hash .. '"').value.content)
+      r = activity.call(p, "artifact.read",
+        '{"encoding":"base64","hash":"' .. r.value.hash .. '"}')
+      assert.equal("aMOpbGxv", r.value.content)
+      assert.equal("NOT_FOUND", activity.call(p, "artifact.read", '"' .. EMPTY:reverse() .. '"').error.code)
+    end)
+
+    it("carry bytes as base64", function()
+      for size, text in ipairs { "AA==", "/wA=", "/wAB", "/wABAg==" } do
+        local r = activity.call(p, "artifact.write", '{"content":"' .. text .. '","encoding":"base64"}')
+        assert.equal(size, r.value.size)
+        local hash = '"hash":"' .. r.value.hash .. '"'
+        assert.equal(text, activity.call(p, "artifact.read", '{"encoding":"base64",' .. hash .. "}").value.content)
+        if size > 1 then
+          assert.equal("NOT_TEXT", activity.call(p, "artifact.read", "{" .. hash .. "}").error.code)
+        end
+      end
+      for _, bad in ipairs { "A", "AA", "AA=", "=AAA", "A===", "AB==", "AAB=", "A A=", "AA==AAAA", "é===" } do
+        local r = activity.call(p, "artifact.write", '{"content":"' .. bad .. '","encoding":"base64"}')
+        assert.equal("INVALID_REQUEST", r.error.code, bad)
+      end
+    end)
+  end)
+end
+
+describe("artifacts in a folder", function()
+  local folder, p
+
+  before_each(function()
+    folder = activity.folder()
+    p = A.performer { artifacts = folder }
+  end)
+  after_each(function()
+    assert.equal(0, (p:close()))
+    os.execute("chmod -R u+w '" .. folder .. "'; rm -r '" .. folder .. "'")
+  end)
+
+  it("notices a changed, a cut and a grown file, and mends it with the next put", function()
+    local hash = p:put("the content")
+    local path = path_of(folder, hash)
+    for _, text in ipairs { "the cOntent", "the conten", "the content.", "" } do
+      overwrite(path, text)
+      local got, status, message = p:get(hash)
+      assert.is_nil(got)
+      assert.equal("ELG_CORRUPT", status)
+      assert.matches(hash, message, 1, true)
+      assert.equal("CORRUPT", activity.call(p, "artifact.read", '"' .. hash .. '"').error.code)
+      assert.equal(hash, p:put("the content"))
+      assert.equal("the content", p:get(hash))
+    end
+  end)
+
+  it("leaves nothing half there when a file cannot grow", function()
+    assert.is_true(A.file_limit(1000))
+    local hash, status = p:put(("x"):rep(5000))
+    A.file_limit(nil)
+    assert.is_nil(hash)
+    assert.equal("ELG_FULL", status)
+    assert.equal(0, files(folder))
+    assert.is_true(A.file_limit(1000))
+    local r = activity.call(p, "artifact.write", '{"content":"' .. ("x"):rep(5000) .. '"}')
+    A.file_limit(nil)
+    assert.equal("FULL", r.error.code)
+    assert.is_string(p:put(("x"):rep(5000)))
+  end)
+
+  it("reports a folder that cannot be", function()
+    overwrite(folder .. "/file", "")
+    local q = A.performer { artifacts = folder .. "/file/below" }
+    local hash, status = q:put("x")
+    assert.is_nil(hash)
+    assert.equal("ELG_IO", status)
+    assert.equal("IO", activity.call(q, "artifact.write", '{"content":"x"}').error.code)
+    assert.equal(0, (q:close()))
+  end)
+
+  it("is shared by performers", function()
+    local q = A.performer { artifacts = folder }
+    local hash = q:put("shared")
+    assert.equal("shared", p:get(hash))
+    assert.equal(hash, p:put("shared"))
+    assert.equal(1, files(folder))
+    q:close()
+  end)
+end)
