@@ -289,6 +289,7 @@ static enum elg_status wait_for(struct elg_host_run *hr, struct elg_prepared *pr
         due_ms = row->due_ms;
         if (due_ms == 0)
             due_ms = elg_base_wall_ms(hr->host->clock) + prepared->sleep_ms;
+        elg_executor_waiting(hr->run, true, due_ms);
     }
     if (prepared->kind != ELG_ACTIVITY_ARTIFACT_READ)
         status = elg_executor_open(hr->run, error);
