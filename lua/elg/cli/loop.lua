@@ -57,25 +57,27 @@ function loop:finish(trace_id)
   self.printer:text(report.result(text, result, (sys.monotonic_us() - begun_us) / 1000))
 end
 
--- The run is in hand. One that had ended before gets no event.
-function loop:begin(trace_id, created)
+-- Whether the store holds a result for good.
+function loop:has_ended(trace_id)
+  local text = codes.check(self.host:result(trace_id))
+  return codes.ended[codes.check(json.decode(text)).status]
+end
+
+-- The run is in hand. One that had ended before is in no hand and gets no event.
+function loop:begin(trace_id, unfinished)
   if self.begun[trace_id] then return end
   self.begun[trace_id] = sys.monotonic_us()
   self.in_hand = self.in_hand + 1
-  if created then
+  if unfinished or not self:has_ended(trace_id) then
     self.active = self.active + 1
-    return
-  end
-  local result = codes.check(json.decode(codes.check(self.host:result(trace_id))))
-  if codes.ended[result.status] then
-    self:finish(trace_id)
   else
-    self.active = self.active + 1
+    self:finish(trace_id)
   end
 end
 
--- Begins runs as long as there is room. `start` returns trace id and whether it is new;
--- false to be called again (it has reported an error); nil when there are no more.
+-- Begins runs as long as there is room. `start` returns trace id and whether it is sure
+-- that the run has not ended; false to be called again (it has reported an error); nil
+-- when there are no more.
 function loop:feed(start)
   while start and self.active < self.concurrency do
     local trace_id, created = start()
