@@ -15,13 +15,27 @@
 
 /* ---- getting ready */
 
+/* What a row says is not there is not kept, as in a table. */
+static void step_tidy(struct elg_step_row *row)
+{
+    if (!row->has_chain)
+        memset(&row->chain, 0, sizeof row->chain);
+    if (!row->has_edge)
+        row->next_edge[0] = '\0';
+}
+
 static enum elg_status record_copy(const struct elg_alloc *alloc,
                                    const struct elg_record *record,
                                    struct elg_record *out)
 {
     out->kind = record->kind;
-    if (record->kind == ELG_RECORD_STEP)
-        return elg_checkpoint_step_row_copy(alloc, &record->row.step, &out->row.step);
+    if (record->kind == ELG_RECORD_STEP) {
+        enum elg_status status =
+            elg_checkpoint_step_row_copy(alloc, &record->row.step, &out->row.step);
+        if (status == ELG_OK)
+            step_tidy(&out->row.step);
+        return status;
+    }
     return elg_checkpoint_activity_row_copy(alloc, &record->row.activity,
                                             &out->row.activity);
 }

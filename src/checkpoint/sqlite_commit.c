@@ -256,15 +256,25 @@ static enum elg_status record_write(struct elg_sqlite *sqlite, const char *trace
 
 /* ---- all turns */
 
+/* A turn that is wrong in itself is refused for what is wrong with its run, if that is. */
+static enum elg_status gap_refuse(struct elg_sqlite *sqlite, struct elg_turn *turn,
+                                  struct elg_error *error)
+{
+    enum elg_status reason = ELG_CORRUPT;
+    enum elg_status status = refusal_read(sqlite, turn, &reason, error);
+    if (turn->create)
+        reason = reason == ELG_NOT_FOUND ? ELG_CORRUPT : ELG_EXISTS;
+    turn->result = reason;
+    return status;
+}
+
 /* *again: the turn was refused after it had written, so the transaction is spoilt. */
 static enum elg_status turn_write(struct elg_sqlite *sqlite, struct elg_turn *turn,
                                   int64_t now_ms, bool *again, struct elg_error *error)
 {
     bool written = true;
-    if (elg_checkpoint_turn_gap(turn)) {
-        turn->result = ELG_CORRUPT;
-        return ELG_OK;
-    }
+    if (elg_checkpoint_turn_gap(turn))
+        return gap_refuse(sqlite, turn, error);
     enum elg_status status = turn->create ? run_create(sqlite, turn, now_ms, error)
                                           : run_update(sqlite, turn, now_ms, error);
     if (turn->result != ELG_OK)
