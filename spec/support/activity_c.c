@@ -15,6 +15,7 @@
 #include "activity/activity.h"
 #include "activity/internal.h"
 #include "activity_prepare.h"
+#include "fault_files.h"
 
 #define PERFORMER "elg.spec.performer"
 #define RULES_MAX 2048
@@ -358,6 +359,22 @@ static int l_file_limit(lua_State *L)
     return 1;
 }
 
+/* files(fail_at, errno): watches from here on; files(nil): gives calls, their list, and
+ * ends watching. */
+static int l_files(lua_State *L)
+{
+    int calls = fault_files.calls;
+    bool starts = !lua_isnoneornil(L, 1);
+    lua_pushinteger(L, calls);
+    lua_pushlstring(L, fault_files.list, fault_files.size);
+    fault_files.on = starts;
+    fault_files.calls = 0;
+    fault_files.size = 0;
+    fault_files.fail_at = (int)luaL_optinteger(L, 1, 0);
+    fault_files.code = (int)luaL_optinteger(L, 2, EIO);
+    return starts ? 0 : 2;
+}
+
 /* ---- host activities */
 
 static void on_call(void *self, struct elg_call *call, const char *request, size_t size,
@@ -445,12 +462,17 @@ int luaopen_activity_c(lua_State *L)
                                        {"calls", l_calls},
                                        {"cancel_on_done", l_cancel_on_done},
                                        {NULL, NULL}};
-    static const luaL_Reg FUNCTIONS[] = {
-        {"prepare", l_prepare},         {"read_response", l_read_response},
-        {"write_error", l_write_error}, {"type_name", l_type_name},
-        {"performer", l_performer},     {"file_limit", l_file_limit},
-        {"decode", l_decode},           {"is_canonical", l_is_canonical},
-        {"setenv", l_setenv},           {NULL, NULL}};
+    static const luaL_Reg FUNCTIONS[] = {{"prepare", l_prepare},
+                                         {"read_response", l_read_response},
+                                         {"write_error", l_write_error},
+                                         {"type_name", l_type_name},
+                                         {"performer", l_performer},
+                                         {"file_limit", l_file_limit},
+                                         {"files", l_files},
+                                         {"decode", l_decode},
+                                         {"is_canonical", l_is_canonical},
+                                         {"setenv", l_setenv},
+                                         {NULL, NULL}};
     luaL_newmetatable(L, PERFORMER);
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "__index");

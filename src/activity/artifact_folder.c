@@ -3,8 +3,9 @@
  *
  * 1. A file under its final name is complete: it is written under another name, synced,
  *    and renamed. A crash leaves at worst a ".new-" file, which nobody reads.
- * 2. put returns after the file, its folder, and every folder it made are synced. A file
- *    found there may be another process's that has not synced yet, so it is synced too.
+ * 2. put returns after the file, its folder, FOLDER's entry of that, and every folder it
+ *    made above are synced. What is found there may be another process's that did not
+ *    come to sync it, so it is synced too; FOLDER once for each of its entries.
  * 3. A file whose content is not what its name says is replaced by the next put.
  */
 #include "activity/internal.h"
@@ -23,6 +24,7 @@ struct folder {
     struct elg_artifacts artifacts;
     struct elg_random random;
     char *root;
+    bool synced[256]; /* FOLDER/xx is known to be durable */
 };
 
 /* Paths of one artifact. */
@@ -103,20 +105,33 @@ static enum elg_status make_folder(char *path, struct elg_error *error)
     return status;
 }
 
-/* Makes `path` and what is missing above it. */
-static enum elg_status make_folders(char *path, struct elg_error *error)
+/* Makes FOLDER and what is missing above it. */
+static enum elg_status make_root(struct folder *folder, struct elg_error *error)
 {
-    struct stat info;
     enum elg_status status = ELG_OK;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
-        return ELG_OK;
-    for (char *slash = strchr(path + 1, '/'); slash != NULL && status == ELG_OK;
+    for (char *slash = strchr(folder->root + 1, '/'); slash != NULL && status == ELG_OK;
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        status = make_folder(path, error);
+        status = make_folder(folder->root, error);
         *slash = '/';
     }
-    return status == ELG_OK ? make_folder(path, error) : status;
+    return status == ELG_OK ? make_folder(folder->root, error) : status;
+}
+
+/* Makes FOLDER/xx; the caller syncs FOLDER. */
+static enum elg_status make_shard(struct folder *folder, const char *shard,
+                                  struct elg_error *error)
+{
+    if (mkdir(shard, 0777) == 0 || errno == EEXIST)
+        return ELG_OK;
+    if (errno == ENOENT) {
+        enum elg_status status = make_root(folder, error);
+        if (status != ELG_OK)
+            return status;
+        if (mkdir(shard, 0777) == 0 || errno == EEXIST)
+            return ELG_OK;
+    }
+    return fail_errno(error, shard, "cannot make folder");
 }
 
 static bool write_all(int fd, struct elg_bytes content)
@@ -243,11 +258,16 @@ static enum elg_status folder_put(struct elg_artifacts *artifacts,
         return status;
     status = adopt(&place, content, &found, error);
     if (status == ELG_OK && !found) {
-        status = make_folders((char *)place.shard.data, error);
+        status = make_shard(folder, text(&place.shard), error);
         if (status == ELG_OK)
             status = write_fresh(folder, &place, content, error);
         if (status == ELG_OK)
             status = sync_folder(text(&place.shard), error);
+    }
+    bool *synced = &folder->synced[hash->bytes[0]];
+    if (status == ELG_OK && !*synced) {
+        status = sync_folder(folder->root, error);
+        *synced = status == ELG_OK;
     }
     place_fini(&place);
     return status;

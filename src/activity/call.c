@@ -318,21 +318,26 @@ static void expire(struct elg_call *call)
     elg__operation_fail(performer, done, self, "TIMEOUT", message, true);
 }
 
-/* The first call past its time, NULL if there is none; then call_due_us is right. */
-static struct elg_call *first_late(struct elg_performer *performer, int64_t now_us)
+/* One pass. A `done` in it may start calls, which stand before the cursor and lower
+ * call_due_us themselves, and cancel any: unlinking moves the cursor on. */
+static void expire_late(struct elg_performer *performer, int64_t now_us)
 {
     int64_t due_us = INT64_MAX;
-    for (struct elg_operation *op = performer->operations; op != NULL; op = op->next) {
+    performer->call_due_us = INT64_MAX;
+    performer->cursor = performer->operations;
+    while (performer->cursor != NULL) {
+        struct elg_operation *op = performer->cursor;
         struct elg_call *call = (struct elg_call *)op;
+        performer->cursor = op->next;
         if (op->kind != ELG_ACTIVITY_CALL || call->completed)
             continue;
         if (call->due_us <= now_us)
-            return call;
-        if (call->due_us < due_us)
+            expire(call);
+        else if (call->due_us < due_us)
             due_us = call->due_us;
     }
-    performer->call_due_us = due_us;
-    return NULL;
+    if (due_us < performer->call_due_us)
+        performer->call_due_us = due_us;
 }
 
 void elg__call_poll(struct elg_performer *performer)
@@ -344,8 +349,6 @@ void elg__call_poll(struct elg_performer *performer)
         report(performer, call);
     }
     int64_t now_us = elg__now_us(performer);
-    struct elg_call *late;
-    while (performer->call_due_us <= now_us &&
-           (late = first_late(performer, now_us)) != NULL)
-        expire(late);
+    if (performer->call_due_us <= now_us)
+        expire_late(performer, now_us);
 }

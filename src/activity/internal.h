@@ -64,6 +64,7 @@ struct elg_performer {
     int64_t armed_us; /* what timer_fd is set to; INT64_MAX: not set */
     struct elg_http_client http;
     struct elg_operation *operations;
+    struct elg_operation *cursor; /* of a pass over them under way, or NULL */
     size_t operation_count;
     struct elg_host_activity *registered;
     struct elg_call *completed, *completed_last; /* their `done` is due */

@@ -31,6 +31,8 @@ void elg__operation_link(struct elg_performer *performer, struct elg_operation *
 
 void elg__operation_unlink(struct elg_operation *op)
 {
+    if (op->performer->cursor == op)
+        op->performer->cursor = op->next;
     if (op->prev != NULL)
         op->prev->next = op->next;
     else

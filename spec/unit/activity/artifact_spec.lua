@@ -140,6 +140,81 @@ describe("artifacts in a folder", function()
     assert.is_string(p:put(("x"):rep(5000)))
   end)
 
+  it("syncs the file before its name, and every folder that changed after it", function()
+    local function put(content)
+      A.files(0)
+      local hash = p:put(content)
+      local list = select(2, A.files(nil))
+      list = list:gsub(folder, ""):gsub("%.new%-%x+", "NEW"):gsub(hash:sub(3), "NAME")
+      return (list:gsub("/" .. hash:sub(1, 2), "/AB"))
+    end
+    local fresh = "open /AB/NEW\nwrite /AB/NEW\nfsync /AB/NEW\nrename /AB/NAME\nopen /AB\nfsync /AB\n"
+    local found = "open /AB/NAME\nfsync /AB/NAME\nopen /AB\nfsync /AB\n"
+    local root = "open \nfsync \n"
+    assert.equal("open /AB/NAME\nmkdir /AB\n" .. fresh .. root, put "one")
+    assert.equal(found, put "one")
+    p:close()
+    p = A.performer { artifacts = folder }
+    assert.equal(found .. root, put "one") -- whoever made it may not have come that far
+    assert.equal(found, put "one")
+    local deep = folder
+    folder = deep .. "/a/b"
+    p:close()
+    p = A.performer { artifacts = folder }
+    A.files(0)
+    local hash = p:put("one")
+    local list = select(2, A.files(nil))
+    folder = deep
+    for _, path in ipairs { "", "/a", "/a/b", "/a/b/" .. hash:sub(1, 2) } do
+      assert.truthy(list:find("fsync " .. deep .. path .. "\n", 1, true), path)
+    end
+  end)
+
+  it("writes what the system takes in pieces", function()
+    A.files(0)
+    local hash = p:put(("y"):rep(10000))
+    A.files(nil)
+    assert.equal(("y"):rep(10000), p:get(hash))
+  end)
+
+  it("leaves nothing behind when any system call fails (I16)", function()
+    A.files(0)
+    p:put(("z"):rep(7000))
+    local calls = A.files(nil)
+    assert.is_true(calls >= 12)
+    for code, name in pairs { [5] = "ELG_IO", [28] = "ELG_FULL", [122] = "ELG_FULL", [12] = "ELG_NO_MEMORY" } do
+      for n = 1, calls do
+        os.execute("rm -r '" .. folder .. "'/*")
+        p:close()
+        p = A.performer { artifacts = folder }
+        A.files(n, code)
+        local hash, status = p:put(("z"):rep(7000))
+        local _, list = A.files(nil)
+        if n == 1 then
+          assert.is_string(hash) -- it cannot look whether it is there, so it writes
+        else
+          assert.is_nil(hash, list)
+          assert.equal(name, status, list)
+        end
+        hash = p:put(("z"):rep(7000))
+        assert.equal(7000, #p:get(hash))
+        assert.equal(1, files(folder), list)
+      end
+    end
+    local hash = p:put("again")
+    for n = 1, 4 do
+      A.files(n)
+      local again, status = p:put("again")
+      local _, list = A.files(nil)
+      if n == 1 then
+        assert.equal(hash, again)
+      else
+        assert.equal("ELG_IO", status, list)
+      end
+      assert.equal("again", p:get(hash))
+    end
+  end)
+
   it("reports a folder that cannot be", function()
     overwrite(folder .. "/file", "")
     local q = A.performer { artifacts = folder .. "/file/below" }
