@@ -1,0 +1,45 @@
+# The sandbox's engine: musl's mathematics under names of its own (one implementation for
+# every C library, PIC objects of musl-dev), the engine's hash, the prelude's text, and the
+# compile helper.
+
+MUSL_A := $(firstword $(wildcard /usr/lib/*-linux-musl/libc.a))
+LJ_MATH := $(filter-out syscall,$(LJ_REDIRECT))
+
+$(B)/obj/mathematics.o: $(MUSL_A) mk/30-sandbox.mk mk/10-lib.mk
+	@mkdir -p $(@D)
+	ld -r $(foreach f,$(LJ_MATH),-u $f) $(MUSL_A) -o $@.tmp
+	@for f in $(LJ_MATH); do echo "$$f elglj_$$f"; done >$(B)/obj/mathematics.syms
+	objcopy --redefine-syms=$(B)/obj/mathematics.syms $@.tmp $@
+	objcopy $(foreach f,$(LJ_MATH),--keep-global-symbol=elglj_$f) $@
+	@rm -f $@.tmp
+
+$(B)/gen/engine_hash.h: $(LJ_A) $(MUSL_A)
+	@mkdir -p $(@D)
+	@echo "#define ELG_ENGINE_HASH \"$$(cat $^ | sha256sum | cut -c1-12)\"" >$@
+
+$(B)/gen/prelude.h: lua/elg/sandbox/prelude.lua
+	@mkdir -p $(@D)
+	@(echo 'static const unsigned char PRELUDE[] = {'; od -An -v -tu1 $< | \
+	  sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '};') >$@
+
+$(B)/obj/sandbox/engine.c.o: $(B)/gen/engine_hash.h
+$(B)/obj/sandbox/library.c.o: $(B)/gen/prelude.h
+
+$(B)/obj/compile/%.o: LUA_FLAGS = $(LJ_INC) -include $(B)/gen/luajit_names.h
+ifneq ($(filter sandbox,$(FOLDERS)),)
+$(B)/libelg_all.a: $(B)/obj/mathematics.o
+endif
+
+# Node code's frames are ended without being returned from, which AddressSanitizer's
+# bookkeeping of stack variables does not know.
+ifneq ($(findstring address,$(SAN)),)
+$(B)/obj/sandbox/%.o: SAN += --param asan-stack=0
+endif
+
+$(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/sandbox/engine.c.o $(B)/obj/luajit.o \
+                  $(B)/obj/mathematics.o
+	$(CC) $(SAN) $^ -o $@ -lm -ldl
+
+.PHONY: compile-helper
+compile-helper: $(B)/elg-compile
+all: compile-helper

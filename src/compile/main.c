@@ -1,0 +1,151 @@
+/* elg-compile: turns Lua source into bytecode, in a process of its own, because the
+ * engine's parser can crash on a wrong program.
+ *
+ * Uses the same engine as the sandbox (its string hash has a fixed seed, so the same
+ * source gives the same bytecode). Reads requests from descriptor 0 until it is closed;
+ * answers there. A crash, or running out of time or memory, is the answer "none". */
+#include <errno.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <luajit.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "compile/protocol.h"
+
+struct text {
+    char *data;
+    size_t size, capacity;
+};
+
+static bool get_bytes(void *data, size_t size)
+{
+    char *p = data;
+    while (size > 0) {
+        ssize_t n = read(0, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        p += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+static bool put_bytes(const void *data, size_t size)
+{
+    const char *p = data;
+    while (size > 0) {
+        ssize_t n = send(0, p, size, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        p += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+/* lua_Writer; 1 (an error) without memory. */
+static int append(lua_State *L, const void *data, size_t size, void *self)
+{
+    struct text *text = self;
+    (void)L;
+    if (text->capacity - text->size < size) {
+        size_t grown = (text->size + size) * 2;
+        char *p = realloc(text->data, grown);
+        if (p == NULL)
+            return 1;
+        text->data = p;
+        text->capacity = grown;
+    }
+    memcpy(text->data + text->size, data, size);
+    text->size += size;
+    return 0;
+}
+
+/* Bytecode or an error message to `out`; whether it is bytecode. */
+static bool compile(const char *chunk, const char *source, size_t size, struct text *out)
+{
+    char name[ELG_COMPILE_CHUNK_BYTES_MAX + 2];
+    lua_State *L = luaL_newstate();
+    if (L == NULL)
+        abort();
+    name[0] = '@';
+    strcpy(name + 1, chunk);
+    bool ok = luaL_loadbufferx(L, source, size, name, "t") == 0 &&
+              lua_dump(L, append, out) == 0;
+    if (!ok) {
+        const char *message = lua_tolstring(L, -1, &size);
+        out->size = 0;
+        (void)append(L, message != NULL ? message : "no memory",
+                     message != NULL ? size : 9, out);
+    }
+    lua_close(L);
+    return ok;
+}
+
+/* Seconds of processor time for one more request. */
+static void limit_time(void)
+{
+    struct rusage used;
+    struct rlimit limit;
+    getrusage(RUSAGE_SELF, &used);
+    limit.rlim_cur = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+                     ELG_COMPILE_MS_MAX / 1000 + 1;
+    limit.rlim_max = RLIM_INFINITY;
+    setrlimit(RLIMIT_CPU, &limit);
+}
+
+static void limit_rest(void)
+{
+    const struct rlimit memory = {ELG_COMPILE_MEMORY_BYTES_MAX,
+                                  ELG_COMPILE_MEMORY_BYTES_MAX};
+    const struct rlimit none = {0, 0};
+    closefrom(3);
+    setrlimit(RLIMIT_AS, &memory);
+    setrlimit(RLIMIT_CORE, &none);
+    setrlimit(RLIMIT_FSIZE, &none);
+    setrlimit(RLIMIT_NOFILE, &none); /* what is open stays open */
+}
+
+static bool serve_one(struct text *out)
+{
+    struct elg_compile_request request;
+    struct elg_compile_answer answer;
+    char chunk[ELG_COMPILE_CHUNK_BYTES_MAX + 1];
+    if (!get_bytes(&request, sizeof request) ||
+        request.chunk_bytes > ELG_COMPILE_CHUNK_BYTES_MAX ||
+        request.source_bytes > ELG_SOURCE_BYTES_MAX)
+        return false;
+    char *source = malloc((size_t)request.source_bytes + 1);
+    bool ok = source != NULL && get_bytes(chunk, request.chunk_bytes) &&
+              get_bytes(source, request.source_bytes);
+    if (ok) {
+        chunk[request.chunk_bytes] = '\0';
+        out->size = 0;
+        limit_time();
+        answer.ok = compile(chunk, source, request.source_bytes, out);
+        answer.bytes = (uint32_t)out->size;
+        ok = put_bytes(&answer, sizeof answer) && put_bytes(out->data, out->size);
+    }
+    free(source);
+    return ok;
+}
+
+int main(void)
+{
+    struct text out = {NULL, 0, 0};
+    limit_rest();
+    while (serve_one(&out))
+        ;
+    free(out.data);
+    return 0;
+}

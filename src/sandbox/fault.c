@@ -1,0 +1,146 @@
+/* fault: from a Lua error to what the host is told: file and line, a traceback without
+ * addresses, code, message. Provides the error part of box.h; uses the frames of L. */
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sandbox/box.h"
+
+/* Frame of an author's file: its chunk name is a path. */
+static bool is_author(const lua_Debug *ar)
+{
+    return ar->source[0] == '@';
+}
+
+void elg_sandbox_where(lua_State *L, struct elg_buf *buf)
+{
+    lua_Debug ar;
+    elg_base_buf_reset(buf);
+    for (int level = 0; level < ELG_FRAMES_SEEN_MAX; level++) {
+        if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "Sl", &ar))
+            break;
+        if (!is_author(&ar) || ar.currentline <= 0)
+            continue;
+        elg_base_buf_printf(buf, "%s:%d", ar.source + 1, ar.currentline);
+        break;
+    }
+    (void)elg_base_buf_cstr(buf);
+    elg_sandbox_need(elg_sandbox_head(L)->box, buf);
+}
+
+static void trace_frame(struct elg_buf *buf, const lua_Debug *ar)
+{
+    if (buf->size > 0)
+        elg_base_buf_append_byte(buf, '\n');
+    elg_base_buf_printf(buf, "%s:%d: in ", ar->source + 1, ar->currentline);
+    if (ar->name != NULL && ar->name[0] != '\0')
+        elg_base_buf_printf(buf, "%s '%s'", ar->namewhat, ar->name);
+    else if (ar->what[0] == 'm')
+        elg_base_buf_append_str(buf, "main chunk");
+    else
+        elg_base_buf_printf(buf, "function <%s:%d>", ar->source + 1, ar->linedefined);
+}
+
+static void trace(lua_State *L, struct elg_buf *buf)
+{
+    lua_Debug ar;
+    int written = 0;
+    elg_base_buf_reset(buf);
+    for (int level = 0; level < ELG_FRAMES_SEEN_MAX; level++) {
+        if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "Snl", &ar))
+            break;
+        if (!is_author(&ar))
+            continue;
+        if (++written > ELG_TRACEBACK_FRAMES_MAX) {
+            elg_base_buf_append_str(buf, "\n...");
+            break;
+        }
+        trace_frame(buf, &ar);
+    }
+    (void)elg_base_buf_cstr(buf);
+    elg_sandbox_need(elg_sandbox_head(L)->box, buf);
+}
+
+int elg_sandbox_on_error(lua_State *L)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    elg_sandbox_where(L, &box->where);
+    trace(L, &box->traceback);
+    return 1;
+}
+
+/* "file.lua:12: text": the place is moved to `where`, which names a file as well. */
+static void split_place(struct elg_sandbox *box, const char *text, size_t size)
+{
+    const char *end = text + size, *p = text;
+    const char *lua = NULL;
+    while (p < end && *p != '\n' && lua == NULL) {
+        p = memchr(p, ':', (size_t)(end - p));
+        if (p == NULL)
+            break;
+        if (p - text > 4 && memcmp(p - 4, ".lua", 4) == 0)
+            lua = p;
+        p++;
+    }
+    const char *digits = p;
+    while (lua != NULL && p < end && *p >= '0' && *p <= '9')
+        p++;
+    if (lua == NULL || p == digits || end - p < 2 || memcmp(p, ": ", 2) != 0) {
+        elg_sandbox_set(box, &box->message, text, size);
+        return;
+    }
+    elg_sandbox_set(box, &box->message, p + 2, (size_t)(end - p - 2));
+    elg_sandbox_set(box, &box->where, text, (size_t)(p - text));
+}
+
+static void set_field_text(lua_State *L, int index, const char *name, struct elg_buf *buf)
+{
+    lua_pushstring(L, name);
+    lua_rawget(L, index);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        size_t size;
+        const char *text = lua_tolstring(L, -1, &size);
+        elg_sandbox_set(elg_sandbox_head(L)->box, buf, text, size);
+    }
+    lua_pop(L, 1);
+}
+
+static void describe_table(lua_State *L, int index)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    struct elg_value_rules rules = {"error", NULL, NULL};
+    struct elg_error error;
+    elg_base_buf_reset(&box->message);
+    if (elg_value_encode(L, &box->codec, index, &rules, &box->message, &error) != ELG_OK)
+        elg_sandbox_set(box, &box->message, "an error value that is no JSON value", 36);
+    (void)elg_base_buf_cstr(&box->message);
+    set_field_text(L, index, "message", &box->message);
+    set_field_text(L, index, "code", &box->code);
+    lua_pushliteral(L, "retry");
+    lua_rawget(L, index);
+    box->retry = !(lua_isboolean(L, -1) && !lua_toboolean(L, -1));
+    lua_pop(L, 1);
+    elg_sandbox_need(box, &box->message);
+}
+
+void elg_sandbox_describe_error(lua_State *L, int index)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    elg_sandbox_set(box, &box->code, "RAISED", 6);
+    box->retry = true;
+    if (lua_type(L, index) == LUA_TTABLE) {
+        describe_table(L, index);
+    } else if (lua_isstring(L, index)) {
+        size_t size;
+        lua_pushvalue(L, index); /* lua_tolstring changes a number in place */
+        const char *text = lua_tolstring(L, -1, &size);
+        split_place(box, text, size);
+        lua_pop(L, 1);
+    } else {
+        const char *name = luaL_typename(L, index);
+        elg_base_buf_reset(&box->message);
+        elg_base_buf_printf(&box->message, "a %s was raised as an error", name);
+        (void)elg_base_buf_cstr(&box->message);
+        elg_sandbox_need(box, &box->message);
+    }
+}

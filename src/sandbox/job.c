@@ -1,0 +1,285 @@
+/* job: one node call on the fiber: decode, call, encode, choose the edge. Provides job.h;
+ * uses value and program. Everything runs below one lua_pcall, so any Lua error, in
+ * author's code or in ours, ends here. */
+#include "sandbox/job.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "sandbox/library.h"
+#include "sandbox/program.h"
+
+/* Ends the job with an error of the given code; message and where are in the box. */
+static void fail_now(struct elg_sandbox *box, const char *code, bool retry)
+{
+    elg_sandbox_set(box, &box->code, code, strlen(code));
+    box->retry = retry;
+    elg_sandbox_leave_for_good(box, ELG_EVENT_RAISED);
+}
+
+/* Where the node's function is defined: for results that are wrong after it returned. */
+static void where_node(lua_State *L, struct elg_sandbox *box)
+{
+    lua_Debug ar;
+    elg_base_buf_reset(&box->where);
+    elg_base_buf_reset(&box->traceback);
+    (void)elg_base_buf_cstr(&box->traceback);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_NODES);
+    lua_getfield(L, -1, box->now.job.node_id);
+    if (box->now.job.kind == ELG_JOB_INITIAL)
+        lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_INITIAL);
+    if (lua_isfunction(L, -1) && lua_getinfo(L, ">S", &ar) && ar.source[0] == '@')
+        elg_base_buf_printf(&box->where, "%s:%d", ar.source + 1, ar.linedefined);
+    (void)elg_base_buf_cstr(&box->where);
+    elg_sandbox_need(box, &box->where);
+}
+
+static void encode_result(lua_State *L, int index, const char *root, const char *code,
+                          struct elg_buf *out)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    struct elg_value_rules rules = {root, NULL, NULL};
+    struct elg_error error;
+    elg_base_buf_reset(out);
+    enum elg_status status = elg_value_encode(L, &box->codec, index, &rules, out, &error);
+    if (status == ELG_OK) {
+        (void)elg_base_buf_cstr(out);
+        elg_sandbox_need(box, out);
+        return;
+    }
+    if (status == ELG_NO_MEMORY)
+        elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
+    elg_base_buf_reset(&box->message);
+    elg_base_buf_printf(&box->message, "%s: %s", error.where, error.text);
+    (void)elg_base_buf_cstr(&box->message);
+    elg_sandbox_need(box, &box->message);
+    where_node(L, box);
+    fail_now(box, code, false);
+}
+
+static void decode_or_leave(lua_State *L, struct elg_bytes text, const char *name)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    struct elg_error error;
+    enum elg_status status =
+        elg_value_decode(L, &box->codec, text, ELG_VALUE_BIG_DOUBLE, &error);
+    if (status == ELG_OK)
+        return;
+    if (status == ELG_NO_MEMORY)
+        elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
+    elg_base_buf_reset(&box->message);
+    elg_base_buf_printf(&box->message, "the given %s: %s", name, error.text);
+    (void)elg_base_buf_cstr(&box->message);
+    elg_sandbox_need(box, &box->message);
+    elg_sandbox_set(box, &box->where, error.where, strlen(error.where));
+    fail_now(box, "INTERNAL", false);
+}
+
+/* ---- the boundary */
+
+static void take_request(lua_State *L, struct elg_sandbox *box)
+{
+    size_t size;
+    const char *type = luaL_checklstring(L, 1, &size);
+    elg_sandbox_set(box, &box->type, type, size);
+    struct elg_value_rules rules = {"request", elg_sandbox_secret_write, "$secret"};
+    struct elg_error error;
+    elg_base_buf_reset(&box->request);
+    enum elg_status status =
+        elg_value_encode(L, &box->codec, 2, &rules, &box->request, &error);
+    if (status == ELG_NO_MEMORY)
+        elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
+    if (status != ELG_OK)
+        luaL_error(L, "ctx.%s: %s: %s", type, error.where, error.text);
+    (void)elg_base_buf_cstr(&box->request);
+    elg_sandbox_need(box, &box->request);
+    elg_sandbox_where(L, &box->where);
+}
+
+int elg_sandbox_job_call(lua_State *L)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    if (elg_sandbox_head(L)->phase != ELG_PHASE_RUNNING)
+        return luaL_error(L, "ctx is not here while the graph is loaded");
+    lua_settop(L, 2);
+    take_request(L, box);
+    elg_sandbox_charge(L, box->request.size >> ELG_FUEL_ALLOC_SHIFT);
+    elg_sandbox_leave(box, ELG_EVENT_CALLED);
+    if (!box->reply->ok)
+        lua_pushnil(L);
+    decode_or_leave(L, box->reply->value, "reply");
+    return lua_gettop(L) - 2;
+}
+
+/* ---- results */
+
+/* Stack: state, then what the node returned. Leaves: state output metadata key. */
+static void arrange_results(lua_State *L)
+{
+    if (lua_type(L, 2) != LUA_TTABLE) {
+        lua_settop(L, 3); /* state key output */
+        lua_pushvalue(L, 3);
+        lua_pushnil(L);
+        lua_pushvalue(L, 2); /* state key output output nil key */
+        lua_remove(L, 2);
+        lua_remove(L, 2);
+        return;
+    }
+    lua_settop(L, 2); /* state result */
+    lua_getfield(L, 2, "state");
+    if (!lua_isnil(L, 3)) {
+        lua_replace(L, 1);
+        lua_pushnil(L);
+    }
+    lua_settop(L, 2);
+    lua_getfield(L, 2, "output");
+    lua_getfield(L, 2, "metadata");
+    lua_getfield(L, 2, "next");
+    lua_remove(L, 2);
+}
+
+static void take_key(lua_State *L, struct elg_sandbox *box)
+{
+    int type = lua_type(L, 4);
+    box->has_key = type == LUA_TSTRING;
+    if (type == LUA_TSTRING) {
+        size_t size;
+        const char *key = lua_tolstring(L, 4, &size);
+        elg_sandbox_set(box, &box->key, key, size);
+        if (size > 0 && size <= ELG_NAME_BYTES_MAX && strlen(key) == size &&
+            elg_json_check_utf8(elg_base_bytes(key)) == size)
+            return;
+        elg_sandbox_set(box, &box->message, "the edge key is empty, too long or no text",
+                        42);
+    } else {
+        if (type == LUA_TNIL)
+            return;
+        elg_base_buf_reset(&box->message);
+        elg_base_buf_printf(&box->message,
+                            "a node returns an edge key (a string or nil) and its "
+                            "output, or a table; this one returned a %s first",
+                            lua_typename(L, type));
+        (void)elg_base_buf_cstr(&box->message);
+        elg_sandbox_need(box, &box->message);
+    }
+    where_node(L, box);
+    fail_now(box, "INVALID_RESULT", false);
+}
+
+/* Calls function when(state, output) of edge i on fresh copies. */
+static bool edge_holds(lua_State *L, struct elg_sandbox *box, size_t i)
+{
+    lua_settop(L, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_WHENS);
+    lua_rawgeti(L, 1, (int)i + 1);
+    decode_or_leave(L, elg_base_buf_bytes(&box->state), "state");
+    decode_or_leave(L, elg_base_buf_bytes(&box->output), "output");
+    lua_call(L, 2, 1);
+    return lua_toboolean(L, -1);
+}
+
+static void choose_edge(lua_State *L, struct elg_sandbox *box)
+{
+    const struct elg_program *program = box->now.program;
+    const char *node = box->now.job.node_id;
+    box->edge = -1;
+    for (size_t i = 0; box->has_key && i < program->edge_count; i++) {
+        const struct elg_program_edge *edge = &program->edges[i];
+        if (strcmp(edge->from, node) != 0 ||
+            strcmp(edge->key, (const char *)box->key.data) != 0)
+            continue;
+        if (edge->when && !edge_holds(L, box, i))
+            continue;
+        box->edge = (int32_t)i;
+        return;
+    }
+}
+
+/* ---- the job's body, below lua_pcall */
+
+static void set_ctx(lua_State *L, const struct elg_job *job)
+{
+    lua_pushstring(L, job->trace_id);
+    lua_setfield(L, -2, "trace_id");
+    lua_pushnumber(L, (lua_Number)job->step_index);
+    lua_setfield(L, -2, "step_index");
+    lua_pushstring(L, job->node_id);
+    lua_setfield(L, -2, "node_id");
+    lua_pushnumber(L, job->attempt);
+    lua_setfield(L, -2, "attempt");
+    lua_pushstring(L, job->previous);
+    lua_setfield(L, -2, "previous");
+}
+
+static void run_node(lua_State *L, struct elg_sandbox *box)
+{
+    const struct elg_job *job = &box->now.job;
+    decode_or_leave(L, job->state, "state");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_NODES);
+    lua_getfield(L, -1, job->node_id);
+    lua_remove(L, -2);
+    lua_pushvalue(L, 1);
+    decode_or_leave(L, job->input, "input");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_CTX);
+    set_ctx(L, job);
+    lua_call(L, 3, LUA_MULTRET); /* state results... */
+    arrange_results(L);
+    encode_result(L, 1, "state", "INVALID_STATE", &box->state);
+    encode_result(L, 2, "output", "INVALID_OUTPUT", &box->output);
+    elg_base_buf_reset(&box->metadata);
+    if (!lua_isnil(L, 3))
+        encode_result(L, 3, "metadata", "INVALID_OUTPUT", &box->metadata);
+    take_key(L, box);
+    box->now.encoded = true;
+    choose_edge(L, box);
+}
+
+static void run_initial(lua_State *L, struct elg_sandbox *box)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_INITIAL);
+    if (lua_isfunction(L, 1)) {
+        decode_or_leave(L, box->now.job.input, "input");
+        lua_call(L, 1, 1);
+    }
+    if (lua_isnil(L, 1))
+        lua_newtable(L);
+    encode_result(L, -1, "initial", "INVALID_STATE", &box->state);
+    elg_base_buf_reset(&box->output);
+    elg_base_buf_reset(&box->metadata);
+    box->has_key = false;
+    box->edge = -1;
+}
+
+static int job_body(lua_State *L)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    if (box->now.job.kind == ELG_JOB_INITIAL)
+        run_initial(L, box);
+    else
+        run_node(L, box);
+    return 0;
+}
+
+void elg_sandbox_job_open(lua_State *L)
+{
+    lua_pushcfunction(L, job_body);
+    lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_JOB);
+    lua_pushcfunction(L, elg_sandbox_on_error);
+    lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_TRACEBACK);
+}
+
+void elg_sandbox_job_main(void *self)
+{
+    struct elg_sandbox *box = self;
+    lua_State *L = box->head->L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_TRACEBACK);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_JOB);
+    elg_base_buf_reset(&box->where);
+    elg_base_buf_reset(&box->traceback);
+    if (lua_pcall(L, 0, 0, 1) != 0) {
+        elg_sandbox_describe_error(L, -1);
+        elg_sandbox_leave_for_good(box, ELG_EVENT_RAISED);
+    }
+    elg_sandbox_charge(L, 0); /* what was charged last may have been the rest */
+    elg_sandbox_leave_for_good(box, ELG_EVENT_FINISHED);
+}

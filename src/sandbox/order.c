@@ -1,0 +1,155 @@
+/* order: gathers and sorts keys, in memory of the Lua state. Provides order.h. */
+#include "sandbox/order.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "sandbox/box.h"
+
+enum rank { RANK_NUMBER, RANK_STRING, RANK_BOOLEAN, RANK_LIGHT, RANK_OBJECT };
+
+struct key {
+    enum rank rank;
+    uint32_t at; /* in the list of gathered keys */
+    union {
+        double number;
+        uintptr_t address;
+        struct {
+            const char *data;
+            size_t size;
+        } string;
+    } of;
+};
+
+static void read_key(lua_State *L, int index, struct key *key)
+{
+    switch (lua_type(L, index)) {
+    case LUA_TNUMBER:
+        key->rank = RANK_NUMBER;
+        key->of.number = lua_tonumber(L, index);
+        break;
+    case LUA_TSTRING:
+        key->rank = RANK_STRING;
+        key->of.string.data = lua_tolstring(L, index, &key->of.string.size);
+        break;
+    case LUA_TBOOLEAN:
+        key->rank = RANK_BOOLEAN;
+        key->of.number = lua_toboolean(L, index);
+        break;
+    case LUA_TLIGHTUSERDATA:
+        key->rank = RANK_LIGHT;
+        key->of.address = (uintptr_t)lua_touserdata(L, index);
+        break;
+    default:
+        key->rank = RANK_OBJECT;
+        key->of.address = (uintptr_t)lua_topointer(L, index);
+        break;
+    }
+}
+
+static bool before(const struct key *a, const struct key *b)
+{
+    if (a->rank != b->rank)
+        return a->rank < b->rank;
+    if (a->rank == RANK_NUMBER || a->rank == RANK_BOOLEAN)
+        return a->of.number < b->of.number;
+    if (a->rank != RANK_STRING)
+        return a->of.address < b->of.address;
+    size_t x = a->of.string.size, y = b->of.string.size;
+    int order = memcmp(a->of.string.data, b->of.string.data, x < y ? x : y);
+    return order != 0 ? order < 0 : x < y;
+}
+
+static void sift(struct key *keys, size_t root, size_t count)
+{
+    struct key moved = keys[root];
+    for (size_t child; (child = 2 * root + 1) < count; root = child) {
+        if (child + 1 < count && before(&keys[child], &keys[child + 1]))
+            child++;
+        if (!before(&moved, &keys[child]))
+            break;
+        keys[root] = keys[child];
+    }
+    keys[root] = moved;
+}
+
+static void sort(struct key *keys, size_t count)
+{
+    for (size_t i = count / 2; i-- > 0;)
+        sift(keys, i, count);
+    for (size_t i = count; i-- > 1;) {
+        struct key top = keys[0];
+        keys[0] = keys[i];
+        keys[i] = top;
+        sift(keys, 0, i);
+    }
+}
+
+static size_t prefix_of(lua_State *L, int index)
+{
+    size_t n = 0;
+    for (;; n++) {
+        lua_rawgeti(L, index, (int)n + 1);
+        bool end = lua_isnil(L, -1);
+        lua_pop(L, 1);
+        if (end)
+            return n;
+    }
+}
+
+static bool in_prefix(lua_State *L, int index, size_t n)
+{
+    if (lua_type(L, index) != LUA_TNUMBER)
+        return false;
+    double key = lua_tonumber(L, index);
+    return key >= 1 && key <= (double)n && key == (double)(size_t)key;
+}
+
+/* Pushes the list of keys that are not in 1..n; *count of them. */
+static void gather(lua_State *L, int index, size_t n, size_t *count)
+{
+    size_t seen = 0;
+    *count = 0;
+    lua_newtable(L);
+    lua_pushnil(L);
+    while (lua_next(L, index) != 0) {
+        lua_pop(L, 1); /* list key */
+        seen++;
+        if (in_prefix(L, -1, n))
+            continue;
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, (int)++*count);
+    }
+    elg_sandbox_charge(L, seen + *count);
+}
+
+size_t elg_sandbox_order_keys(lua_State *L, int index)
+{
+    size_t n = prefix_of(L, index), count;
+    elg_sandbox_charge(L, n / 4);
+    lua_checkstack(L, 8);
+    gather(L, index, n, &count);
+    if (count == 0) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        return n;
+    }
+    int list = lua_gettop(L);
+    struct key *keys = lua_newuserdata(L, count * sizeof *keys);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, list, (int)i + 1);
+        read_key(L, -1, &keys[i]);
+        keys[i].at = (uint32_t)i + 1;
+        lua_pop(L, 1); /* the list holds it */
+    }
+    sort(keys, count);
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, list, (int)keys[i].at);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_replace(L, list);
+    lua_settop(L, list);
+    return n;
+}

@@ -1,0 +1,16 @@
+/* order: the keys of a table in an order that only its content decides: 1..n, then other
+ * numbers, strings by bytes, booleans, and objects by age of their memory.
+ *
+ * Uses the Lua API. For the files of this folder only.
+ */
+#ifndef ELG_SANDBOX_ORDER_H
+#define ELG_SANDBOX_ORDER_H
+
+#include <lua.h>
+#include <stddef.h>
+
+/* Pushes a list of the keys of the table at `index` without those of 1..n, sorted; nil if
+ * there are none. Returns n, the count of non-nil elements from 1 on. Charged by size. */
+size_t elg_sandbox_order_keys(lua_State *L, int index);
+
+#endif

@@ -1,0 +1,121 @@
+/* step: the host's side of a job: begin, resume, discard. Provides the jobs part of
+ * sandbox.h but parking (park.c); uses job, program, compiler. */
+#include <string.h>
+
+#include "sandbox/job.h"
+#include "sandbox/module.h"
+#include "sandbox/program.h"
+
+enum elg_status elg_sandbox_begin(struct elg_sandbox *box, struct elg_program *program,
+                                  const struct elg_job *job, struct elg_error *error)
+{
+    if (box->active)
+        return elg_base_fail(error, ELG_INTERNAL, "sandbox", "a job is under way");
+    if (job->memory_bytes_max > box->memory_bytes_max)
+        return elg_base_fail(error, ELG_LIMIT, "memory_bytes_max",
+                             "more than the sandbox has: %zu", box->memory_bytes_max);
+    enum elg_status status = elg_sandbox_program_restore(program, error);
+    if (status != ELG_OK)
+        return status;
+    struct elg_head *head = box->head;
+    memset(&box->now, 0, sizeof box->now);
+    box->now.program = program;
+    box->now.job = *job;
+    head->phase = ELG_PHASE_RUNNING;
+    head->heap.live_max = job->memory_bytes_max;
+    elg_sandbox_fuel_begin(&head->fuel, job->fuel_max, box->slice);
+    elg_sandbox_fiber_init(&box->fiber, elg_sandbox_job_main, box);
+    box->active = true;
+    return ELG_OK;
+}
+
+static const char *text_of(const struct elg_buf *buf)
+{
+    return buf->data != NULL ? (const char *)buf->data : "";
+}
+
+static void fill_done(const struct elg_sandbox *box, struct elg_outcome *out)
+{
+    out->state = elg_base_buf_bytes(&box->state);
+    out->output = elg_base_buf_bytes(&box->output);
+    out->metadata = elg_base_buf_bytes(&box->metadata);
+    out->key = box->has_key ? text_of(&box->key) : NULL;
+    out->edge = box->edge;
+}
+
+static void fill_call(const struct elg_sandbox *box, struct elg_outcome *out)
+{
+    out->type = text_of(&box->type);
+    out->request = elg_base_buf_bytes(&box->request);
+    out->where = text_of(&box->where);
+}
+
+static void fill_error(const struct elg_sandbox *box, struct elg_outcome *out)
+{
+    out->where = text_of(&box->where);
+    out->code = text_of(&box->code);
+    out->message = text_of(&box->message);
+    out->traceback = text_of(&box->traceback);
+    out->retry = box->retry;
+}
+
+/* What the fiber's leaving means to the host. */
+static enum elg_status outcome_of(struct elg_sandbox *box, struct elg_outcome *out,
+                                  struct elg_error *error)
+{
+    memset(out, 0, sizeof *out);
+    out->fuel = elg_sandbox_fuel_used(&box->head->fuel);
+    out->edge = -1;
+    box->active = false;
+    switch (box->event) {
+    case ELG_EVENT_FINISHED:
+        out->kind = ELG_OUTCOME_DONE;
+        fill_done(box, out);
+        return ELG_OK;
+    case ELG_EVENT_RAISED:
+        out->kind = ELG_OUTCOME_ERROR;
+        fill_error(box, out);
+        return ELG_OK;
+    case ELG_EVENT_CALLED:
+        out->kind = ELG_OUTCOME_CALL;
+        fill_call(box, out);
+        box->active = true;
+        return ELG_OK;
+    case ELG_EVENT_SLICE_OVER:
+        out->kind = ELG_OUTCOME_SLICE;
+        box->active = true;
+        return ELG_OK;
+    case ELG_EVENT_FUEL_OUT:
+        out->kind = ELG_OUTCOME_FUEL;
+        return ELG_OK;
+    case ELG_EVENT_MEMORY_OUT:
+        out->kind = ELG_OUTCOME_MEMORY;
+        return ELG_OK;
+    case ELG_EVENT_HOST_MEMORY_OUT:
+        return elg_base_no_memory(error);
+    default:
+        return elg_base_fail(error, ELG_INTERNAL, "sandbox",
+                             "Lua left in a way that it cannot (event %d)",
+                             (int)box->event);
+    }
+}
+
+enum elg_status elg_sandbox_resume(struct elg_sandbox *box, const struct elg_reply *reply,
+                                   struct elg_outcome *out, struct elg_error *error)
+{
+    static const struct elg_reply NOTHING = {true, {(const uint8_t *)"null", 4}};
+    if (!box->active)
+        return elg_base_fail(error, ELG_INTERNAL, "sandbox", "no job is under way");
+    box->reply = reply != NULL ? reply : &NOTHING;
+    elg_sandbox_continue(box);
+    while (box->event == ELG_EVENT_COMPILE) {
+        elg_sandbox_module_compile(box);
+        elg_sandbox_continue(box);
+    }
+    return outcome_of(box, out, error);
+}
+
+void elg_sandbox_discard(struct elg_sandbox *box)
+{
+    box->active = false;
+}

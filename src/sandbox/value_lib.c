@@ -1,0 +1,169 @@
+/* value_lib: what module elg offers over values: json, hash, array, secrets; and what the
+ * prelude needs to name lines. Provides that part of library.h. */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "sandbox/box.h"
+#include "sandbox/library.h"
+
+static void charge_bytes(lua_State *L, size_t size)
+{
+    elg_sandbox_charge(L, size >> 4);
+}
+
+/* Encodes the value at 1 into box->request; nil, or pushes what is wrong. */
+static bool encode(lua_State *L, struct elg_sandbox *box, const char *root)
+{
+    struct elg_value_rules rules = {root, NULL, NULL};
+    struct elg_error error;
+    luaL_checkany(L, 1);
+    elg_base_buf_reset(&box->request);
+    enum elg_status status =
+        elg_value_encode(L, &box->codec, 1, &rules, &box->request, &error);
+    if (status == ELG_NO_MEMORY)
+        elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
+    if (status != ELG_OK)
+        lua_pushfstring(L, "%s: %s", error.where, error.text);
+    charge_bytes(L, box->request.size);
+    return status == ELG_OK;
+}
+
+int elg_sandbox_lib_json_encode(lua_State *L)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    if (!encode(L, box, "value"))
+        return lua_error(L);
+    lua_pushlstring(L, (const char *)box->request.data, box->request.size);
+    return 1;
+}
+
+int elg_sandbox_lib_hash(lua_State *L)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    struct elg_hash hash;
+    char hex[ELG_HASH_HEX_SIZE];
+    if (!encode(L, box, "value"))
+        return lua_error(L);
+    elg_base_sha256(box->sha, elg_base_buf_bytes(&box->request), &hash);
+    elg_base_hash_hex(&hash, hex);
+    lua_pushstring(L, hex);
+    return 1;
+}
+
+/* check(value, name): true, or nil and what is wrong. */
+int elg_sandbox_lib_check(lua_State *L)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    const char *root = luaL_checkstring(L, 2);
+    if (encode(L, box, root)) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+static enum elg_value_big big_option(lua_State *L)
+{
+    if (lua_isnoneornil(L, 2))
+        return ELG_VALUE_BIG_DOUBLE;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_getfield(L, 2, "big");
+    const char *big = lua_tostring(L, -1);
+    if (big == NULL)
+        return ELG_VALUE_BIG_DOUBLE;
+    if (strcmp(big, "string") != 0)
+        luaL_error(L, "elg.json.decode: big must be \"string\"");
+    return ELG_VALUE_BIG_STRING;
+}
+
+/* decode(text, options): the value; nil and what is wrong. */
+int elg_sandbox_lib_json_decode(lua_State *L)
+{
+    struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    struct elg_bytes text;
+    struct elg_error error;
+    text.data = (const uint8_t *)luaL_checklstring(L, 1, &text.size);
+    enum elg_value_big big = big_option(L);
+    charge_bytes(L, text.size);
+    enum elg_status status = elg_value_decode(L, &box->codec, text, big, &error);
+    if (status == ELG_OK)
+        return 1;
+    if (status == ELG_NO_MEMORY)
+        elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", error.where, error.text);
+    return 2;
+}
+
+int elg_sandbox_lib_array(lua_State *L)
+{
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 0);
+        lua_newtable(L);
+    }
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    if (!elg_value_mark_array(L))
+        return luaL_error(L, "elg.array: the table has a metatable already");
+    return 1;
+}
+
+/* ---- secrets */
+
+int elg_sandbox_lib_secret(lua_State *L)
+{
+    size_t size;
+    const char *name = luaL_checklstring(L, 1, &size);
+    luaL_argcheck(L, size > 0 && size <= ELG_NAME_BYTES_MAX && strlen(name) == size, 1,
+                  "a secret's name has 1 to 128 bytes");
+    luaL_argcheck(L, elg_json_check_utf8(elg_base_bytes(name)) == size, 1,
+                  "not valid UTF-8");
+    char *handle = lua_newuserdata(L, size + 1);
+    memcpy(handle, name, size + 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_SECRET);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+bool elg_sandbox_secret_write(lua_State *L, struct elg_buf *out)
+{
+    if (!lua_getmetatable(L, -1))
+        return false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_SECRET);
+    bool secret = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    if (!secret)
+        return false;
+    elg_base_buf_append_str(out, "{\"$secret\":");
+    elg_json_write_string(out, elg_base_bytes(lua_touserdata(L, -1)), NULL);
+    elg_base_buf_append_byte(out, '}');
+    return true;
+}
+
+/* ---- lines */
+
+int elg_sandbox_lib_line_of(lua_State *L)
+{
+    lua_Debug ar;
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_getinfo(L, ">S", &ar);
+    lua_pushnumber(L, ar.linedefined > 0 ? ar.linedefined : 0);
+    return 1;
+}
+
+int elg_sandbox_lib_line(lua_State *L)
+{
+    lua_Debug ar;
+    int line = 0;
+    for (int level = 0; level < ELG_FRAMES_SEEN_MAX && line == 0; level++) {
+        if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "Sl", &ar))
+            break;
+        if (ar.source[0] == '@' && ar.currentline > 0)
+            line = ar.currentline;
+    }
+    lua_pushnumber(L, line);
+    return 1;
+}
