@@ -1,4 +1,38 @@
-.PHONY: all clean
+# The targets that people type: all, run, test, torture, help, clean.
+
+.PHONY: all run test torture help clean spec-modules
 all: $(B)/libelg_all.a
+
+# What specs load and start.
+spec-modules: $(SPECMOD) $(SPECSERVERS) $(BIND_MODULES)
+
+# The main job: examples/atlas over real data, killed in the middle, resumed, verified.
+run: deps
+	@$(MAKE) --no-print-directory -s all
+	@luajit tools/main_job.lua $(B)
+
+# Every spec. The last line is "N passed, N failed, N skipped".
+test: deps
+	@$(MAKE) --no-print-directory -s all spec-modules
+	@luajit tools/run_specs.lua $(B) $(S)
+
+# The long forms of the specs that repeat something many times.
+torture: export ELG_KILLS := 1000
+torture: export ELG_POWER_IMAGES := 20000
+torture: test
+
+help:
+	@echo 'make            build/elg, the compile helper, libelg.a, libelg.so'
+	@echo 'make run        the main job: real data, killed, resumed, verified'
+	@echo 'make test       every spec; S=spec/unit/json: those alone'
+	@echo 'make torture    the specs with 1,000 kills and 20,000 crash images'
+	@echo 'make lint       format, luacheck, who includes whom, sizes, documentation'
+	@echo 'make asan       every spec under AddressSanitizer and UBSan'
+	@echo 'make bench      figures, beside those of floor programs'
+	@echo 'make fuzz       libFuzzer over the JSON reader'
+	@echo 'make install    PREFIX=/usr/local DESTDIR=; make uninstall'
+	@echo 'make deps       Debian packages that are missing (as root), or their names'
+	@echo 'make clean      removes build/'
+
 clean:
 	rm -rf $(B)
