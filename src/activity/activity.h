@@ -151,8 +151,9 @@ typedef void (*elg_activity_done_fn)(void *self, struct elg_bytes response,
 
 /* Starts a call. `done` is called once, from elg_activity_poll (or, for calls that need
  * no waiting, before this returns), unless it is cancelled. *out is NULL if it was done
- * at once. NOW and SLEEP are not performed here. ELG_NO_MEMORY, ELG_LIMIT (too many at
- * once). */
+ * at once. NOW and SLEEP are not performed here. Past
+ * ELG_HTTP_TRANSFERS_MAX, HTTP calls queue, and their time runs. ELG_NO_MEMORY, ELG_LIMIT
+ * (100,000 under way). */
 enum elg_status elg_activity_start(struct elg_performer *performer,
                                    const struct elg_prepared *prepared,
                                    const char *trace_id, elg_activity_done_fn done,

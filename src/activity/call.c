@@ -22,7 +22,6 @@ struct elg_call {
     const struct elg_alloc *alloc;
     const struct elg_host_activity *activity;
     struct elg_call *next_completed;
-    int64_t due_us;
     bool starting;  /* fn has not returned yet */
     bool completed; /* response holds the outcome */
     bool maybe_happened;
@@ -91,6 +90,7 @@ static void settle(struct elg_call *call, bool maybe_happened)
         return;
     }
     call->completed = true;
+    call->op.awaited = false;
     call->maybe_happened = maybe_happened;
     if (call->starting)
         return;
@@ -170,7 +170,7 @@ static struct elg_call *call_create(struct elg_performer *performer,
     call->op.self = self;
     call->alloc = performer->alloc;
     call->activity = activity;
-    call->due_us = elg__now_us(performer) + (int64_t)timeout_ms * 1000;
+    call->op.due_us = elg__now_us(performer) + (int64_t)timeout_ms * 1000;
     elg_base_buf_init(&call->response, performer->alloc);
     return call;
 }
@@ -200,18 +200,6 @@ static enum elg_status enter(struct elg_call *call, const struct elg_prepared *p
     return ELG_OK;
 }
 
-static void wait_for(struct elg_performer *performer, struct elg_call *call,
-                     struct elg_operation **out)
-{
-    elg__operation_link(performer, &call->op);
-    performer->call_count++;
-    if (call->due_us < performer->call_due_us) {
-        performer->call_due_us = call->due_us;
-        elg__performer_arm(performer);
-    }
-    *out = &call->op;
-}
-
 static enum elg_status start_known(struct elg_performer *performer,
                                    const struct elg_host_activity *activity,
                                    const struct elg_prepared *prepared,
@@ -219,20 +207,23 @@ static enum elg_status start_known(struct elg_performer *performer,
                                    elg_activity_done_fn done, void *self,
                                    struct elg_operation **out, struct elg_error *error)
 {
-    if (performer->call_count >= ELG_CALLS_MAX)
+    if (performer->operation_count >= ELG_OPERATIONS_MAX)
         return elg_base_fail(error, ELG_LIMIT, activity->name,
-                             "%d calls are under way already", ELG_CALLS_MAX);
+                             "%d calls are under way already", ELG_OPERATIONS_MAX);
     struct elg_call *call = call_create(performer, activity, done, self,
                                         elg__timeout_ms(performer, prepared));
     if (call == NULL)
         return elg_base_no_memory(error);
     enum elg_status status = enter(call, prepared, elg_json_get(root, "request"), error);
-    if (status != ELG_OK)
+    if (status != ELG_OK) {
         call_destroy(call);
-    else if (call->completed)
+    } else if (call->completed) {
         report(performer, call);
-    else
-        wait_for(performer, call, out);
+    } else {
+        elg__operation_link(performer, &call->op);
+        elg__operation_await(&call->op);
+        *out = &call->op;
+    }
     return status;
 }
 
@@ -285,9 +276,7 @@ static void unlist_completed(struct elg_performer *performer, struct elg_call *c
 /* Nobody waits for it any more. */
 static void leave(struct elg_call *call)
 {
-    struct elg_performer *performer = call->op.performer;
     elg__operation_unlink(&call->op);
-    performer->call_count--;
     call->op.performer = NULL;
 }
 
@@ -307,8 +296,9 @@ void elg__call_cancel(struct elg_operation *op)
     }
 }
 
-static void expire(struct elg_call *call)
+void elg__call_expire(struct elg_operation *op)
 {
+    struct elg_call *call = (struct elg_call *)op;
     struct elg_performer *performer = call->op.performer;
     elg_activity_done_fn done = call->op.done;
     void *self = call->op.self;
@@ -316,28 +306,6 @@ static void expire(struct elg_call *call)
     snprintf(message, sizeof message, "%s: no result in time", call->activity->name);
     elg__call_cancel(&call->op);
     elg__operation_fail(performer, done, self, "TIMEOUT", message, true);
-}
-
-/* One pass. A `done` in it may start calls, which stand before the cursor and lower
- * call_due_us themselves, and cancel any: unlinking moves the cursor on. */
-static void expire_late(struct elg_performer *performer, int64_t now_us)
-{
-    int64_t due_us = INT64_MAX;
-    performer->call_due_us = INT64_MAX;
-    performer->cursor = performer->operations;
-    while (performer->cursor != NULL) {
-        struct elg_operation *op = performer->cursor;
-        struct elg_call *call = (struct elg_call *)op;
-        performer->cursor = op->next;
-        if (op->kind != ELG_ACTIVITY_CALL || call->completed)
-            continue;
-        if (call->due_us <= now_us)
-            expire(call);
-        else if (call->due_us < due_us)
-            due_us = call->due_us;
-    }
-    if (due_us < performer->call_due_us)
-        performer->call_due_us = due_us;
 }
 
 void elg__call_poll(struct elg_performer *performer)
@@ -348,7 +316,4 @@ void elg__call_poll(struct elg_performer *performer)
         leave(call);
         report(performer, call);
     }
-    int64_t now_us = elg__now_us(performer);
-    if (performer->call_due_us <= now_us)
-        expire_late(performer, now_us);
 }

@@ -23,7 +23,7 @@ struct curl_slist;
 #define ELG_HTTP_IDLE_CONNECTIONS_MAX 64 /* kept for reuse */
 #define ELG_HTTP_IDLE_HANDLES_MAX 64     /* transfer handles kept for reuse */
 #define ELG_ACTIVITY_MS_MAX 86400000     /* timeout_ms of one call: a day */
-#define ELG_CALLS_MAX 100000             /* host activities under way */
+#define ELG_OPERATIONS_MAX 100000        /* calls under way, queued ones included */
 #define ELG_POLL_EVENTS 64               /* descriptors of one round */
 #define ELG_POLL_ROUNDS_MAX 64           /* rounds of one elg_activity_poll */
 
@@ -36,6 +36,8 @@ struct elg_operation {
     enum elg_activity_kind kind;
     elg_activity_done_fn done;
     void *self;
+    int64_t due_us; /* its deadline; ours to watch if `awaited`, else libcurl's */
+    bool awaited;
 };
 
 /* libcurl's multi handle and what it needs. Made by the first HTTP call, because loading
@@ -45,6 +47,7 @@ struct elg_http_client {
     void *idle[ELG_HTTP_IDLE_HANDLES_MAX];
     size_t idle_count;
     size_t transfer_count;
+    struct elg_http *queue, *queue_last; /* calls past ELG_HTTP_TRANSFERS_MAX */
     int64_t due_us; /* when libcurl wants to be called; INT64_MAX: not at all */
     const char *ca_file, *ca_folder; /* SSL_CERT_FILE, SSL_CERT_DIR; borrowed or NULL */
 };
@@ -68,13 +71,15 @@ struct elg_performer {
     size_t operation_count;
     struct elg_host_activity *registered;
     struct elg_call *completed, *completed_last; /* their `done` is due */
-    size_t call_count;
-    int64_t call_due_us; /* not after the first deadline of a call */
+    int64_t due_us; /* not after the first deadline of an awaited operation */
 };
 
 /* Puts an operation on the performer's list, takes it off. */
 void elg__operation_link(struct elg_performer *performer, struct elg_operation *op);
 void elg__operation_unlink(struct elg_operation *op);
+/* The performer watches its deadline from now on, until it is unlinked or `awaited` is
+ * false: then elg__call_expire or elg__http_expire is called. */
+void elg__operation_await(struct elg_operation *op);
 /* Calls `done` with {"error":...}, without memory if need be. */
 void elg__operation_fail(struct elg_performer *performer, elg_activity_done_fn done,
                          void *self, const char *code, const char *message,
@@ -213,6 +218,11 @@ enum elg_status elg__http_start(struct elg_performer *performer,
                                 elg_activity_done_fn done, void *self,
                                 struct elg_operation **out, struct elg_error *error);
 void elg__http_cancel(struct elg_operation *op);
+/* The time of a queued call is over. */
+void elg__http_expire(struct elg_operation *op);
+/* True if a queued call could begin; elg__http_begin_queued begins all that can. */
+bool elg__http_can_begin(const struct elg_performer *performer);
+void elg__http_begin_queued(struct elg_performer *performer);
 /* libcurl has finished the transfer with this CURLcode. */
 void elg__http_finished(struct elg_operation *op, int curl_code);
 
@@ -233,7 +243,8 @@ enum elg_status elg__call_start(struct elg_performer *performer,
                                 elg_activity_done_fn done, void *self,
                                 struct elg_operation **out, struct elg_error *error);
 void elg__call_cancel(struct elg_operation *op);
-/* Reports what is completed or past its time. */
+void elg__call_expire(struct elg_operation *op);
+/* Reports what is completed. */
 void elg__call_poll(struct elg_performer *performer);
 void elg__call_unregister_all(struct elg_performer *performer);
 

@@ -40,7 +40,40 @@ void elg__operation_unlink(struct elg_operation *op)
     if (op->next != NULL)
         op->next->prev = op->prev;
     op->prev = op->next = NULL;
+    op->awaited = false;
     op->performer->operation_count--;
+}
+
+void elg__operation_await(struct elg_operation *op)
+{
+    op->awaited = true;
+    if (op->due_us >= op->performer->due_us)
+        return;
+    op->performer->due_us = op->due_us;
+    elg__performer_arm(op->performer);
+}
+
+/* One pass. A `done` in it may start calls, which stand before the cursor and lower
+ * due_us themselves, and cancel any: unlinking moves the cursor on. */
+static void expire_late(struct elg_performer *performer, int64_t now_us)
+{
+    int64_t due_us = INT64_MAX;
+    performer->due_us = INT64_MAX;
+    performer->cursor = performer->operations;
+    while (performer->cursor != NULL) {
+        struct elg_operation *op = performer->cursor;
+        performer->cursor = op->next;
+        if (!op->awaited)
+            continue;
+        if (op->due_us > now_us)
+            due_us = op->due_us < due_us ? op->due_us : due_us;
+        else if (op->kind == ELG_ACTIVITY_HTTP)
+            elg__http_expire(op);
+        else
+            elg__call_expire(op);
+    }
+    if (due_us < performer->due_us)
+        performer->due_us = due_us;
 }
 
 void elg__operation_fail(struct elg_performer *performer, elg_activity_done_fn done,
@@ -136,7 +169,7 @@ enum elg_status elg_activity_performer_create(const struct elg_performer_options
     performer->secret = options->secret;
     performer->secret_self = options->secret_self;
     performer->epoll_fd = performer->timer_fd = -1;
-    performer->armed_us = performer->http.due_us = performer->call_due_us = INT64_MAX;
+    performer->armed_us = performer->http.due_us = performer->due_us = INT64_MAX;
     enum elg_status status = open_parts(performer, options, error);
     if (status != ELG_OK) {
         elg_activity_performer_destroy(performer);
@@ -214,10 +247,9 @@ int elg_activity_poll_fd(const struct elg_performer *performer)
 
 void elg__performer_arm(struct elg_performer *performer)
 {
-    int64_t due_us = performer->http.due_us < performer->call_due_us
-                         ? performer->http.due_us
-                         : performer->call_due_us;
-    if (performer->completed != NULL)
+    int64_t due_us = performer->http.due_us < performer->due_us ? performer->http.due_us
+                                                                : performer->due_us;
+    if (performer->completed != NULL || elg__http_can_begin(performer))
         due_us = 0;
     if (due_us == performer->armed_us)
         return;
@@ -259,5 +291,9 @@ void elg_activity_poll(struct elg_performer *performer)
         elg__http_client_timeout(performer);
     elg__http_client_finish(performer);
     elg__call_poll(performer);
+    int64_t now_us = elg__now_us(performer);
+    if (performer->due_us <= now_us)
+        expire_late(performer, now_us);
+    elg__http_begin_queued(performer);
     elg__performer_arm(performer);
 }

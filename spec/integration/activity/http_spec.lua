@@ -258,11 +258,36 @@ describe("activity.http", function()
     assert.equal(count, done)
   end)
 
-  it("takes no more than its limit at once", function()
-    for _ = 1, 1024 do assert.is_number(p:start("http", '{"url":"' .. server.url .. '/slow?ms=5000"}')) end
-    local id, status = p:start("http", '{"url":"' .. server.url .. '/x"}')
-    assert.is_nil(id)
-    assert.equal("ELG_LIMIT", status)
+  it("queues what is past its limit, in order, and counts its time", function()
+    local slow = '"url":"' .. server.url .. '/slow?ms=300"}'
+    for _ = 1, 1024 do assert.is_number(p:start("http", "{" .. slow)) end
+    local cancelled = p:start("http", "{" .. slow)
+    local late = p:start("http", '{"timeout_ms":50,' .. slow)
+    local queued = {}
+    for i = 1, 50 do queued[i] = p:start("http", '{"url":"' .. server.url .. "/queued/" .. i .. '"}') end
+    assert.equal(1076, p:under_way())
+    p:cancel(cancelled)
+    local r, maybe = activity.wait(p, late)
+    assert.equal("TIMEOUT", r.error.code)
+    assert.is_false(maybe)
+    assert.equal(200, activity.wait(p, queued[50], 20000).value.status)
+    local deadline = os.time() + 20
+    while p:under_way() > 0 and os.time() < deadline do p:poll(100) end
+    local paths = {}
+    for _, entry in ipairs(server:log()) do
+      if entry.path:find "^/queued/" then paths[entry.path] = (paths[entry.path] or 0) + 1 end
+    end
+    for i = 1, 50 do assert.equal(1, paths["/queued/" .. i]) end
+  end)
+
+  it("begins a queued call when another is cancelled", function()
+    local ids = {}
+    for i = 1, 1024 do ids[i] = p:start("http", '{"url":"' .. server.url .. '/slow?ms=20000"}') end
+    local queued = p:start("http", '{"url":"http://127.0.0.1:1/"}')
+    p:poll(50)
+    for i = 1, 1023 do p:cancel(ids[i]) end
+    assert.is_true(p:poll(1000))
+    assert.equal("CONNECT", activity.wait(p, queued).error.code)
     p:close()
     p = nil
   end)
