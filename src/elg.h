@@ -114,7 +114,8 @@ struct elg_event {
     const char *node_id;
     const char *level; /* LOG: debug, info, warn, error */
     const char *text; /* LOG, WARNING: the message; END: the status; STEP: the edge key */
-    const char *data; /* LOG: canonical JSON of the fields or "" */
+    const char
+        *data; /* LOG: canonical JSON of the fields or ""; END: the result document */
 };
 
 struct elg_host_options {
@@ -158,6 +159,9 @@ ELG_API void elg_host_close(struct elg_host *host);
  * commits. */
 ELG_API enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us,
                                       size_t *active, struct elg_error *error);
+/* How many of the runs in hand have not come to their end; the others only wait for the
+ * disk, so that a host which bounds its runs may begin new ones. */
+ELG_API size_t elg_host_executing(const struct elg_host *host);
 /* Readable when elg_host_tick has something to do. Borrowed. */
 ELG_API int elg_host_poll_fd(const struct elg_host *host);
 

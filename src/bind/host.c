@@ -298,6 +298,14 @@ static int host_tick(lua_State *L)
     return 1;
 }
 
+/* executing() -> runs in hand that have not come to their end */
+static int host_executing(lua_State *L)
+{
+    const struct bind_host *host = elg__bind_check_host(L, 1);
+    lua_pushnumber(L, (lua_Number)elg_host_executing(host->host));
+    return 1;
+}
+
 /* poll_fd() -> the descriptor that is readable when tick has something to do */
 static int host_poll_fd(lua_State *L)
 {
@@ -310,6 +318,7 @@ void elg__bind_open_host(lua_State *L)
     static const luaL_Reg METHODS[] = {
         {"close", host_close},
         {"tick", host_tick},
+        {"executing", host_executing},
         {"poll_fd", host_poll_fd},
         {"graph", elg__bind_host_graph},
         {"stored_graph", elg__bind_host_stored_graph},

@@ -262,20 +262,18 @@ void elg__call_due(struct elg_host_run *hr, int64_t wall_ms)
 /* ---- asking
  * ------------------------------------------------------------------------------ */
 
-/* What needs no world: now, settle. */
-static bool compute(struct elg_host_run *hr, const struct elg_prepared *prepared,
+/* What needs no world: now, and a settle, whose result is what it settled the call to. */
+static bool compute(struct elg_host_run *hr, const struct elg_call_plan *plan,
                     uint32_t seq)
 {
     struct elg_buf *buf = &hr->host->scratch;
+    if (plan->prepared.kind == ELG_ACTIVITY_SETTLE)
+        return record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(&plan->answer));
+    int64_t now_ms = elg_base_wall_ms(hr->host->clock);
+    if (now_ms < hr->run->now_last_ms)
+        now_ms = hr->run->now_last_ms;
     elg_base_buf_reset(buf);
-    if (prepared->kind == ELG_ACTIVITY_NOW) {
-        int64_t now_ms = elg_base_wall_ms(hr->host->clock);
-        if (now_ms < hr->run->now_last_ms)
-            now_ms = hr->run->now_last_ms;
-        elg_base_buf_printf(buf, "{\"value\":%lld}", (long long)now_ms);
-    } else {
-        elg_base_buf_append_str(buf, "{\"value\":null}");
-    }
+    elg_base_buf_printf(buf, "{\"value\":%lld}", (long long)now_ms);
     return !buf->failed && record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf));
 }
 
@@ -301,11 +299,11 @@ static enum elg_status wait_for(struct elg_host_run *hr, struct elg_prepared *pr
     return status;
 }
 
-static enum elg_status follow_verdict(struct elg_host_run *hr,
-                                      struct elg_prepared *prepared, uint32_t seq,
-                                      enum elg_call_verdict verdict,
+static enum elg_status follow_verdict(struct elg_host_run *hr, struct elg_call_plan *plan,
+                                      uint32_t seq, enum elg_call_verdict verdict,
                                       struct elg_error *error)
 {
+    struct elg_prepared *prepared = &plan->prepared;
     enum elg_status status = answer_add(hr, true, seq, NULL);
     if (status != ELG_OK || verdict == ELG_CALL_REPLAY)
         return status;
@@ -314,7 +312,7 @@ static enum elg_status follow_verdict(struct elg_host_run *hr,
                    ? ELG_OK
                    : ELG_FENCED;
     if (prepared->kind == ELG_ACTIVITY_NOW || prepared->kind == ELG_ACTIVITY_SETTLE)
-        return compute(hr, prepared, seq) ? ELG_OK : ELG_FENCED;
+        return compute(hr, plan, seq) ? ELG_OK : ELG_FENCED;
     return wait_for(hr, prepared, seq, error);
 }
 
@@ -331,7 +329,7 @@ static enum elg_status ask_call(struct elg_host_run *hr, struct elg_call_plan *p
         elg_executor_call(hr->run, prepared, where, elg_base_wall_ms(hr->host->clock),
                           &seq, &verdict, error);
     if (status == ELG_OK)
-        status = follow_verdict(hr, prepared, seq, verdict, error);
+        status = follow_verdict(hr, plan, seq, verdict, error);
     if (status == ELG_OK && plan->settles)
         status = elg_executor_settle(hr->run, &plan->settled,
                                      elg_base_buf_bytes(&plan->answer), error);

@@ -85,7 +85,7 @@ struct elg_host_run {
     struct elg_limits limits;
     struct elg_host_run *table_next; /* of its hash slot */
     struct elg_host_run *ready_next, *all_next, *all_prev;
-    bool ready, blocked, lost, abort_requested, stopping;
+    bool ready, blocked, lost, abort_requested, ended;
     size_t heap_index; /* SIZE_MAX: no timer */
     int64_t due_us;
 
@@ -151,6 +151,7 @@ struct elg_host {
     struct elg_host_run *want_head, *want_tail;
     size_t want_count;
     struct elg_host_run *dead; /* lost, to be freed where nobody stands on them */
+    size_t ended_count; /* in hand until their end is durable */
     size_t parked_bytes;
     uint32_t steps_unsubmitted;
 

@@ -319,9 +319,9 @@ static void submit(struct elg_host *host, int64_t budget_us)
         elg__commit_submit(host, may_wait(host, budget_us));
 }
 
-static size_t count_active(const struct elg_host *host)
+size_t elg_host_executing(const struct elg_host *host)
 {
-    return host->run_count;
+    return host->run_count - host->ended_count;
 }
 
 enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *active,
@@ -347,7 +347,7 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
     elg__commit_submit(host, false);
     elg__run_reap(host);
     arm_descriptor(host, now_us);
-    *active = count_active(host);
+    *active = host->run_count;
     if (host->commit_error.status == ELG_OK)
         return ELG_OK;
     if (error != NULL)

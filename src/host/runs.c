@@ -110,6 +110,7 @@ void elg__run_forget(struct elg_host_run *hr)
     elg__loop_forget(hr);
     elg__commit_unwant(hr);
     table_remove(hr);
+    host->ended_count -= hr->ended ? 1 : 0;
     elg_checkpoint_release(host->store, hr->run->row.trace_id);
     run_free(hr);
 }

@@ -143,13 +143,28 @@ static enum elg_status execute(struct elg_host_run *hr, struct elg_outcome *outc
 /* ---- commit: what became of the attempt
  * ---------------------------------------------------- */
 
+/* The end is told with the result, so that nobody has to read it back. */
 static void tell_end(struct elg_host_run *hr)
 {
-    if (hr->run->phase != ELG_PHASE_ENDED)
+    struct elg_run *run = hr->run;
+    struct elg_host *host = hr->host;
+    if (run->phase != ELG_PHASE_ENDED)
         return;
-    const char *name = elg_checkpoint_status_name(hr->run->row.status);
-    elg__release_add(hr, &hr->releases, ELG_EVENT_END, -1, "", "", elg_base_bytes(name),
-                     elg_base_bytes(""));
+    hr->ended = true;
+    host->ended_count++;
+    if (host->options.on_event == NULL)
+        return;
+    struct elg_buf *buf = &host->scratch;
+    elg_base_buf_reset(buf);
+    elg__document_result(buf, &run->row, run->state ? &run->state_hash : NULL,
+                         elg_base_blob_bytes(run->state),
+                         elg_base_blob_bytes(run->output));
+    elg_base_buf_append_byte(buf, '}');
+    const char *name = elg_checkpoint_status_name(run->row.status);
+    if (buf->failed ||
+        elg__release_add(hr, &hr->releases, ELG_EVENT_END, -1, "", "",
+                         elg_base_bytes(name), elg_base_buf_bytes(buf)) != ELG_OK)
+        elg__warn(host, run->row.trace_id, "", "out of memory: its end is not told");
 }
 
 /* After an attempt: its records go with the next batch; the run goes on unless it must

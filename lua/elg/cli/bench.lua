@@ -63,10 +63,10 @@ local function watch(work, samples)
     before[event.trace_id] = now_us
     if #samples < SAMPLES_MAX then samples[#samples + 1] = now_us - since_us end
   end
-  work.on_result = function(_, result)
-    before[result.trace_id] = nil
-    if result.status ~= "completed" then
-      codes.fail(codes.exit.failed, "a run of the bench is " .. result.status, result.trace_id)
+  work.on_result = function(trace_id, bad)
+    before[trace_id] = nil
+    if bad and bad.status ~= "completed" then
+      codes.fail(codes.exit.failed, "a run of the bench is " .. bad.status, trace_id)
     end
   end
 end

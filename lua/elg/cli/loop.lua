@@ -12,6 +12,7 @@ local TICK_US = 20000
 local WAIT_MS = 1000
 local PROGRESS_US = 100000
 local SIGTERM = 15
+local ENDING = 3 -- runs in hand, as a multiple of the concurrency
 
 local loop = {}
 loop.__index = loop
@@ -19,7 +20,7 @@ loop.__index = loop
 -- create(printer, concurrency): `on_event` of what it gives is the host's; `run` drives.
 function M.create(printer, concurrency)
   local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {},
-    ended = {}, in_hand = 0, active = 0, exit = codes.exit.done, done_count = 0,
+    ended = {}, in_hand = 0, active = 0, executing = 0, exit = codes.exit.done, done_count = 0,
     step_count = 0, shown_us = 0, begun_us = sys.monotonic_us() }, loop)
   self.on_event = function(event) self:take_event(event) end
   return self
@@ -31,7 +32,7 @@ function loop:take_event(event)
     self.step_count = self.step_count + 1
     if self.on_step then self.on_step(event) end
   elseif event.kind == "end" then
-    self.ended[#self.ended + 1] = event.trace_id
+    self.ended[#self.ended + 1] = event
   else
     self.printer:event(event)
   end
@@ -42,17 +43,20 @@ function loop:worse(exit)
   self.exit = math.max(self.exit, exit)
 end
 
--- Takes the run's result, prints it, lets the run go.
-function loop:finish(trace_id)
+-- Prints the run's result and lets the run go. `status` and `text`, its result document, as
+-- its end was told; both nil: as the store has them.
+function loop:finish(trace_id, status, text)
   local begun_us = self.begun[trace_id]
   if not begun_us then return end
   self.begun[trace_id] = nil
   self.in_hand = self.in_hand - 1
   self.done_count = self.done_count + 1
-  local text = codes.check(self.host:result(trace_id))
+  text = text or codes.check(self.host:result(trace_id))
+  if status == "completed" and self.on_result then return self.on_result(trace_id) end
+  if status == "completed" and self.printer.json then return self.printer:data(text) end
   local result = codes.check(json.decode(text))
   self:worse(codes.of_result(result))
-  if self.on_result then return self.on_result(text, result) end
+  if self.on_result then return self.on_result(trace_id, result) end
   if self.printer.json then return self.printer:data(text) end
   self.printer:text(report.result(text, result, (sys.monotonic_us() - begun_us) / 1000))
 end
@@ -70,16 +74,22 @@ function loop:begin(trace_id, unfinished)
   self.in_hand = self.in_hand + 1
   if unfinished or not self:has_ended(trace_id) then
     self.active = self.active + 1
+    self.executing = self.executing + 1
   else
     self:finish(trace_id)
   end
+end
+
+-- Runs that only wait for the disk to end make room, up to a point.
+function loop:has_room()
+  return self.executing < self.concurrency and self.active < ENDING * self.concurrency
 end
 
 -- Begins runs as long as there is room. `start` returns trace id and whether it is sure
 -- that the run has not ended; false to be called again (it has reported an error); nil
 -- when there are no more.
 function loop:feed(start)
-  while start and self.active < self.concurrency do
+  while start and self:has_room() do
     local trace_id, created = start()
     if trace_id == nil then return nil end
     if trace_id then self:begin(trace_id, created) end
@@ -90,7 +100,10 @@ end
 -- One tick, and the results of the runs that ended in it.
 function loop:turn()
   self.active = codes.check(self.host:tick(TICK_US))
-  for i = 1, #self.ended do self:finish(self.ended[i]) end
+  self.executing = self.host:executing()
+  for _, event in ipairs(self.ended) do
+    self:finish(event.trace_id, event.text, event.data)
+  end
   self.ended = {}
 end
 
@@ -131,7 +144,7 @@ function loop:run(host, start)
       self:finish_parked()
       break
     end
-    if not (start and self.active < self.concurrency) then
+    if not (start and self:has_room()) then
       sys.poll(host:poll_fd(), WAIT_MS)
     end
   end
