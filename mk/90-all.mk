@@ -6,14 +6,16 @@ all: $(B)/libelg_all.a
 # What specs load and start.
 spec-modules: $(SPECMOD) $(SPECSERVERS) $(BIND_MODULES)
 
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
 # The main job: examples/atlas over real data, killed in the middle, resumed, verified.
 run: deps
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all $(BIND_MODULES)
 	@luajit tools/main_job.lua $(B)
 
 # Every spec. The last line is "N passed, N failed, N skipped".
 test: deps
-	@$(MAKE) --no-print-directory -s all spec-modules
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all spec-modules
 	@luajit tools/run_specs.lua $(B) $(S)
 
 # The long forms of the specs that repeat something many times.
