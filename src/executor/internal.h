@@ -31,8 +31,9 @@ enum elg_status elg__record_add(struct elg_run *run, const struct elg_record *re
                                 struct elg_error *error);
 /* The row as a store keeps it: a response that lies in an artifact is named, not held. */
 struct elg_activity_row elg__stored_form(const struct elg_activity_row *row);
-/* A copy of an activity's row, with references, as a record. Its digest is made unless it
- * is an intent. */
+/* A copy of an activity's row, with references, as a record, behind the attempt's open
+ * row: the journal has no call without its attempt. Its digest is made unless it is an
+ * intent. */
 enum elg_status elg__record_call(struct elg_run *run, struct elg_call_entry *entry,
                                  struct elg_error *error);
 /* Ends the attempt's row: adds it and its calls to the digests; with `mark` the chain

@@ -57,6 +57,9 @@ enum elg_status elg__record_call(struct elg_run *run, struct elg_call_entry *ent
                                  struct elg_error *error)
 {
     struct elg_record record;
+    enum elg_status status = elg_executor_open(run, error);
+    if (status != ELG_OK)
+        return status;
     memset(&record, 0, sizeof record);
     record.kind = ELG_RECORD_ACTIVITY;
     record.row.activity = elg__stored_form(&entry->row);
@@ -70,11 +73,28 @@ enum elg_status elg__record_call(struct elg_run *run, struct elg_call_entry *ent
     return elg__record_add(run, &record, error);
 }
 
+/* The attempt's open row need not be written if its end goes with the same turn. */
+static void drop_open(struct elg_run *run)
+{
+    for (size_t i = run->record_count; i > 0; i--) {
+        struct elg_record *record = &run->records[i - 1];
+        if (record->kind != ELG_RECORD_STEP)
+            continue;
+        if (record->row.step.status != ELG_ATTEMPT_OPEN)
+            return;
+        run->record_bytes -= record_size(record);
+        run->record_count--;
+        memmove(record, record + 1, (run->record_count - (i - 1)) * sizeof *record);
+        return;
+    }
+}
+
 enum elg_status elg__record_attempt(struct elg_run *run, struct elg_step_row *row,
                                     bool mark, struct elg_error *error)
 {
     struct elg_record record;
     memset(&record, 0, sizeof record);
+    drop_open(run);
     elg_checkpoint_step_digest(run->sha, row, &row->digest);
     enum elg_status status = elg__digest_add(run, &row->digest, error);
     for (uint32_t i = 0; i < run->call_count && status == ELG_OK; i++)
