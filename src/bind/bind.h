@@ -15,6 +15,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "bind/meter.h"
 #include "elg.h"
 
 struct bind_graph;
@@ -25,6 +26,8 @@ struct bind_host {
     lua_State *L;          /* of the binding call under way; NULL between them */
     struct bind_graph *graphs;
     struct bind_call *calls;
+    struct bind_meter *meter; /* of the same userdata; lives as long */
+    bool step_events;         /* steps are told to on_event, not only counted */
     bool failed; /* a callback raised; its error is in the environment, "error" */
 };
 

@@ -119,6 +119,8 @@ static int event_body(lua_State *L)
     const struct elg_event *event = call->event;
     elg__bind_environment(L, call->host);
     lua_getfield(L, -1, "on_event");
+    if (lua_isnil(L, -1))
+        return 0;
     lua_createtable(L, 0, 7);
     set_string(L, "kind", EVENT_KINDS[event->kind]);
     set_string(L, "trace_id", event->trace_id);
@@ -134,7 +136,13 @@ static int event_body(lua_State *L)
 
 static void on_event(void *self, const struct elg_event *event)
 {
+    struct bind_host *host = self;
     struct event_call call = {self, event};
+    if (event->kind == ELG_EVENT_STEP) {
+        elg__meter_step(host->meter, event->trace_id);
+        if (!host->step_events)
+            return;
+    }
     elg__bind_protected(self, event_body, &call);
 }
 
@@ -235,8 +243,21 @@ static void make_environment(lua_State *L, struct bind_host *host)
     lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
+/* A host that is not open yet, and its meter behind it. */
+static struct bind_host *push_host(lua_State *L)
+{
+    size_t size = sizeof(struct bind_host) + sizeof(struct bind_meter);
+    struct bind_host *host = lua_newuserdata(L, size);
+    memset(host, 0, size);
+    host->meter = (struct bind_meter *)(host + 1);
+    luaL_getmetatable(L, BIND_HOST);
+    lua_setmetatable(L, -2);
+    return host;
+}
+
 /* host_open{ store =, on_event =, ... as struct elg_host_options, durability "effect" or
- * "sync", allow_net a list } -> host | nil, message, code, where */
+ * "sync", allow_net a list } -> host | nil, message, code, where. on_event gets STEP
+ * events only with step_events = true; host:steps() counts them anyway. */
 static int host_open(lua_State *L)
 {
     const char *rules[ALLOW_NET_MAX + 1];
@@ -247,15 +268,10 @@ static int host_open(lua_State *L)
     read_options(L, 1, &options);
     if (option_rules(L, 1, rules))
         options.allow_net = rules;
-    struct bind_host *host = lua_newuserdata(L, sizeof *host);
-    memset(host, 0, sizeof *host);
-    luaL_getmetatable(L, BIND_HOST);
-    lua_setmetatable(L, -2);
+    struct bind_host *host = push_host(L);
+    host->step_events = option_flag(L, 1, "step_events");
     make_environment(L, host);
-    lua_getfield(L, 1, "on_event");
-    if (!lua_isnil(L, -1))
-        options.on_event = on_event;
-    lua_pop(L, 1);
+    options.on_event = on_event;
     options.self = host;
     enum elg_status status = elg_host_open(&options, &host->host, &error);
     if (status != ELG_OK)
@@ -291,11 +307,24 @@ static int host_tick(lua_State *L)
     size_t active = 0;
     elg__bind_enter(host, L);
     enum elg_status status = elg_host_tick(host->host, budget_us, &active, &error);
+    elg__meter_flush(host->meter);
     elg__bind_leave(host, L);
     if (status != ELG_OK)
         return elg__bind_fail(L, status, &error);
     lua_pushnumber(L, (lua_Number)active);
     return 1;
+}
+
+/* steps() -> steps that became durable, and the time that 50%, 95% and 99% of them did
+ * not pass, in us (meter.h) */
+static int host_steps(lua_State *L)
+{
+    struct bind_host *host = luaL_checkudata(L, 1, BIND_HOST);
+    lua_pushnumber(L, (lua_Number)host->meter->step_count);
+    lua_pushnumber(L, elg__meter_percentile(host->meter, 0.5));
+    lua_pushnumber(L, elg__meter_percentile(host->meter, 0.95));
+    lua_pushnumber(L, elg__meter_percentile(host->meter, 0.99));
+    return 4;
 }
 
 /* executing() -> runs in hand that have not come to their end */
@@ -318,6 +347,7 @@ void elg__bind_open_host(lua_State *L)
     static const luaL_Reg METHODS[] = {
         {"close", host_close},
         {"tick", host_tick},
+        {"steps", host_steps},
         {"executing", host_executing},
         {"poll_fd", host_poll_fd},
         {"graph", elg__bind_host_graph},

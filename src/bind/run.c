@@ -28,6 +28,8 @@ int elg__bind_run_start(lua_State *L)
     elg__bind_enter(host, L);
     enum elg_status status = elg_run_start(host->host, graph->graph, &options, trace,
                                            sizeof trace, &created, &error);
+    if (status == ELG_OK && created)
+        elg__meter_begin(host->meter, trace);
     elg__bind_leave(host, L);
     if (status != ELG_OK)
         return elg__bind_fail(L, status, &error);

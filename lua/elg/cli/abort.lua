@@ -17,7 +17,7 @@ M.examples = { { "elg abort job-7", "fails when job-7 is not in the store" } }
 -- is its own.
 function M.run(options, args, printer)
   local work = loop.create(printer, 1)
-  work.on_result = function() end
+  work.on_end = function() end
   return settings.with_host(options, { on_event = work.on_event }, function(host)
     codes.check(host:abort(args[1]))
     work:run(host, nil)

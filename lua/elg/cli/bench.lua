@@ -9,8 +9,6 @@ local sys = require "elg.sys"
 local M = {}
 
 local CONCURRENCY = 16
-local SAMPLES_MAX = 1000000
-
 M.summary = "measure steps per second and the time of a step"
 M.usage = "elg bench [--store URL] [--runs R] [--steps S] [--concurrency N]"
 M.args = { min = 0, max = 0 }
@@ -49,25 +47,10 @@ return elg.graph {
 }
 ]]
 
--- Of a sorted list.
-local function percentile(sorted, part)
-  return sorted[math.max(1, math.ceil(#sorted * part))] or 0
-end
-
--- What a step takes as its caller sees it: from one durable step of a run to the next.
-local function watch(work, samples)
-  local before = {}
-  work.on_step = function(event)
-    local now_us = sys.monotonic_us()
-    local since_us = before[event.trace_id] or work.begun[event.trace_id] or now_us
-    before[event.trace_id] = now_us
-    if #samples < SAMPLES_MAX then samples[#samples + 1] = now_us - since_us end
-  end
-  work.on_result = function(trace_id, bad)
-    before[trace_id] = nil
-    if bad and bad.status ~= "completed" then
-      codes.fail(codes.exit.failed, "a run of the bench is " .. bad.status, trace_id)
-    end
+-- Every run of the bench completes.
+local function check_end(trace_id, status)
+  if status ~= "completed" then
+    codes.fail(codes.exit.failed, "a run of the bench is " .. tostring(status), trace_id)
   end
 end
 
@@ -87,38 +70,36 @@ local function measure(options, folder, work)
       if left < 0 then return nil end
       return codes.check(host:start(graph, { input = input })), true
     end)
-    return { seconds = (sys.monotonic_us() - began_us) / 1e6, cpu_us = sys.usage() - cpu_us }
+    local steps, p50, p95, p99 = host:steps()
+    return { seconds = (sys.monotonic_us() - began_us) / 1e6, cpu_us = sys.usage() - cpu_us,
+      steps = steps, p50 = p50, p95 = p95, p99 = p99 }
   end)
 end
 
 -- The figures as JSON text, and a few lines for people.
-local function figures(steps, samples, measured)
-  table.sort(samples)
+local function figures(m)
   local _, rss_kb = sys.usage()
-  local rate = steps / measured.seconds
-  local p50, p95, p99 = percentile(samples, 0.5), percentile(samples, 0.95),
-    percentile(samples, 0.99)
-  local cpu = measured.cpu_us / steps
-  local document = json.object { "steps", steps, "seconds", measured.seconds, "steps_per_s", rate,
-    "step_us", { raw = json.object { "p50", p50, "p95", p95, "p99", p99 } },
+  local rate, cpu = m.steps / m.seconds, m.cpu_us / m.steps
+  local document = json.object { "steps", m.steps, "seconds", m.seconds, "steps_per_s", rate,
+    "step_us", { raw = json.object { "p50", m.p50, "p95", m.p95, "p99", m.p99 } },
     "cpu_us_per_step", cpu, "rss_peak_kb", rss_kb }
   local text = ("%d steps in %.2f s: %.0f steps/s\n"
     .. "a step: %.0f us (half), %.0f us (95%%), %.0f us (99%%); CPU %.1f us\n"
-    .. "peak memory %.1f MB"):format(steps, measured.seconds, rate, p50, p95, p99, cpu,
+    .. "peak memory %.1f MB"):format(m.steps, m.seconds, rate, m.p50, m.p95, m.p99, cpu,
     rss_kb / 1024)
   return document, text
 end
 
 -- Executes the command; the exit code.
 function M.run(options, _, printer)
-  local work, samples = loop.create(printer, options.concurrency or CONCURRENCY), {}
-  watch(work, samples)
+  local work = loop.create(printer, options.concurrency or CONCURRENCY)
+  work.on_end = check_end
   local folder = codes.check(sys.mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/elg-bench-"))
   local ok, measured = pcall(measure, options, folder, work)
   sys.remove_tree(folder)
   if not ok then error(measured, 0) end
   if work.exit ~= codes.exit.done then return work.exit end
-  local document, text = figures(options.runs * options.steps, samples, measured)
+  local document, text = figures(measured)
   if printer.json then printer:data(document) end
   printer:text(text)
   return codes.exit.done

@@ -18,20 +18,19 @@ local loop = {}
 loop.__index = loop
 
 -- create(printer, concurrency): `on_event` of what it gives is the host's; `run` drives.
+-- A function set as its field on_end(trace_id, status) takes the place of the report; the
+-- status is nil of a run that is only parked.
 function M.create(printer, concurrency)
   local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {},
     ended = {}, in_hand = 0, active = 0, executing = 0, exit = codes.exit.done, done_count = 0,
-    step_count = 0, shown_us = 0, begun_us = sys.monotonic_us() }, loop)
+    shown_us = 0, begun_us = sys.monotonic_us() }, loop)
   self.on_event = function(event) self:take_event(event) end
   return self
 end
 
 -- An event of the host: results are read after the tick, not inside it.
 function loop:take_event(event)
-  if event.kind == "step" then
-    self.step_count = self.step_count + 1
-    if self.on_step then self.on_step(event) end
-  elseif event.kind == "end" then
+  if event.kind == "end" then
     self.ended[#self.ended + 1] = event
   else
     self.printer:event(event)
@@ -51,12 +50,11 @@ function loop:finish(trace_id, status, text)
   self.begun[trace_id] = nil
   self.in_hand = self.in_hand - 1
   self.done_count = self.done_count + 1
+  if self.on_end then return self.on_end(trace_id, status) end
   text = text or codes.check(self.host:result(trace_id))
-  if status == "completed" and self.on_result then return self.on_result(trace_id) end
   if status == "completed" and self.printer.json then return self.printer:data(text) end
   local result = codes.check(json.decode(text))
   self:worse(codes.of_result(result))
-  if self.on_result then return self.on_result(trace_id, result) end
   if self.printer.json then return self.printer:data(text) end
   self.printer:text(report.result(text, result, (sys.monotonic_us() - begun_us) / 1000))
 end
@@ -112,10 +110,9 @@ function loop:show_progress()
   local now_us = sys.monotonic_us()
   if not self.printer.live or now_us - self.shown_us < PROGRESS_US then return end
   self.shown_us = now_us
-  local seconds = (now_us - self.begun_us) / 1e6
+  local seconds, steps = (now_us - self.begun_us) / 1e6, self.host:steps()
   self.printer:progress(("%d ended, %d in hand, %d steps, %.0f steps/s, %s"):format(
-    self.done_count, self.in_hand, self.step_count, self.step_count / seconds,
-    out.duration(seconds * 1000)))
+    self.done_count, self.in_hand, steps, steps / seconds, out.duration(seconds * 1000)))
 end
 
 -- What is left when nothing moves any more is parked; it stays in the store.

@@ -76,3 +76,144 @@ describe("sys", function()
     assert.is_true(took_us >= 29000 and took_us < 2000000)
   end)
 end)
+
+describe("core host", function()
+  local helper = require "helper"
+  local GRAPH = [[
+    local elg = require "elg"
+    return elg.graph { id = "g", version = "1", entry = "a",
+      nodes = { a = { run = function(state, input, ctx)
+        ctx.log("begun")
+        local value, err = ctx.call("double", { n = 21 })
+        return nil, { value = value or elg.null, code = err and err.code }
+      end } }, edges = {} }
+  ]]
+  local folder, host, events
+
+  before_each(function()
+    folder, events = assert(sys.mkdtemp "/tmp/elg-core-"), {}
+    local file = assert(io.open(folder .. "/g.lua", "w"))
+    file:write(GRAPH)
+    file:close()
+    host = assert(core.host_open { store = "memory:", compiler = helper.build .. "/elg-compile",
+      step_events = true, on_event = function(event) events[#events + 1] = event end })
+  end)
+  after_each(function()
+    host:close()
+    sys.remove_tree(folder)
+  end)
+
+  -- Runs the graph to its end; the decoded result.
+  local function run(options)
+    local graph = assert(host:graph(folder .. "/g.lua"))
+    local trace_id = assert(host:start(graph, options or {}))
+    for _ = 1, 1000 do
+      if assert(host:tick(20000)) == 0 then break end
+      sys.poll(host:poll_fd(), 100)
+    end
+    return core.decode(assert(host:result(trace_id)))
+  end
+
+  it("tells events in order, with what they are about", function()
+    assert(host:register("double", function(call) call:complete "42" end))
+    assert.equal("completed", run({ trace_id = "t" }).status)
+    local kinds = {}
+    for i, event in ipairs(events) do
+      kinds[i] = event.kind
+      assert.equal("t", event.trace_id)
+    end
+    assert.same({ "log", "step", "end" }, kinds)
+    assert.same({ "begun", "info", "a", 0 }, { events[1].text, events[1].level, events[1].node_id,
+      events[1].step_index })
+    assert.equal("completed", events[3].text)
+    assert.equal(1, (host:steps()))
+  end)
+
+  it("lets Lua functions answer calls, at once or later, well or not", function()
+    local pending, seen
+    assert(host:register("double", function(call, request, key)
+      seen = { request, #key }
+      pending = call
+    end))
+    local graph = assert(host:graph(folder .. "/g.lua"))
+    local trace_id = assert(host:start(graph, {}))
+    for _ = 1, 100 do
+      host:tick(1000)
+      sys.poll(host:poll_fd(), 20)
+      if pending then break end
+    end
+    assert.same({ '{"n":21}', 64 }, seen)
+    pending:complete '{"n": 42}'
+    assert.has_error(function() pending:complete "1" end, "calling 'complete' on bad self (the call is over)")
+    for _ = 1, 100 do
+      if host:tick(1000) == 0 then break end
+      sys.poll(host:poll_fd(), 20)
+    end
+    assert.same({ value = { n = 42 } }, core.decode(host:result(trace_id)).output)
+  end)
+
+  it("fails calls that Lua fails or drops", function()
+    assert(host:register("double", function(call) call:fail("NOPE", "not today") end))
+    assert.equal("NOPE", run().output.code)
+    host:close()
+    host = assert(core.host_open { store = "memory:", compiler = helper.build .. "/elg-compile" })
+    assert(host:register("double", function() end))
+    local graph = assert(host:graph(folder .. "/g.lua"))
+    local trace_id = assert(host:start(graph, {}))
+    for _ = 1, 200 do
+      if host:tick(1000) == 0 then break end
+      collectgarbage()
+      sys.poll(host:poll_fd(), 5)
+    end
+    assert.equal("ABANDONED", core.decode(host:result(trace_id)).output.code)
+  end)
+
+  it("raises what a callback raises, after the tick", function()
+    assert(host:register("double", function() error("my callback broke") end))
+    local graph = assert(host:graph(folder .. "/g.lua"))
+    assert(host:start(graph, {}))
+    local ok, message
+    for _ = 1, 100 do
+      ok, message = pcall(host.tick, host, 1000)
+      if not ok then break end
+      sys.poll(host:poll_fd(), 20)
+    end
+    assert.is_false(ok)
+    assert.truthy(message:find("my callback broke", 1, true))
+    assert.truthy(message:find("stack traceback", 1, true))
+  end)
+
+  it("is closed with its graphs and calls, once or twice", function()
+    local graph = assert(host:graph(folder .. "/g.lua"))
+    assert.equal(64, #graph:hash())
+    host:close()
+    host:close()
+    graph:close()
+    assert.has_error(function() graph:hash() end, "calling 'hash' on bad self (the graph is closed)")
+    assert.has_error(function() host:tick(1) end, "calling 'tick' on bad self (the host is closed)")
+    assert.has_error(function() host:result "x" end, "calling 'result' on bad self (the host is closed)")
+  end)
+
+  it("answers errors as nil, message, code, where; misuse raises", function()
+    local value, message, code, where = host:graph "/no/such.lua"
+    assert.same({ "nil", "ELG_NOT_FOUND", "/no/such.lua" }, { tostring(value), code, where })
+    assert.truthy(message:find("No such file", 1, true))
+    assert.equal("ELG_NOT_FOUND", (select(3, host:result "nobody")))
+    assert.equal("ELG_USAGE", (select(3, core.host_open { store = "what:" })))
+    for _, options in ipairs { { fuel_max = -1 }, { durability = "none" }, { step_timeout_ms = 2 ^ 33 },
+      { allow_net = "x" }, { store = {} } } do
+      assert.has_error(function() core.host_open(options) end)
+    end
+    assert.has_error(function() host.tick({}, 1) end)
+    assert.has_error(function() host.tick(io.stdout, 1) end)
+    assert.has_error(function() host:start(host, {}) end)
+  end)
+
+  it("counts and times steps without telling them", function()
+    assert(host:register("double", function(call) call:complete "1" end))
+    for i = 1, 5 do run { trace_id = "t" .. i } end
+    local count, p50, p95, p99 = host:steps()
+    assert.equal(5, count)
+    assert.is_true(p50 > 0 and p50 <= p95 and p95 <= p99)
+  end)
+end)
