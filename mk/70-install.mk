@@ -22,7 +22,8 @@ $(B)/libelg.so: $(B)/obj/libelg.o
 
 $(B)/elg.pc: mk/70-install.mk src/elg.h
 	@{ echo 'prefix=$(PREFIX)'; echo 'libdir=$${prefix}/lib'; \
-	  echo 'includedir=$${prefix}/include'; echo; echo 'Name: elg'; \
+	  echo 'includedir=$${prefix}/include'; \
+	  echo 'compiler=$${prefix}/libexec/elg/elg-compile'; echo; echo 'Name: elg'; \
 	  echo 'Description: durable graphs of Lua nodes'; echo 'Version: $(VERSION)'; \
 	  echo 'Cflags: -I$${includedir}'; echo 'Libs: -L$${libdir} -lelg'; \
 	  echo 'Libs.private: $(LIBS)'; } >$@

@@ -3,12 +3,20 @@
  *
  *   cc main.c $(pkg-config --cflags --libs elg) -o embed
  *   ./embed graph.lua sqlite:creature.db
+ *
+ * A program that is linked with libelg.a says where the compile helper is:
+ *
+ *   cc main.c -DCOMPILER="\"$(pkg-config --variable=compiler elg)\"" ...
  */
 #include <elg.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+#ifndef COMPILER
+#define COMPILER NULL /* beside libelg.so, or where make install puts it */
+#endif
 
 #define FRAME_US 16667
 #define BRAIN_BUDGET_US 2000 /* of a frame */
@@ -140,6 +148,7 @@ int main(int argc, char **argv)
     }
     struct elg_host_options options = {.abi_version = ELG_ABI_VERSION,
                                        .store = argv[2],
+                                       .compiler = COMPILER,
                                        .on_event = on_event,
                                        .self = &world};
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -69,7 +69,8 @@ describe("examples.embed", function()
 
   it("runs with the static library alone", function()
     local program = compile("static", ("-L%s/lib -Wl,-Bstatic -lelg -Wl,-Bdynamic "):format(prefix)
-      .. "$(echo " .. pkg_config "--static --libs-only-l" .. " | sed 's/-lelg//')")
+      .. "$(echo " .. pkg_config "--static --libs-only-l" .. " | sed 's/-lelg//')"
+      .. ' -DCOMPILER="\\"' .. pkg_config "--variable=compiler" .. '\\""')
     local out = must(command_of(program, "static"))
     assert.truthy(result_of(out):find('"status":"completed"', 1, true))
     assert.is_nil(must("ldd " .. program):find("libelg", 1, true))
