@@ -14,12 +14,20 @@ local function read_lines(file)
   return lines
 end
 
+-- A declaration as Lua's C functions have it; a header may list dozens under one comment.
+local function is_lua_function(line)
+  return line:match("^int elg_[%w_]+%(lua_State %*L%);$") ~= nil
+end
+
 -- True if going up from line i, over declarations without a blank line between, there is
 -- a comment: a group may share one.
 local function has_comment_above(lines, i)
   for k = i - 1, 1, -1 do
     if lines[k]:match("%*/%s*$") then return true end
-    if lines[k]:match("^%s*$") then return false end
+    local blank = lines[k]:match("^%s*$")
+    if blank and not (is_lua_function(lines[i]) and is_lua_function(lines[k - 1] or "")) then
+      return false
+    end
   end
   return false
 end

@@ -35,6 +35,7 @@ struct elg_random {
 struct elg_clock elg_base_clock_system(void);
 struct elg_random elg_base_random_system(void);
 
+/* The methods of the tables above. */
 int64_t elg_base_wall_ms(struct elg_clock clock);
 int64_t elg_base_monotonic_us(struct elg_clock clock);
 enum elg_status elg_base_random_fill(struct elg_random random, void *out, size_t size);

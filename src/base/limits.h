@@ -18,8 +18,8 @@
 #define ELG_ATTEMPTS_PER_NODE_MAX 1000
 #define ELG_CLAIMS_MAX 10               /* claims without progress: quarantine, I11 */
 #define ELG_STATE_BYTES_MAX (16u << 20) /* canonical state, output, request, result */
-#define ELG_PAYLOAD_INLINE_BYTES_MAX (256u << 10) /* larger payloads live in artifacts   \
-                                                   */
+/* Larger payloads live in artifacts. */
+#define ELG_PAYLOAD_INLINE_BYTES_MAX (256u << 10)
 #define ELG_ARTIFACT_BYTES_MAX (1u << 30)
 #define ELG_HTTP_BODY_BYTES_MAX (16u << 20) /* default limit of a response body */
 #define ELG_HTTP_HEADER_BYTES_MAX (256u << 10)

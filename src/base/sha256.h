@@ -28,6 +28,7 @@ void elg_base_sha256_end(struct elg_sha256 *sha, struct elg_hash *out);
 void elg_base_sha256(struct elg_sha256 *sha, struct elg_bytes bytes,
                      struct elg_hash *out);
 
+/* Lower-case hex, with a NUL. */
 void elg_base_hash_hex(const struct elg_hash *hash, char out[ELG_HASH_HEX_SIZE]);
 /* False if `text` is not exactly 64 lower-case hex digits. */
 bool elg_base_hash_parse(struct elg_bytes text, struct elg_hash *out);

@@ -31,6 +31,7 @@ enum elg_run_status {
     ELG_RUN_DIVERGED,
     ELG_RUN_QUARANTINED
 };
+/* The name in columns and documents, and the status of a name (false: none has it). */
 const char *elg_checkpoint_status_name(enum elg_run_status status);
 bool elg_checkpoint_status_parse(struct elg_bytes name, enum elg_run_status *out);
 /* completed, failed, timeout, aborted, diverged, quarantined */
@@ -261,6 +262,7 @@ struct elg_checkpoint_ops {
                                   struct elg_error *error);
 };
 
+/* The back ends. */
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void);
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void);
 
@@ -276,6 +278,7 @@ void elg_checkpoint_close(struct elg_store *store);
 /* The folder for artifacts that goes with the store ("" for memory). Borrowed. */
 const char *elg_checkpoint_artifacts(const struct elg_store *store);
 
+/* As the methods of the same name in the ops table; what holds there holds here. */
 enum elg_status elg_checkpoint_graph_put(struct elg_store *store,
                                          const struct elg_graph_row *row,
                                          struct elg_error *error);
@@ -315,7 +318,6 @@ void elg_checkpoint_fault(struct elg_store *store, const char *op, uint32_t skip
  * --------------------------------------------------------- */
 /* Over (column name, length, bytes) of every chained column in the order of their names;
  * see chain.c. */
-
 void elg_checkpoint_step_digest(struct elg_sha256 *sha, const struct elg_step_row *row,
                                 struct elg_hash *out);
 void elg_checkpoint_activity_digest(struct elg_sha256 *sha,

@@ -118,6 +118,7 @@ struct elg_sandbox {
     struct elg_program *loading;
 };
 
+/* The head of the arena that the state lives in. */
 struct elg_head *elg_sandbox_head(lua_State *L);
 /* Switches to the host with `event`; returns when the host goes on. */
 void elg_sandbox_leave(struct elg_sandbox *box, enum elg_box_event event);
