@@ -179,7 +179,8 @@ enum elg_status elg_activity_register(struct elg_performer *performer, const cha
 
 /* On the loop's thread, as everything here.
  * Stores bytes under their SHA-256, durably before it returns (temporary file, fsync,
- * rename, fsync of the folder); the same content again costs nothing. ELG_IO, ELG_FULL,
+ * rename, fsync of the folder); the same content again is compared, and
+ * synced only if this performer does not remember having done it. ELG_IO, ELG_FULL,
  * ELG_LIMIT. */
 enum elg_status elg_activity_artifact_put(struct elg_performer *performer,
                                           struct elg_bytes content, struct elg_hash *out,

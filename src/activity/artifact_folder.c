@@ -5,7 +5,8 @@
  *    and renamed. A crash leaves at worst a ".new-" file, which nobody reads.
  * 2. put returns after the file, its folder, FOLDER's entry of that, and every folder it
  *    made above are synced. What is found there may be another process's that did not
- *    come to sync it, so it is synced too; FOLDER once for each of its entries.
+ *    come to sync it, so it is synced too: FOLDER once for each of its entries, a file
+ *    unless this process did it and remembers.
  * 3. A file whose content is not what its name says is replaced by the next put.
  */
 #include "activity/internal.h"
@@ -19,12 +20,14 @@
 
 #define CHUNK_BYTES 65536
 #define NAME_TRIES_MAX 8
+#define DURABLE_MAX 256 /* artifacts that are remembered as durable */
 
 struct folder {
     struct elg_artifacts artifacts;
     struct elg_random random;
     char *root;
-    bool synced[256]; /* FOLDER/xx is known to be durable */
+    bool synced[256];                     /* FOLDER/xx is known to be durable */
+    struct elg_hash durable[DURABLE_MAX]; /* by their second byte; the last of each */
 };
 
 /* Paths of one artifact. */
@@ -183,24 +186,18 @@ static bool same_content(int fd, struct elg_bytes content)
     }
 }
 
-/* *found: the file is there, right, and synced. */
-static enum elg_status adopt(const struct place *place, struct elg_bytes content,
-                             bool *found, struct elg_error *error)
+/* True if the file is there, right, and (unless it is remembered) synced. A file whose
+ * sync fails is written anew: a second fsync of it may claim what the first could not. */
+static bool adopt(const struct folder *folder, const struct place *place,
+                  const struct elg_hash *hash, struct elg_bytes content)
 {
-    *found = false;
     int fd = open(text(&place->path), O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return ELG_OK;
-    enum elg_status status = ELG_OK;
-    if (same_content(fd, content)) {
-        *found = true;
-        if (fsync(fd) != 0)
-            status = fail_errno(error, text(&place->path), "cannot sync");
-        else
-            status = sync_folder(text(&place->shard), error);
-    }
+        return false;
+    bool known = elg_base_hash_equal(&folder->durable[hash->bytes[1]], hash);
+    bool found = same_content(fd, content) && (known || fsync(fd) == 0);
     close(fd);
-    return status;
+    return found;
 }
 
 /* A new empty file next to the final place; its name is in place->fresh. */
@@ -246,29 +243,40 @@ static enum elg_status write_fresh(struct folder *folder, struct place *place,
     return status;
 }
 
+/* Makes the names durable that lead to the file: it is remembered then. */
+static enum elg_status sync_names(struct folder *folder, const struct place *place,
+                                  const struct elg_hash *hash, struct elg_error *error)
+{
+    bool *synced = &folder->synced[hash->bytes[0]];
+    enum elg_status status = sync_folder(text(&place->shard), error);
+    if (status == ELG_OK && !*synced) {
+        status = sync_folder(folder->root, error);
+        *synced = status == ELG_OK;
+    }
+    if (status == ELG_OK)
+        folder->durable[hash->bytes[1]] = *hash;
+    return status;
+}
+
 static enum elg_status folder_put(struct elg_artifacts *artifacts,
                                   const struct elg_hash *hash, struct elg_bytes content,
                                   struct elg_error *error)
 {
     struct folder *folder = (struct folder *)artifacts;
     struct place place;
-    bool found;
     enum elg_status status = place_init(&place, folder, hash, error);
     if (status != ELG_OK)
         return status;
-    status = adopt(&place, content, &found, error);
-    if (status == ELG_OK && !found) {
+    struct elg_hash *durable = &folder->durable[hash->bytes[1]];
+    bool found = adopt(folder, &place, hash, content);
+    if (!found && elg_base_hash_equal(durable, hash))
+        memset(durable, 0, sizeof *durable);
+    if (!found)
         status = make_shard(folder, text(&place.shard), error);
-        if (status == ELG_OK)
-            status = write_fresh(folder, &place, content, error);
-        if (status == ELG_OK)
-            status = sync_folder(text(&place.shard), error);
-    }
-    bool *synced = &folder->synced[hash->bytes[0]];
-    if (status == ELG_OK && !*synced) {
-        status = sync_folder(folder->root, error);
-        *synced = status == ELG_OK;
-    }
+    if (!found && status == ELG_OK)
+        status = write_fresh(folder, &place, content, error);
+    if (status == ELG_OK && !elg_base_hash_equal(durable, hash))
+        status = sync_names(folder, &place, hash, error);
     place_fini(&place);
     return status;
 }

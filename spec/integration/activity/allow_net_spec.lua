@@ -42,6 +42,9 @@ describe("allow-net", function()
       assert.equal("NET_DENIED", code)
       assert.is_false(maybe)
     end
+    -- Not even a connection is tried: nobody listens on port 1.
+    assert.equal("NET_DENIED", (try({ "127.0.0.2" }, "http://localhost:1/")))
+    assert.equal("CONNECT", (try({ "127.0.0.1" }, "http://localhost:1/")))
     local code, maybe = try({ "127.0.0.2" }, "http://localhost:" .. port .. "/x")
     assert.equal("NET_DENIED", code)
     assert.is_false(maybe)
