@@ -1,6 +1,6 @@
 # `make lint`: format, luacheck, the arrows between folders, symbols, documentation,
-# sizes. `make asan`: every spec under AddressSanitizer and UBSan. `make deps`: what the
-# build and the specs need.
+# sizes. `make asan`: every spec, or S=, under AddressSanitizer and UBSan. `make deps`:
+# what the build and the specs need.
 
 C_FILES   := $(shell git ls-files -- '*.c' '*.h' '*.cc' 2>/dev/null)
 LUA_FILES := $(shell git ls-files -- '*.lua' 2>/dev/null)
@@ -28,13 +28,10 @@ sizes:
 ASAN_B   := build/asan
 ASAN_SO  := $(shell gcc -print-file-name=libasan.so)
 ASAN_SET := detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=1
-asan:
-	$(MAKE) B=$(ASAN_B) OPT=-O1 SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" \
-	  all $(patsubst spec/support/%.c,$(ASAN_B)/spec/%.so,$(wildcard spec/support/*.c)) \
-	  $(ASAN_B)/spec/elg/core.so $(ASAN_B)/spec/elg/sys.so
-	LD_PRELOAD="$(ASAN_SO)" ASAN_OPTIONS=$(ASAN_SET) ELG_BUILD=$(ASAN_B) \
-	  LUA_CPATH="$(ASAN_B)/spec/?.so;;" LUA_PATH="lua/?.lua;lua/?/init.lua;spec/support/?.lua;;" \
-	  luajit /usr/bin/busted --helper=spec/support/helper.lua --pattern=_spec $(S)
+asan: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(ASAN_B) OPT=-O1 \
+	  SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" all spec-modules
+	@LD_PRELOAD="$(ASAN_SO)" ASAN_OPTIONS=$(ASAN_SET) luajit tools/run_specs.lua $(ASAN_B) $(S)
 
 deps:
 	@sh tools/install-deps.sh

@@ -104,13 +104,21 @@ static void limit_time(void)
     setrlimit(RLIMIT_CPU, &limit);
 }
 
-static void limit_rest(void)
+/* AddressSanitizer needs terabytes of addresses for its own. */
+static void limit_memory(void)
 {
+#ifndef __SANITIZE_ADDRESS__
     const struct rlimit memory = {ELG_COMPILE_MEMORY_BYTES_MAX,
                                   ELG_COMPILE_MEMORY_BYTES_MAX};
+    setrlimit(RLIMIT_AS, &memory);
+#endif
+}
+
+static void limit_rest(void)
+{
     const struct rlimit none = {0, 0};
     closefrom(3);
-    setrlimit(RLIMIT_AS, &memory);
+    limit_memory();
     setrlimit(RLIMIT_CORE, &none);
     setrlimit(RLIMIT_FSIZE, &none);
     setrlimit(RLIMIT_NOFILE, &none); /* what is open stays open */

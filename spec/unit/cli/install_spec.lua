@@ -25,7 +25,11 @@ int main(void)
 
 local folder
 
+-- A build with sanitizers needs them in its hosts too.
+local SANITIZE = os.getenv("ASAN_OPTIONS") and "-fsanitize=address,undefined" or ""
+
 local function sh(command)
+  command = "SANITIZE=" .. SANITIZE .. "; " .. command
   local pipe = io.popen(("cd %s && { %s; } 2>&1; echo $?"):format(folder, command))
   local said = pipe:read("*a")
   pipe:close()
@@ -51,14 +55,14 @@ describe("make install", function()
 
   it("lets a host link the shared library by pkg-config", function()
     local code, said = sh [[export PKG_CONFIG_PATH=$PWD/usr/lib/pkgconfig
-      gcc -Wall -Werror host.c -o host $(pkg-config --cflags --libs elg) && LD_LIBRARY_PATH=usr/lib ./host]]
+      gcc $SANITIZE -Wall -Werror host.c -o host $(pkg-config --cflags --libs elg) && LD_LIBRARY_PATH=usr/lib ./host]]
     assert.same({ 0, "{} " .. core.version() .. "\n" }, { code, said })
   end)
 
   it("lets a host link the static library by pkg-config", function()
     local code, said = sh [[export PKG_CONFIG_PATH=$PWD/usr/lib/pkgconfig; mkdir -p static
       cp usr/lib/libelg.a static; set -- $(pkg-config --static --cflags --libs elg)
-      gcc -Wall -Werror host.c -o host-static -Lstatic $* && rm -rf static && ldd host-static | grep -c libelg; :]]
+      gcc $SANITIZE -Wall -Werror host.c -o host-static -Lstatic $* && rm -rf static && ldd host-static | grep -c libelg; :]]
     assert.equal(0, code)
     assert.equal("0\n", said)
     assert.same({ 0, "{} " .. core.version() .. "\n" }, { sh "./host-static" })
