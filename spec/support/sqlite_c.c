@@ -100,10 +100,14 @@ static int l_pid(lua_State *L)
 static const luaL_Reg FUNCTIONS[] = {
     {"sql", l_sql}, {"fail", l_sqlite_fail}, {"pid", l_pid}, {NULL, NULL}};
 
-/* Before any connection of this process is open: SQLite is set up anew. */
+/* May be loaded anew by each suite, and is set up once. Before any connection of this
+ * process is open: SQLite is set up anew. */
 __attribute__((visibility("default"))) int luaopen_sqlite_c(lua_State *L)
 {
-    sqlite_memory_init();
+    static bool started;
+    if (!started)
+        sqlite_memory_init();
+    started = true;
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);
     return 1;

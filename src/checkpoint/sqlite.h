@@ -99,6 +99,11 @@ enum elg_status elg_sqlite_fail(const struct elg_sqlite_connection *connection, 
 enum elg_status elg_sqlite_statement(struct elg_sqlite_connection *connection,
                                      enum elg_sqlite_statement which, sqlite3_stmt **out,
                                      struct elg_error *error);
+/* Prepares what begins and ends transactions, so that one can always be ended (I16). */
+enum elg_status elg_sqlite_frame_prepare(struct elg_sqlite_connection *connection,
+                                         struct elg_error *error);
+/* Ends the connection's transaction, if there is one. Some failures end it themselves. */
+void elg_sqlite_rollback(struct elg_sqlite_connection *connection);
 /* Runs a statement that gives no rows, and resets it. */
 enum elg_status elg_sqlite_run(struct elg_sqlite_connection *connection,
                                enum elg_sqlite_statement which, struct elg_error *error);

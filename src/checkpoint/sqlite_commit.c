@@ -256,7 +256,8 @@ static enum elg_status record_write(struct elg_sqlite *sqlite, const char *trace
 
 /* ---- all turns */
 
-/* A turn that is wrong in itself is refused for what is wrong with its run, if that is. */
+/* A turn that is wrong in itself is refused for what is wrong with its run, if that is.
+ */
 static enum elg_status gap_refuse(struct elg_sqlite *sqlite, struct elg_turn *turn,
                                   struct elg_error *error)
 {

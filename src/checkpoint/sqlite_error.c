@@ -4,9 +4,32 @@
 #include <errno.h>
 #include <string.h>
 
-static bool disk_full(sqlite3 *db)
+/* errno of the last failure on the file behind `op` (the database or its WAL), or 0. */
+static int file_errno(sqlite3 *db, int op)
+{
+    sqlite3_file *file = NULL;
+    int number = 0;
+    if (sqlite3_file_control(db, "main", op, &file) == SQLITE_OK && file != NULL &&
+        file->pMethods != NULL)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number;
+}
+
+/* SQLite keeps the number for some calls only; a failed write of the WAL is not one. */
+static int system_errno(sqlite3 *db)
 {
     int number = db ? sqlite3_system_errno(db) : 0;
+    if (number == 0 && db != NULL)
+        number = file_errno(db, SQLITE_FCNTL_JOURNAL_POINTER);
+    if (number == 0 && db != NULL)
+        number = file_errno(db, SQLITE_FCNTL_FILE_POINTER);
+    return number;
+}
+
+/* A full disk is SQLITE_FULL; a quota or a limit on the size of files is not. */
+static bool disk_full(sqlite3 *db)
+{
+    int number = system_errno(db);
     return number == ENOSPC || number == EDQUOT || number == EFBIG;
 }
 
@@ -68,8 +91,9 @@ enum elg_status elg_sqlite_fail(const struct elg_sqlite_connection *connection, 
     enum elg_status status = elg_sqlite_status(connection->db, code);
     if (status == ELG_NO_MEMORY)
         return elg_base_no_memory(error);
-    int number = connection->db ? sqlite3_system_errno(connection->db) : 0;
-    bool system = number != 0 && (status == ELG_IO || status == ELG_FULL);
+    bool system = status == ELG_IO || status == ELG_FULL;
+    int number = system ? system_errno(connection->db) : 0;
+    system = number != 0;
     return elg_base_fail(error, status, connection->path, "%s: %s%s%s%s%s", what,
                          connection->db ? sqlite3_errmsg(connection->db)
                                         : sqlite3_errstr(code),

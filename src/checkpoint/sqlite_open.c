@@ -120,6 +120,8 @@ static enum elg_status writer_open(struct elg_sqlite *sqlite, struct elg_error *
     if (status == ELG_OK)
         status = schema_open(sqlite, file, error);
     if (status == ELG_OK)
+        status = elg_sqlite_frame_prepare(&sqlite->writer, error);
+    if (status == ELG_OK)
         sqlite3_wal_hook(sqlite->writer.db, wal_grown, sqlite);
     return status;
 }
@@ -133,6 +135,8 @@ static enum elg_status reader_open(struct elg_sqlite *sqlite, struct elg_error *
         status = configure(&sqlite->reader, READER_SQL, error);
     if (status == ELG_OK)
         status = elg_sqlite_schema_open(&sqlite->reader, false, &created, error);
+    if (status == ELG_OK)
+        status = elg_sqlite_frame_prepare(&sqlite->reader, error);
     return status;
 }
 

@@ -200,8 +200,7 @@ enum elg_status elg_sqlite_journal(void *self, const char *trace_id, int64_t fro
         elg_sqlite_run(&sqlite->reader, ELG_SQLITE_BEGIN_READ, error);
     if (status == ELG_OK) {
         status = journal_read(&journal, from, to, error);
-        if (!sqlite3_get_autocommit(sqlite->reader.db))
-            elg_sqlite_run(&sqlite->reader, ELG_SQLITE_ROLLBACK, NULL);
+        elg_sqlite_rollback(&sqlite->reader);
     }
     pthread_mutex_unlock(&sqlite->read_mutex);
     return status;

@@ -131,6 +131,25 @@ enum elg_status elg_sqlite_statement(struct elg_sqlite_connection *connection,
     return ELG_OK;
 }
 
+enum elg_status elg_sqlite_frame_prepare(struct elg_sqlite_connection *connection,
+                                         struct elg_error *error)
+{
+    enum elg_status status = ELG_OK;
+    for (int i = ELG_SQLITE_BEGIN_WRITE; status == ELG_OK && i <= ELG_SQLITE_ROLLBACK;
+         i++) {
+        sqlite3_stmt *statement;
+        status = elg_sqlite_statement(connection, (enum elg_sqlite_statement)i,
+                                      &statement, error);
+    }
+    return status;
+}
+
+void elg_sqlite_rollback(struct elg_sqlite_connection *connection)
+{
+    if (!sqlite3_get_autocommit(connection->db))
+        elg_sqlite_run(connection, ELG_SQLITE_ROLLBACK, NULL);
+}
+
 enum elg_status elg_sqlite_run(struct elg_sqlite_connection *connection,
                                enum elg_sqlite_statement which, struct elg_error *error)
 {

@@ -20,13 +20,6 @@ enum elg_status elg_sqlite_write_begin(struct elg_sqlite *sqlite, struct elg_err
     return status;
 }
 
-/* Some failures roll back by themselves. */
-static void rollback(struct elg_sqlite *sqlite)
-{
-    if (!sqlite3_get_autocommit(sqlite->writer.db))
-        elg_sqlite_run(&sqlite->writer, ELG_SQLITE_ROLLBACK, NULL);
-}
-
 static void wal_checkpoint_if_due(struct elg_sqlite *sqlite)
 {
     int64_t bytes = (int64_t)sqlite->wal_pages * ELG_SQLITE_PAGE_BYTES;
@@ -40,7 +33,7 @@ enum elg_status elg_sqlite_write_commit(struct elg_sqlite *sqlite,
 {
     enum elg_status status = elg_sqlite_run(&sqlite->writer, ELG_SQLITE_COMMIT, error);
     if (status != ELG_OK)
-        rollback(sqlite);
+        elg_sqlite_rollback(&sqlite->writer);
     elg_sqlite_guard_end(sqlite);
     if (status == ELG_OK)
         wal_checkpoint_if_due(sqlite);
@@ -50,7 +43,7 @@ enum elg_status elg_sqlite_write_commit(struct elg_sqlite *sqlite,
 
 void elg_sqlite_write_rollback(struct elg_sqlite *sqlite)
 {
-    rollback(sqlite);
+    elg_sqlite_rollback(&sqlite->writer);
     elg_sqlite_guard_end(sqlite);
     pthread_mutex_unlock(&sqlite->write_mutex);
 }

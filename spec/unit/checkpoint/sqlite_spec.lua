@@ -1,0 +1,543 @@
+-- The SQLite store: files, processes and damage. What it shares with others is in
+-- spec/contract/checkpoint_spec.lua.
+local checkpoint = require "checkpoint_c"
+local sqlite = require "sqlite_c"
+local stores = require "stores"
+local create, finish = stores.create, stores.finish
+
+local PRELUDE = [[
+local checkpoint = require "checkpoint_c"
+local sqlite = require "sqlite_c"
+local stores = require "stores"
+io.stdout:setvbuf "no"
+]]
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+local function size_of(path)
+  local file = io.open(path, "rb")
+  if not file then return 0 end
+  local size = file:seek "end"
+  file:close()
+  return size
+end
+
+-- As this user, or as nobody if this user may write everywhere.
+local function unprivileged(command)
+  return "setpriv --reuid=65534 --regid=65534 --clear-groups " .. command
+end
+
+describe("checkpoint.sqlite", function()
+  local folder, path, url
+  before_each(function()
+    checkpoint.clock(5000)
+    folder = stores.folder()
+    path = folder .. "/s.db"
+    url = "sqlite:" .. path
+  end)
+  after_each(function()
+    sqlite.fail(-1)
+    stores.clean()
+  end)
+
+  local function opened(owner, read_only)
+    local store, err = checkpoint.open(url, owner, read_only)
+    assert(store, err and err.text)
+    return store
+  end
+  local function committed(store, ...)
+    for _, result in ipairs(assert(store:commit { ... })) do assert.equal("ELG_OK", result) end
+  end
+  -- A file with one run of three steps.
+  local function filled()
+    local store = opened()
+    committed(store, create "t1", finish("t1", 0, nil, { stores.step(0), stores.activity(0, 0) }),
+      finish("t1", 1), finish("t1", 2))
+    store:close()
+  end
+
+  describe("open", function()
+    it("makes the file durable in the agreed form", function()
+      opened():close()
+      local row = sqlite.sql(path, "PRAGMA page_size")[1]
+      assert.equal("8192", row.page_size)
+      assert.equal("wal", sqlite.sql(path, "PRAGMA journal_mode")[1].journal_mode)
+      assert.equal("1", sqlite.sql(path, "PRAGMA user_version")[1].user_version)
+    end)
+    it("finds what was there", function()
+      filled()
+      local store = opened()
+      assert.equal(4, #store:journal "t1")
+      store:close()
+    end)
+    it("takes paths with blanks, quotes, percent signs and UTF-8, and relative ones", function()
+      for _, name in ipairs { "a b.db", "it's %41 ?mode=memory#x.db", "gr\xC3\xBC\xC3\x9Fe \xE2\x98\x83.db" } do
+        local store = assert(checkpoint.open("sqlite:" .. folder .. "/" .. name))
+        committed(store, create "t1")
+        store:close()
+        assert.is_true(size_of(folder .. "/" .. name) > 0)
+      end
+    end)
+    it("says that the folder is missing", function()
+      local store, err = checkpoint.open("sqlite:" .. folder .. "/none/s.db")
+      assert.is_nil(store)
+      assert.equal("ELG_IO", err.status)
+      assert.equal(folder .. "/none/s.db", err.where)
+    end)
+    it("says that a folder is no file", function()
+      local _, err = checkpoint.open("sqlite:" .. folder)
+      assert.equal("ELG_IO", err.status)
+    end)
+    it("refuses what is not a database", function()
+      write_file(path, ("not a database at all\n"):rep(1000))
+      local _, err = checkpoint.open(url)
+      assert.equal("ELG_CORRUPT", err.status)
+      assert.equal(path, err.where)
+      assert.truthy(err.text:find "not a database")
+    end)
+    it("refuses another program's database and leaves it alone", function()
+      sqlite.sql(path, "CREATE TABLE theirs (x); PRAGMA user_version = 1")
+      local _, err = checkpoint.open(url)
+      assert.equal("ELG_CORRUPT", err.status)
+      assert.truthy(err.text:find "not a database of elg")
+      assert.equal("1", sqlite.sql(path, "SELECT count(*) AS n FROM sqlite_master")[1].n)
+    end)
+    it("refuses a schema from the future", function()
+      filled()
+      sqlite.sql(path, "PRAGMA user_version = 99")
+      local _, err = checkpoint.open(url)
+      assert.equal("ELG_UNSUPPORTED", err.status)
+      assert.truthy(err.text:find "99")
+    end)
+    it("refuses a file that this user cannot write, and a folder too", function()
+      filled()
+      os.execute(("chmod 755 %s; chmod 444 %s*"):format(folder, path))
+      for _, what in ipairs { url, "sqlite:" .. folder .. "/new.db" } do
+        local child = stores.child(PRELUDE .. ([[
+          local store, err = checkpoint.open(%q)
+          print(err.status, err.where)
+        ]]):format(what), unprivileged)
+        assert.equal("ELG_IO\t" .. what:sub(8), child:read "*l")
+        child:close()
+      end
+    end)
+    it("is done by many processes at once", function()
+      local children = {}
+      for i = 1, 6 do
+        children[i] = stores.child(PRELUDE .. ([[
+          local store, err = checkpoint.open(%q)
+          if not store then print(err.text) os.exit(1) end
+          print(store:commit({ stores.create("t%d") })[1])
+        ]]):format(url, i))
+      end
+      for i = 1, 6 do
+        assert.equal("ELG_OK", children[i]:read "*l")
+        children[i]:close()
+      end
+      local store = opened()
+      assert.equal(6, #store:run_list())
+      store:close()
+    end)
+    it("for reading only writes nothing and changes nothing", function()
+      filled()
+      local store = opened("reader", true)
+      assert.equal(4, #store:journal "t1")
+      assert.equal(1, #store:run_list())
+      for _, call in ipairs { "claim", "reserve", "abort_request" } do
+        assert.equal("ELG_USAGE", select(2, store[call](store, "t1")).status)
+      end
+      assert.equal("ELG_USAGE", select(2, store:commit { create "t2" }).status)
+      store:close()
+      local none, err = checkpoint.open("sqlite:" .. folder .. "/none.db", nil, true)
+      assert.is_nil(none)
+      assert.equal("ELG_IO", err.status)
+      assert.equal(0, size_of(folder .. "/none.db"))
+    end)
+  end)
+
+  describe("ownership", function()
+    it("is seen by another store of the file, and its owner is named", function()
+      local a, b = opened "pid 7 on mars", opened "pid 8 on venus"
+      assert(a:reserve "t1")
+      assert.equal("ELG_BUSY", select(2, b:reserve "t1").status)
+      committed(a, create "t1")
+      local _, err = b:claim "t1"
+      assert.equal("ELG_BUSY", err.status)
+      assert.truthy(err.text:find("pid 7 on mars", 1, true))
+      a:release "t1"
+      assert.equal(2, b:claim("t1").epoch)
+      _, err = a:claim "t1"
+      assert.truthy(err.text:find("pid 8 on venus", 1, true))
+      assert.equal("ELG_FENCED", a:commit({ finish("t1", 0) })[1])
+      assert.equal("ELG_OK", b:commit({ finish("t1", 0, { epoch = 2 }) })[1])
+      b:close()
+      assert.equal(3, a:claim("t1").epoch)
+      a:close()
+    end)
+    it("gives an ended run even while its owner lives", function()
+      local a, b = opened "a", opened "b"
+      assert(a:reserve "t1")
+      committed(a, create "t1", finish("t1", 0, { status = "completed" }))
+      assert.equal("completed", b:claim("t1").status)
+      a:close()
+      b:close()
+    end)
+    it("is the same through another link to the file", function()
+      local a = opened "first"
+      assert(a:reserve "t1")
+      os.execute(("ln -s s.db %s/other.db"):format(folder))
+      local b = assert(checkpoint.open("sqlite:" .. folder .. "/other.db", "second"))
+      assert.equal("ELG_BUSY", select(2, b:reserve "t1").status)
+      a:close()
+      b:close()
+    end)
+    it("ends with the process, also by kill -9", function()
+      opened():close()
+      local child = stores.child(PRELUDE .. ([[
+        local store = checkpoint.open(%q, "pid " .. sqlite.pid() .. " on test")
+        assert(store:reserve "t1")
+        assert(store:commit({ stores.create "t1" })[1] == "ELG_OK")
+        print(sqlite.pid())
+        os.execute "sleep 60"
+      ]]):format(url))
+      local pid = child:read "*l"
+      local store = opened()
+      local row, err = store:claim "t1"
+      assert.is_nil(row)
+      assert.equal("ELG_BUSY", err.status)
+      assert.truthy(err.text:find("pid " .. pid .. " on test", 1, true))
+      stores.kill(pid)
+      local deadline = checkpoint.monotonic_us() + 20000000
+      repeat row = store:claim "t1" until row or checkpoint.monotonic_us() > deadline
+      assert.equal(2, row and row.epoch)
+      store:close()
+    end)
+    it("holds ten thousand runs without making a commit slow", function()
+      local store = opened()
+      for i = 1, 10000 do assert(store:reserve("t" .. i)) end
+      local before = checkpoint.monotonic_us()
+      committed(store, create "t1")
+      assert.is_true(checkpoint.monotonic_us() - before < 10000000)
+      local other = opened()
+      assert.equal("ELG_BUSY", select(2, other:reserve "t9999").status)
+      assert(other:reserve "t10001")
+      other:close()
+      store:close()
+    end)
+  end)
+
+  describe("two stores of one file", function()
+    it("see each other's turns and aborts", function()
+      local a, b = opened "a", opened "b"
+      committed(a, create "t1", create "t2")
+      assert(a:claim "t1")
+      assert.equal(2, #b:run_list())
+      assert.is_true(b:abort_request "t1")
+      assert.equal(0, #b:abort_poll())
+      local rows = a:abort_poll()
+      assert.equal(1, #rows)
+      assert.equal("t1", rows[1].trace_id)
+      assert.is_true(rows[1].abort_requested)
+      assert.equal(0, #a:abort_poll())
+      a:close()
+      b:close()
+    end)
+    it("write at once from several processes, and no turn is lost", function()
+      opened():close()
+      local children = {}
+      for i = 1, 4 do
+        children[i] = stores.child(PRELUDE .. ([[
+          local store = checkpoint.open(%q)
+          assert(store:commit({ stores.create "t%d" })[1] == "ELG_OK")
+          for step = 0, 199 do
+            local out, err = store:commit { stores.finish("t%d", step, nil,
+              { stores.step(step, { state = ("x"):rep(8000) }) }) }
+            if not out or out[1] ~= "ELG_OK" then print(err and err.text or out[1]) os.exit(1) end
+          end
+          store:close()
+          print "done"
+        ]]):format(url, i, i))
+      end
+      for i = 1, 4 do
+        assert.equal("done", children[i]:read "*l")
+        children[i]:close()
+      end
+      local store = opened()
+      for i = 1, 4 do assert.equal(200, #store:journal("t" .. i)) end
+      store:close()
+      assert.equal("ok", sqlite.sql(path, "PRAGMA integrity_check")[1].integrity_check)
+      assert.is_true(size_of(path .. "-wal") < 32 * 1048576)
+    end)
+  end)
+
+  describe("the WAL", function()
+    it("stays bounded and is in the database after close", function()
+      local store = opened()
+      committed(store, create "t1")
+      for step = 0, 59 do
+        committed(store, finish("t1", step, nil, { stores.step(step, { state = ("x"):rep(300000) }) }))
+      end
+      assert.is_true(size_of(path .. "-wal") < 6 * 1048576)
+      committed(store, finish("t1", 60))
+      store:close()
+      os.remove(path .. "-wal")
+      os.remove(path .. "-shm")
+      store = opened()
+      assert.equal(61, store:run_get("t1").step_count)
+      assert.equal(61, #store:journal "t1")
+      store:close()
+    end)
+    it("is not checkpointed while another process may write", function()
+      local store = opened()
+      committed(store, create "t1")
+      local child = stores.child(PRELUDE .. ([[
+        os.execute("flock --shared %s-lock -c 'echo held; sleep 60' & echo $!")
+      ]]):format(path))
+      local pid, held = child:read "*l", child:read "*l"
+      assert.equal("held", held)
+      for step = 0, 19 do
+        committed(store, finish("t1", step, nil, { stores.step(step, { state = ("x"):rep(300000) }) }))
+      end
+      assert.is_true(size_of(path) < 1048576)
+      assert.is_true(size_of(path .. "-wal") > 5 * 1048576)
+      os.execute("pkill -9 -P " .. pid .. "; kill -9 " .. pid)
+      committed(store, finish("t1", 20))
+      local deadline = checkpoint.monotonic_us() + 20000000
+      local step = 21
+      repeat
+        committed(store, finish("t1", step))
+        step = step + 1
+      until size_of(path) > 1048576 or checkpoint.monotonic_us() > deadline
+      assert.is_true(size_of(path) > 1048576)
+      store:close()
+    end)
+  end)
+
+  describe("a full disk", function()
+    it("fails the commit, writes nothing of it, and the store goes on when there is room", function()
+      -- A limit on the size of files is as good as a full disk: the same call fails the same way.
+      local child = stores.child(PRELUDE .. ([[
+        local store = checkpoint.open(%q)
+        assert(store:commit({ stores.create "t1" })[1] == "ELG_OK")
+        local step, out, err = 0
+        repeat
+          out, err = store:commit { stores.finish("t1", step, nil,
+            { stores.step(step, { state = ("x"):rep(100000) }) }) }
+          if out then step = step + 1 end
+        until not out
+        print(err.status, err.where)
+        print(step == store:run_get("t1").step_count and step == #store:journal "t1")
+        print(store:run_get("t1").status)
+      ]]):format(url), function(command)
+        return "sh -c 'trap \"\" XFSZ; ulimit -f 1000; exec " .. command .. "'"
+      end)
+      assert.equal("ELG_FULL\t" .. path, child:read "*l")
+      assert.equal("true", child:read "*l")
+      assert.equal("running", child:read "*l")
+      child:close()
+      local store = opened()
+      local count = store:run_get("t1").step_count
+      assert.is_true(count > 0)
+      committed(store, finish("t1", count))
+      store:close()
+    end)
+  end)
+
+  describe("a database that someone changed", function()
+    local function damaged(sql)
+      filled()
+      sqlite.sql(path, sql)
+      return opened()
+    end
+    local cases = {
+      { "UPDATE cmo_steps SET state_hash = 'ABC' WHERE step_index = 1", "journal", "cmo_steps.state_hash" },
+      { "UPDATE cmo_steps SET state_hash = upper(state_hash) WHERE step_index = 1", "journal", "cmo_steps.state_hash" },
+      { "UPDATE cmo_steps SET state_hash = x'00' WHERE step_index = 1", "journal", "cmo_steps.state_hash" },
+      { "UPDATE cmo_steps SET state = 'text' WHERE step_index = 1", "journal", "cmo_steps.state" },
+      { "UPDATE cmo_steps SET fuel = -1 WHERE step_index = 1", "journal", "cmo_steps.fuel" },
+      { "UPDATE cmo_steps SET fuel = 'many' WHERE step_index = 1", "journal", "cmo_steps.fuel" },
+      { "UPDATE cmo_steps SET attempt = 5000000000 WHERE step_index = 1", "journal", "cmo_steps.attempt" },
+      { "UPDATE cmo_steps SET status = 'okay' WHERE step_index = 1", "journal", "cmo_steps.status" },
+      { "UPDATE cmo_steps SET node_id = printf('%.*c', 200, 'n') WHERE step_index = 1", "journal", "cmo_steps.node_id" },
+      { "UPDATE cmo_steps SET node_id = 'a' || char(0) || 'b' WHERE step_index = 1", "journal", "cmo_steps.node_id" },
+      { "UPDATE cmo_steps SET duration_ms = 1e300 WHERE step_index = 1", "journal", "cmo_steps.duration_ms" },
+      { "UPDATE cmo_steps SET duration_ms = 'x' WHERE step_index = 1", "journal", "cmo_steps.duration_ms" },
+      { "UPDATE cmo_steps SET fingerprint = x'01' WHERE step_index = 1", "journal", "cmo_steps.fingerprint" },
+      { "UPDATE cmo_steps SET chain = '' WHERE step_index = 1", "journal", "cmo_steps.chain" },
+      { "UPDATE cmo_activities SET activity_type = printf('%.*c', 40, 'n')", "journal", "cmo_activities.activity_type" },
+      { "UPDATE cmo_activities SET response_blob_ref = '../../etc'", "journal", "cmo_activities.response_blob_ref" },
+      { "UPDATE cmo_activities SET seq = -1", "journal", "cmo_activities.seq" },
+      { "UPDATE cmo_activities SET request_data = 7", "journal", "cmo_activities.request_data" },
+      { "UPDATE cmo_runs SET status = ''", "run_get", "cmo_runs.status" },
+      { "UPDATE cmo_runs SET graph_hash = 'x'", "run_get", "cmo_runs.graph_hash" },
+      { "UPDATE cmo_runs SET epoch = 1.5", "run_get", "cmo_runs.epoch" },
+      { "UPDATE cmo_runs SET abort_requested = 2", "run_get", "cmo_runs.abort_requested" },
+      { "UPDATE cmo_runs SET status = 'completed'", "run_get", "cmo_runs.completed_at" },
+      { "UPDATE cmo_runs SET step_count = 9223372036854775807", "run_get", "cmo_runs.step_count" },
+      { "UPDATE cmo_runs SET error = 'text'", "run_list", "cmo_runs.error" },
+      { "UPDATE cmo_inputs SET input = 'text'", "claim", "cmo_inputs.input" },
+      { "DELETE FROM cmo_inputs", "run_get", "cmo_inputs.input_of" },
+    }
+    for _, case in ipairs(cases) do
+      it("is reported with table and column: " .. case[1]:sub(1, 60), function()
+        local store = damaged(case[1])
+        local trace = "t1"
+        if case[2] == "run_list" then trace = nil end
+        local out, err = store[case[2]](store, trace)
+        assert.is_nil(out)
+        assert.equal("ELG_CORRUPT", err.status)
+        assert.equal(path, err.where)
+        assert.truthy(err.text:find(case[3] .. ",", 1, true), err.text)
+        assert.truthy(err.text:find("t1", 1, true), err.text)
+        store:close()
+      end)
+    end
+    it("does not crash, whatever column is NULL, a number, a text or a blob", function()
+      filled()
+      local store = opened()
+      local calls = { cmo_runs = "run_get", cmo_inputs = "run_get", cmo_steps = "journal",
+        cmo_activities = "journal" }
+      for table_name, call in pairs(calls) do
+        for _, column in ipairs(sqlite.sql(path, "PRAGMA table_info(" .. table_name .. ")")) do
+          if column.name ~= "trace_id" then
+            for _, value in ipairs { "7", "-1.5", "'x'", "x'ff00'", "zeroblob(70000)", "''" } do
+              local keep = ("CREATE TABLE keep AS SELECT * FROM %s"):format(table_name)
+              sqlite.sql(path, keep)
+              sqlite.sql(path, ("UPDATE %s SET %s = %s WHERE rowid = 1"):format(table_name, column.name, value))
+              local out, err = store[call](store, "t1")
+              assert.is_true(out ~= nil or err.status == "ELG_CORRUPT", column.name .. " = " .. value)
+              sqlite.sql(path, ("DELETE FROM %s; INSERT INTO %s SELECT * FROM keep; DROP TABLE keep")
+                :format(table_name, table_name))
+            end
+          end
+        end
+      end
+      assert.equal(4, #store:journal "t1")
+      store:close()
+    end)
+    it("that lost a table or a column is corrupt", function()
+      for _, sql in ipairs { "DROP VIEW cmo_steps_json; DROP TABLE cmo_steps",
+        "ALTER TABLE cmo_steps RENAME COLUMN fuel TO petrol" } do
+        os.execute("rm -f " .. path .. "*")
+        local store = damaged(sql)
+        local out, err = store:journal "t1"
+        assert.is_nil(out)
+        assert.equal("ELG_CORRUPT", err.status)
+        out, err = store:commit { finish("t1", 3) }
+        assert.is_nil(out)
+        assert.equal("ELG_CORRUPT", err.status)
+        store:close()
+      end
+    end)
+    it("with overwritten pages fails clearly or reads well, and never crashes", function()
+      filled()
+      local file = assert(io.open(path, "rb"))
+      local whole = file:read "*a"
+      file:close()
+      local corrupt = 0
+      for page = 0, #whole / 8192 - 1 do
+        for _, offset in ipairs { 0, 8, 100, 4000, 8000 } do
+          os.execute(("rm -f %s-wal %s-shm"):format(path, path))
+          local at = page * 8192 + offset
+          write_file(path, whole:sub(1, at) .. ("\x7f\xff\x01\xc3"):rep(12) .. whole:sub(at + 49))
+          local store, err = checkpoint.open(url)
+          if store then
+            for _, call in ipairs { "run_get", "journal", "claim" } do
+              local out, why = store[call](store, "t1")
+              if not out then
+                corrupt = corrupt + (why.status == "ELG_CORRUPT" and 1 or 0)
+                assert.truthy(why.status == "ELG_CORRUPT" or why.status == "ELG_NOT_FOUND", why.status)
+              end
+            end
+            store:close()
+          else
+            corrupt = corrupt + 1
+            assert.truthy(err.status == "ELG_CORRUPT" or err.status == "ELG_UNSUPPORTED", err.text)
+          end
+        end
+      end
+      assert.is_true(corrupt > 20)
+    end)
+    it("cut short is corrupt", function()
+      filled()
+      os.execute(("truncate -s 20000 %s; rm -f %s-wal %s-shm"):format(path, path, path))
+      local store, err = checkpoint.open(url)
+      if store then
+        local _
+        _, err = store:journal "t1"
+        store:close()
+      end
+      assert.equal("ELG_CORRUPT", err.status)
+      assert.equal(path, err.where)
+    end)
+  end)
+
+  describe("SQLite without memory", function()
+    local function each_failure(call, step)
+      local n, failures = 0, 0
+      repeat
+        sqlite.fail(n)
+        local out, err = call()
+        sqlite.fail(-1)
+        if not out then
+          failures = failures + 1
+          assert.equal("ELG_NO_MEMORY", err.status)
+        end
+        n = n + (step or 1)
+        assert.is_true(n < 10000)
+      until out
+      return failures
+    end
+    it("gives an error from open, and the next open goes well", function()
+      local store
+      assert.is_true(each_failure(function()
+        local err
+        store, err = checkpoint.open(url)
+        return store, err
+      end, 7) > 10)
+      committed(store, create "t1")
+      store:close()
+    end)
+    it("gives an error from each call, and nothing half done", function()
+      local store = opened()
+      committed(store, create "t1", finish("t1", 0, nil, { stores.step(0), stores.activity(0, 0) }))
+      local turns = { create "t2", finish("t1", 1, nil, { stores.step(1, { state = ("x"):rep(50000) }),
+        stores.activity(1, 0) }) }
+      each_failure(function() return store:run_get "t1" end)
+      each_failure(function() return store:journal "t1" end)
+      each_failure(function() return store:run_list() end)
+      each_failure(function()
+        local out, err = store:commit(turns)
+        if not out then
+          sqlite.fail(-1)
+          assert.equal(1, #store:run_list())
+          assert.equal(2, #store:journal "t1")
+        end
+        return out, err
+      end)
+      assert.equal(4, #store:journal "t1")
+      each_failure(function() return store:claim "t1" end)
+      assert.is_true(store:run_get("t1").claims <= 2)
+      store:close()
+    end)
+  end)
+
+  describe("the views", function()
+    it("show payloads as JSON and times as text", function()
+      filled()
+      local row = sqlite.sql(path, "SELECT json_extract(state, '$.s') AS s, clock FROM cmo_steps_json "
+        .. "WHERE step_index = 2")[1]
+      assert.equal("2", row.s)
+      assert.equal("2023-11-14T22:13:20.123Z", row.clock)
+      row = sqlite.sql(path, "SELECT json_extract(input, '$.n') AS n FROM cmo_runs_json")[1]
+      assert.equal("1", row.n)
+      row = sqlite.sql(path, "SELECT json_extract(response_data, '$.value') AS v FROM cmo_activities_json")[1]
+      assert.equal("1", row.v)
+      assert.equal(0, #sqlite.sql(path, "SELECT * FROM cmo_graphs_json"))
+    end)
+  end)
+end)
