@@ -75,7 +75,8 @@ void elg__release_move(struct elg_host_run *hr, struct elg_release_list *from,
         to->items = items;
         to->capacity = need;
     }
-    memcpy(to->items + to->count, from->items, from->count * sizeof *from->items);
+    if (from->count > 0) /* an empty list has no items at all */
+        memcpy(to->items + to->count, from->items, from->count * sizeof *from->items);
     to->count = need;
     from->count = 0;
 }
