@@ -165,7 +165,7 @@ void elg_activity_cancel(struct elg_performer *performer,
 /* Handles what is ready, without waiting. A `done` may start and cancel calls. */
 void elg_activity_poll(struct elg_performer *performer);
 /* An epoll descriptor, readable when elg_activity_poll has something to do (timeouts
- * included). Borrowed. */
+ * included), and not while nothing is under way. Borrowed. */
 int elg_activity_poll_fd(const struct elg_performer *performer);
 size_t elg_activity_under_way(const struct elg_performer *performer);
 

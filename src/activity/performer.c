@@ -27,6 +27,7 @@ void elg__operation_link(struct elg_performer *performer, struct elg_operation *
         op->next->prev = op;
     performer->operations = op;
     performer->operation_count++;
+    elg__performer_arm(performer);
 }
 
 void elg__operation_unlink(struct elg_operation *op)
@@ -41,7 +42,8 @@ void elg__operation_unlink(struct elg_operation *op)
         op->next->prev = op->prev;
     op->prev = op->next = NULL;
     op->awaited = false;
-    op->performer->operation_count--;
+    if (--op->performer->operation_count == 0)
+        elg__performer_arm(op->performer);
 }
 
 void elg__operation_await(struct elg_operation *op)
@@ -251,6 +253,8 @@ void elg__performer_arm(struct elg_performer *performer)
                                                                 : performer->due_us;
     if (performer->completed != NULL || elg__http_can_begin(performer))
         due_us = 0;
+    if (performer->operation_count == 0)
+        due_us = INT64_MAX; /* quiet: nobody polls then */
     if (due_us == performer->armed_us)
         return;
     struct itimerspec when;

@@ -50,6 +50,16 @@ describe("allow-net", function()
     assert.is_false(maybe)
   end)
 
+  it("knows IPv6 addresses, however they are written", function()
+    for _, rule in ipairs { "[::1]", "[::1]:1", "::1", "[0:0:0:0:0:0:0:1]:1" } do
+      local code = try({ rule }, "http://[::1]:1/")
+      assert.equal("CONNECT", code) -- allowed; nobody listens
+    end
+    for _, rule in ipairs { "[::2]", "[::1]:2", "localhost" } do
+      assert.equal("NET_DENIED", (try({ rule }, "http://[::1]:1/")))
+    end
+  end)
+
   it("does not take a name for an address", function()
     assert.equal("NET_DENIED", (try({ "localhost" }, "http://127.0.0.1:" .. port .. "/x")))
   end)

@@ -306,6 +306,31 @@ describe("activity.http", function()
     assert.equal(before + 1, #server:log()) -- not tried again
   end)
 
+  it("has a quiet descriptor when nothing is under way", function()
+    local own = ledger.start {}
+    local function quiet() -- poll tells whether the descriptor was readable before it
+      assert.equal(0, p:under_way())
+      assert.is_false(p:poll(150))
+    end
+    local url = '{"url":"' .. own.url
+    assert.equal(200, http(p, url .. '/x"}').value.status)
+    quiet()
+    for _, ms in ipairs { 0, 20, 200 } do
+      local ids = {}
+      for i = 1, 5 do ids[i] = p:start("http", url .. '/slow?ms=100"}') end
+      if ms > 0 then p:poll(ms) end
+      for i = 1, 5 do p:cancel(ids[i]) end
+      quiet()
+    end
+    p:cancel((p:start("http", '{"url":"http://no-such-host.invalid/"}')))
+    quiet()
+    assert.equal("TIMEOUT", http(p, '{"timeout_ms":20,"url":"' .. own.url .. '/slow?ms=400"}').error.code)
+    quiet()
+    http(p, url .. '/x"}')
+    own:stop() -- closes the kept connection
+    quiet()
+  end)
+
   it("survives every failing allocation (I16)", function()
     local request = '{"body":"b","headers":{"a":{"$secret":"K"}},"method":"POST","url":["' .. server.url ..
       '/echo?",{"$secret":"K"}]}'
