@@ -35,7 +35,7 @@ local function check(value, message, status, where)
 end
 
 local plan = assert(loadfile(arg[1]))()
-plan.options.on_event = on_event
+plan.options.on_event, plan.options.step_events = on_event, true
 local host = check(core.host_open(plan.options))
 if plan.slow_commit_us then require("fault_c").slow(host, "commit", plan.slow_commit_us) end
 
