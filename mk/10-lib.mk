@@ -6,6 +6,8 @@
 # seed, the C library's mathematics) point to ours: sandbox/engine.c. Debian built it for
 # executables; two more steps make it fit for libelg.so: the standard streams are reached
 # through tools/luajit_streams.c, its one thread-local variable is placed by tools/untls.c.
+# The interpreter's own call when its instruction count is spent goes to sandbox/fuel.c: the
+# engine's way to a hook would grow the Lua stack, which node code could tell.
 
 LJ_A := $(shell gcc -print-file-name=libluajit-5.1.a)
 LJ_REDIRECT := syscall pow sin cos tan asin acos atan atan2 sinh cosh tanh exp log log10 log2 fmod
@@ -26,15 +28,19 @@ $(B)/gen/untls: tools/untls.c
 	@mkdir -p $(@D)
 	$(CC) -O1 $(WARN) $< -o $@
 
-$(B)/obj/luajit.o: $(LJ_A) $(B)/gen/luajit.syms $(B)/gen/untls $(B)/obj/luajit_streams.o
+$(B)/obj/luajit.o: $(LJ_A) $(B)/gen/luajit.syms $(B)/gen/untls $(B)/obj/luajit_streams.o mk/10-lib.mk
 	@mkdir -p $(@D)
-	ld -r --whole-archive $(LJ_A) -o $@.tmp
+	@rm -rf $@.parts && mkdir -p $@.parts && cd $@.parts && ar x $(LJ_A)
+	@for o in $@.parts/*.o; do case $$o in \
+	  */lj_vm.o) objcopy --redefine-sym lj_dispatch_ins=elglj_dispatch_ins $$o;; \
+	  *) objcopy --redefine-sym lj_dispatch_ins=elglj_engine_dispatch_ins $$o;; esac || exit 1; done
+	ld -r $@.parts/*.o -o $@.tmp
 	objcopy --redefine-syms=$(B)/gen/luajit.syms $@.tmp
 	ld -r $@.tmp $(B)/obj/luajit_streams.o -o $@
 	$(B)/gen/untls $@ static_uex
 	nm $@ | awk '$$2 ~ /[TDBR]/ && $$3 !~ /^elglj_/ {print $$3}' >$(B)/gen/luajit.local
 	objcopy --localize-symbols=$(B)/gen/luajit.local $@
-	@rm -f $@.tmp
+	@rm -rf $@.tmp $@.parts
 
 # Only these see Lua's headers, with the renamed engine's names.
 $(B)/obj/sandbox/%.o $(B)/obj/bind/%.o: LUA_FLAGS = $(LJ_INC) -include $(B)/gen/luajit_names.h

@@ -126,6 +126,8 @@ static void describe_table(lua_State *L, int index)
 void elg_sandbox_describe_error(lua_State *L, int index)
 {
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
+    if (index < 0)
+        index += lua_gettop(L) + 1;
     elg_sandbox_set(box, &box->code, "RAISED", 6);
     box->retry = true;
     if (lua_type(L, index) == LUA_TTABLE) {

@@ -47,16 +47,29 @@ static void go_on(struct elg_head *head)
     arm(fuel);
 }
 
+/* Called by the interpreter in place of its own function when the count is spent, before
+ * the instruction. That one notes the place of execution; with a count that is not zero
+ * it calls no hook, for which it would make room on the Lua stack: at another instruction
+ * for another slicing. Nothing here uses that stack. */
+void elglj_dispatch_ins(lua_State *L, const void *pc)
+{
+    struct elg_head *head = elg_sandbox_head(L);
+    struct elg_fuel *fuel = &head->fuel;
+    *fuel->hookcount = INT32_MAX;
+    elglj_engine_dispatch_ins(L, pc);
+    *fuel->hookcount = 0;
+    settle(fuel);
+    if (fuel->collect)
+        elg_sandbox_fuel_collect(L);
+    settle(fuel);
+    go_on(head);
+}
+
+/* Never called: it makes the interpreter count. */
 static void on_count(lua_State *L, lua_Debug *ar)
 {
+    (void)L;
     (void)ar;
-    struct elg_head *head = elg_sandbox_head(L);
-    *head->fuel.hookcount = 0; /* the engine has set it for the next round already */
-    settle(&head->fuel);
-    if (head->fuel.collect)
-        elg_sandbox_fuel_collect(L);
-    settle(&head->fuel);
-    go_on(head);
 }
 
 void elg_sandbox_fuel_collect(lua_State *L)

@@ -29,7 +29,11 @@ struct elg_fuel {
     size_t collect_at; /* live bytes */
 };
 
-/* Finds the engine's counter and installs the hook, once per Lua state. False: this
+/* What the engine calls when its count is spent (mk/10-lib.mk), and its own function. */
+void elglj_dispatch_ins(lua_State *L, const void *pc);
+void elglj_engine_dispatch_ins(lua_State *L, const void *pc);
+
+/* Finds the engine's counter and makes it count, once per Lua state. False: this
  * engine keeps it in another way. */
 bool elg_sandbox_fuel_install(lua_State *L, struct elg_fuel *fuel);
 /* A new allowance, nothing spent. */

@@ -89,8 +89,10 @@ static void take_request(lua_State *L, struct elg_sandbox *box)
         elg_value_encode(L, &box->codec, 2, &rules, &box->request, &error);
     if (status == ELG_NO_MEMORY)
         elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
-    if (status != ELG_OK)
-        luaL_error(L, "ctx.%s: %s: %s", type, error.where, error.text);
+    if (status != ELG_OK) { /* no position: it would be the prelude's */
+        lua_pushfstring(L, "ctx.%s: %s: %s", type, error.where, error.text);
+        lua_error(L);
+    }
     (void)elg_base_buf_cstr(&box->request);
     elg_sandbox_need(box, &box->request);
     elg_sandbox_where(L, &box->where);

@@ -1,0 +1,195 @@
+-- fuel: exact, the same for any slicing, image or fresh state, address, or parking (I1).
+local boxes = require "boxes"
+
+local PROGRAM = [[
+  local seen = {}
+  local function work(n) local s = 0 for i = 1, n do s = s + i % 7 end return s end
+  local co = coroutine.wrap(function(a)
+    for i = 1, 20 do
+      local inner = coroutine.wrap(function() coroutine.yield(work(30)) return work(10) end)
+      a = a + inner() + inner() + coroutine.yield(a)
+    end
+    return a
+  end)
+  local r = co(1)
+  for i = 1, 20 do r = co(i) end
+  seen.co = r
+  seen.pcall = { pcall(function() work(100) error("x" .. work(10)) end) }
+  seen.nested = select(2, pcall(pcall, pcall, function() error({ code = "C" }) end)) == true
+  local list = {}
+  for i = 1, 300 do list[i] = (i * 7919) % 1000 end
+  table.sort(list, function(a, b) work(2) return a < b end)
+  seen.first, seen.last = list[1], list[300]
+  seen.gsub = ("x"):rep(50):gsub(".", function(c) return tostring(work(20)) end)
+  local m = setmetatable({}, {
+    __index = function(_, k) return work(k) end,
+    __lt = function() work(5) return true end,
+    __concat = function(a) return "cat" .. work(5) end,
+    __eq = function() work(5) return true end,
+    __call = function(_, x) return work(x) end,
+    __tostring = function() work(9) return "meta" end,
+  })
+  seen.index = m[50] + m[100]
+  seen.cat = m .. "x"
+  seen.call = m(40)
+  seen.text = tostring(m) .. string.format("%s", m)
+  seen.handler = select(2, xpcall(function() work(10) error("q") end, function(e) work(30) return "H" .. e end))
+  seen.big = #string.rep("ab", 100000)
+  local parts = {}
+  for i = 1, 200 do parts[i] = "p" .. i end
+  seen.concat = #table.concat(parts, ",")
+  for k, v in pairs({ z = 1, a = 2, [3] = 4, [1] = 5 }) do parts[#parts + 1] = tostring(k) .. v end
+  seen.pairs = table.concat(parts, " ", 201)
+  seen.find = ("a"):rep(60):find("a*a*b")
+  seen.asked = ctx.call("f", 1).echo.request
+  for i = 1, 3000 do local t = { i, { i } } seen.garbage = #t end
+  seen.random = math.random(1000)
+  state.seen = seen
+  return "ok", { n = #parts }]]
+
+local function run(options, job, between)
+  local box = assert(boxes.open(options))
+  local program = assert(boxes.program(box, PROGRAM))
+  local out = assert(boxes.run(box, program, job, nil, between and function(o) between(box, o) end))
+  program:close()
+  box:close()
+  return out
+end
+
+describe("fuel", function()
+  local reference = run({ slice = 100000000 })
+  local expected = boxes.digest(reference)
+
+  it("is spent by a program of every kind", function()
+    assert.equal("done", reference.kind, reference.message)
+    assert.truthy(reference.fuel > 30000)
+  end)
+
+  for _, slice in ipairs { 1, 2, 777, 1000, 10000 } do
+    it("and the result are the same cut every " .. slice, function()
+      assert.equal(expected, boxes.digest(run { slice = slice }))
+    end)
+  end
+
+  it("and the result are the same in a state made anew", function()
+    assert.equal(expected, boxes.digest(run { fresh = true }))
+    assert.equal(expected, boxes.digest(run { fresh = true, slice = 777 }))
+  end)
+
+  it("and the result are the same at other addresses", function()
+    for _, base in ipairs { 0x200000000000, 0x310000000000, 0x1f0000000000 } do
+      assert.equal(expected, boxes.digest(run { base = base, slice = 1000 }))
+    end
+  end)
+
+  it("and the result are the same parked at every slice", function()
+    local count = 0
+    assert.equal(expected, boxes.digest(run({ slice = 97 }, nil, function(box)
+      local parked = assert(box:park())
+      assert(box:unpark(parked))
+      count = count + 1
+    end)))
+    assert.truthy(count > 300)
+  end)
+
+  it("stops a job at exactly its maximum, wherever that is", function()
+    for _, slice in ipairs { 1, 777, 100000000 } do
+      local box = assert(boxes.open { slice = slice })
+      local program = assert(boxes.program(box, PROGRAM))
+      for _, max in ipairs { 1, 2, 100, 1234, 5000, 9999, 20000, reference.fuel - 1, reference.fuel } do
+        local out = boxes.run(box, program, { fuel_max = max })
+        assert.equal("fuel", out.kind, "max " .. max)
+        assert.equal(max, out.fuel)
+      end
+      local out = boxes.run(box, program, { fuel_max = reference.fuel + 1 })
+      assert.equal(expected, boxes.digest(out))
+      program:close()
+      box:close()
+    end
+  end)
+
+  local SWALLOWERS = {
+    "while true do pcall(function() while true do end end) end",
+    "while true do xpcall(function() while true do end end, function() while true do end end) end",
+    "while true do coroutine.wrap(function() while true do end end)() end",
+    "local function again() pcall(again) again() end again()",
+    "table.sort({3,2,1}, function() while true do end end)",
+    "('abc'):gsub('.', function() while true do end end)",
+    "local t = setmetatable({}, { __index = function(t, k) while true do end end }) return t.x",
+    "for _ in function() return 1 end do end",
+    "local s = ('a'):rep(60) while true do s:find(('a*'):rep(30) .. 'b') end",
+    "while true do local f = load('return 1') end",
+    "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.remove(t, 1) table.insert(t, 1, 0) end",
+    "local t = {} for i = 1, 1e4 do t[i] = -i end while true do table.sort(t) end",
+    "while true do string.rep('x', 1e6) end",
+    "local s = string.rep('x', 1e6) while true do local t = s .. 'y' end",
+    "local t = {} for i = 1, 1e4 do t['k' .. i] = i end while true do next(t) for k in pairs(t) do end end",
+    "local t = {} for i = 1, 5e4 do t[i] = 'x' end while true do table.concat(t) end",
+    "local t = {} for i = 1, 1e4 do t[i] = i end while true do elg.json.decode(elg.json.encode(t)) end",
+    "goto l ::l:: goto l",
+    "repeat until false",
+    "return f()",
+  }
+  for i, body in ipairs(SWALLOWERS) do
+    it("ends what swallows errors or never ends: " .. i, function()
+      local head = "local elg = require 'elg' local function f() return f() end "
+      local box = assert(boxes.open())
+      local program = assert(boxes.program(box, body, head:gsub("function f", "f function f") and
+        "local elg = require 'elg' local f f = function() return f() end "))
+      local out = assert(boxes.run(box, program, { fuel_max = 2000000 }))
+      assert.equal("fuel", out.kind, out.message)
+      assert.equal(2000000, out.fuel)
+      program:close()
+      box:close()
+    end)
+  end
+end)
+
+describe("memory", function()
+  local EATERS = {
+    "local t = {} for i = 1, 1e9 do t[i] = { i } end",
+    "local s = 'x' while true do s = s .. s end",
+    "local t = {} while true do pcall(function() for i = 1, 1e7 do t[#t + 1] = 'k' .. i end end) end",
+    "string.rep('x', 2e7)",
+    "local t = {} while true do t[#t + 1] = coroutine.create(print or next) end",
+    "local function r() return 1 + r(coroutine.wrap(r)()) end r()",
+  }
+  for i, body in ipairs(EATERS) do
+    it("has an end that no pcall sees: " .. i, function()
+      local results = {}
+      for _, slice in ipairs { 50, 100000000 } do
+        local box = assert(boxes.open { slice = slice })
+        local program = assert(boxes.program(box, body))
+        results[#results + 1] = boxes.digest(assert(boxes.run(box, program, { memory_bytes = 4 * 2 ^ 20 })))
+        program:close()
+        box:close()
+      end
+      assert.equal(results[1], results[2])
+      if i < 6 then assert.equal("memory", results[1]:match("^%a+")) end
+    end)
+  end
+
+  it("is not used up by garbage", function()
+    local out = assert(boxes.eval([[
+      local t
+      for i = 1, 400000 do t = { i, "s" .. i } end
+      for i = 1, 200 do t = string.rep("x", 200000) .. i end
+      return "ok", #t]], { memory_bytes = 3 * 2 ^ 20 }))
+    assert.equal("done", out.kind)
+    assert.equal("200003", out.output)
+  end)
+
+  it("serves the next job whatever the last one did", function()
+    local box = assert(boxes.open())
+    local good = assert(boxes.program(box, "state.x = 1 return 'ok', elgx"))
+    local bad = assert(boxes.program(box, "local t = {} for i = 1, 1e9 do t[i] = {} end"))
+    local first = boxes.digest(assert(boxes.run(box, good)))
+    for _ = 1, 5 do
+      assert.equal("memory", boxes.run(box, bad).kind)
+      assert.equal(first, boxes.digest(boxes.run(box, good)))
+    end
+    good:close()
+    bad:close()
+    box:close()
+  end)
+end)

@@ -1,0 +1,252 @@
+local boxes = require "boxes"
+
+local function eval(body, job, options)
+  return assert(boxes.eval(body, job, options))
+end
+
+describe("job", function()
+  it("gives the node its state, input and ctx and takes state, output and key", function()
+    local out = eval([[
+      state.n = state.n + input.by
+      return "ok", { id = ctx.node_id, trace = ctx.trace_id, step = ctx.step_index,
+        attempt = ctx.attempt, previous = ctx.previous }]],
+      { state = '{"n":40}', input = '{"by":2}', trace_id = "T", step_index = 7, attempt = 3,
+        previous = "p" })
+    assert.equal("done", out.kind)
+    assert.equal('{"n":42}', out.state)
+    assert.equal('{"attempt":3,"id":"n","previous":"p","step":7,"trace":"T"}', out.output)
+    assert.equal("ok", out.key)
+    assert.equal(0, out.edge)
+  end)
+
+  it("takes a table as result", function()
+    local out = eval [[return { state = { a = 1 }, output = { 1, 2 }, next = "ok", metadata = { m = true } }]]
+    assert.equal('{"a":1}', out.state)
+    assert.equal("[1,2]", out.output)
+    assert.equal('{"m":true}', out.metadata)
+    assert.equal("ok", out.key)
+  end)
+
+  it("keeps the state where the table names none", function()
+    assert.equal('{"k":1}', eval([[return { next = "ok" }]], { state = '{"k":1}' }).state)
+  end)
+
+  it("ends the run without a key", function()
+    local out = eval [[return nil, "bye"]]
+    assert.is_nil(out.key)
+    assert.equal('"bye"', out.output)
+    assert.equal(-1, out.edge)
+  end)
+
+  it("has null for no output", function()
+    assert.equal("null", eval([[return "ok"]]).output)
+  end)
+
+  it("finds no edge for an unknown key", function()
+    local out = eval [[return "other"]]
+    assert.equal("other", out.key)
+    assert.equal(-1, out.edge)
+  end)
+
+  it("refuses a key that is not a string", function()
+    local out = eval [[return 5]]
+    assert.equal("error", out.kind)
+    assert.equal("INVALID_RESULT", out.code)
+    assert.is_false(out.retry)
+  end)
+
+  it("tries edges in order, with copies for each condition", function()
+    local box = assert(boxes.open())
+    local program = assert(box:program("graph.lua", { ["graph.lua"] = [[
+      local elg = require "elg"
+      return elg.graph { id = "g", version = "1", entry = "n",
+        nodes = { n = function(state) return "ok", { 1 } end, m = function() end },
+        edges = {
+          { from = "m", key = "ok", to = "n" },
+          { from = "n", key = "ok", to = "n", when = function(s, o) s.x = 99 o[1] = 99 return false end },
+          { from = "n", key = "ok", to = "m", when = function(s, o) return s.x == 1 and o[1] == 1 end },
+          { from = "n", key = "ok", to = "n" },
+        } }]] }))
+    local out = boxes.run(box, program, { state = '{"x":1}' })
+    assert.equal(2, out.edge)
+    assert.equal('{"x":1}', out.state)
+    out = boxes.run(box, program, { state = '{"x":2}' })
+    assert.equal(3, out.edge)
+    program:close()
+    box:close()
+  end)
+
+  it("makes the initial state of nothing, a table or a function", function()
+    local box = assert(boxes.open())
+    local cases = {
+      { "", "{}" },
+      { "initial = { a = { 1, 2 } },", '{"a":[1,2]}' },
+      { "initial = function(input) return { from = input } end,", '{"from":{"q":1}}' },
+      { "initial = function() return nil end,", "{}" },
+    }
+    for _, case in ipairs(cases) do
+      local program = assert(box:program("g.lua", { ["g.lua"] =
+        'return require"elg".graph { id = "g", version = "1", entry = "n", ' .. case[1] ..
+        " nodes = { n = function() end } }" }))
+      assert(box:begin(program, { input = '{"q":1}' }))
+      assert.equal(case[2], assert(box:resume()).state)
+      program:close()
+    end
+    box:close()
+  end)
+
+  it("answers calls, from any depth of coroutines, pcall, sort, gsub and metamethods", function()
+    local out = eval([[
+      local function ask(x) return ctx.call("f", x).echo.request end
+      local got = {}
+      got.co = coroutine.wrap(function() coroutine.yield(1) return ask(1) end)
+      got.co() got.co = got.co()
+      got.pcall = select(2, pcall(ask, 2))
+      local list = { 3, 1, 2 }
+      table.sort(list, function(a, b) return ask(a) < ask(b) end)
+      got.sort = list
+      got.gsub = ("abc"):gsub(".", function(c) return ask(c) .. "!" end)
+      got.meta = setmetatable({}, { __index = function(_, k) return ask(k) end }).deep
+      got.add = setmetatable({}, { __add = function(_, b) return ask(b) end }) + 7
+      got.iter = {}
+      for v in function() local v = ask(#got.iter) if v < 3 then return v end end do
+        got.iter[#got.iter + 1] = v
+      end
+      local _, handled = xpcall(function() error("e") end, function() return ask("handler") end)
+      got.handled = handled
+      return "ok", got]])
+    assert.equal('{"add":7,"co":1,"gsub":"a!b!c!","handled":"handler","iter":[0,1,2],' ..
+      '"meta":"deep","pcall":2,"sort":[1,2,3]}', out.output)
+  end)
+
+  it("says for each call what, with what and from which line", function()
+    local box = assert(boxes.open())
+    local program = assert(boxes.program(box, "\nlocal r = ctx.http(\"http://h/\")\nreturn 'ok', r"))
+    assert(box:begin(program, { node = "n" }))
+    local out = box:resume()
+    assert.equal("call", out.kind)
+    assert.equal("http", out.type)
+    assert.equal('{"url":"http://h/"}', out.request)
+    assert.equal("graph.lua:3", out.where)
+    out = box:resume('{"body":"B","headers":{},"status":200}')
+    assert.equal('{"body":"B","headers":{},"status":200}', out.output)
+    program:close()
+    box:close()
+  end)
+
+  it("gives activity errors as values, or raises them where asked", function()
+    local function failing(outcome)
+      return assert(outcome) and '{"code":"TIMEOUT","message":"late"}', false
+    end
+    local function run(body)
+      local box = assert(boxes.open())
+      local program = assert(boxes.program(box, body))
+      assert(box:begin(program, { node = "n" }))
+      assert.equal("call", box:resume().kind)
+      local out = assert(box:resume(failing(true)))
+      program:close()
+      box:close()
+      return out
+    end
+    assert.equal('["TIMEOUT","late",true]',
+      run([[local v, e = ctx.http { url = "u" } return "ok", { e.code, e.message, v == nil }]]).output)
+    local out = run([[ctx.http { url = "u", raise = true }]])
+    assert.equal("error", out.kind)
+    assert.equal("TIMEOUT", out.code)
+    assert.equal("late", out.message)
+    assert.is_true(out.retry)
+  end)
+
+  it("lets reconcile settle an unknown outcome", function()
+    local box = assert(boxes.open())
+    local program = assert(boxes.program(box, [[
+      return "ok", ctx.http { url = "u", at_most_once = true, reconcile = function(c, request)
+        return { asked = request, saw = c.call("look") } end }]]))
+    assert(box:begin(program, { node = "n" }))
+    assert.equal('{"at_most_once":true,"url":"u"}', box:resume().request)
+    local out = box:resume('{"code":"UNKNOWN","message":"m"}', false)
+    assert.equal("call", out.type)
+    out = box:resume('"seen"')
+    assert.equal("settle", out.type)
+    assert.equal('{"key_of":{"at_most_once":true,"url":"u"},' ..
+      '"result":{"asked":{"at_most_once":true,"url":"u"},"saw":"seen"}}', out.request)
+    out = box:resume('"settled"')
+    assert.equal('"settled"', out.output)
+    program:close()
+    box:close()
+  end)
+
+  it("asks for several at once", function()
+    local box = assert(boxes.open())
+    local program = assert(boxes.program(box, [[
+      local r = ctx.all { { "http", "http://a" }, { "call", "f", { x = 1 } }, { "artifact.read", "h" } }
+      return "ok", { r[1].value, r[2].err.code, #r }]]))
+    assert(box:begin(program, { node = "n" }))
+    local out = box:resume()
+    assert.equal("all", out.type)
+    assert.equal('[["http",{"url":"http://a"}],["call",{"name":"f","request":{"x":1}}],' ..
+      '["artifact.read",{"hash":"h"}]]', out.request)
+    out = box:resume('[{"ok":true,"value":7},{"err":{"code":"X","message":"m"},"ok":false},{"ok":true,"value":1}]')
+    assert.equal('[7,"X",3]', out.output)
+    program:close()
+    box:close()
+  end)
+
+  it("passes logs on in one form", function()
+    local seen = {}
+    local box = assert(boxes.open())
+    local program = assert(boxes.program(box, [[
+      ctx.log("a") ctx.log("b", { x = 1 }) ctx.log("warn", "c") ctx.log("error", "d", { y = 2 })]]))
+    boxes.run(box, program, {}, function(out)
+      seen[#seen + 1] = out.type .. out.request
+      return "null"
+    end)
+    assert.same({
+      'log{"level":"info","text":"a"}', 'log{"fields":{"x":1},"level":"info","text":"b"}',
+      'log{"level":"warn","text":"c"}', 'log{"fields":{"y":2},"level":"error","text":"d"}',
+    }, seen)
+    program:close()
+    box:close()
+  end)
+
+  it("lets secrets into requests alone, and nobody forge one", function()
+    local box = assert(boxes.open())
+    local program = assert(boxes.program(box, [[
+      ctx.http { url = "u", headers = { auth = ctx.secret("TOKEN") } }
+      local ok, err = pcall(ctx.http, { url = { ["$secret"] = "TOKEN" } })
+      state.err = err
+      local s = ctx.secret("A")
+      state.meta = tostring(getmetatable(s))
+      if input.leak then state.leak = s end
+      return "ok"]]))
+    local requests = {}
+    local function answer(out)
+      requests[#requests + 1] = out.request
+      return "null"
+    end
+    local out = boxes.run(box, program, {}, answer)
+    assert.same({ '{"headers":{"auth":{"$secret":"TOKEN"}},"url":"u"}' }, requests)
+    assert.equal('{"err":"ctx.http: request.url: the name $secret is reserved",' ..
+      '"meta":"secret"}', out.state)
+    out = boxes.run(box, program, { input = '{"leak":true}' }, answer)
+    assert.equal("INVALID_STATE", out.code)
+    program:close()
+    box:close()
+  end)
+
+  it("computes chance from seed, trace, step and a counter, not from the attempt", function()
+    local body = [[return "ok", { ctx.rand(1000000), ctx.uuid(), math.random(1000000), ctx.rand(7) }]]
+    local base = eval(body, {}).output
+    assert.equal(base, eval(body, { attempt = 5 }).output)
+    assert.not_equal(base, eval(body, { seed = "other" }).output)
+    assert.not_equal(base, eval(body, { trace_id = "other" }).output)
+    assert.not_equal(base, eval(body, { step_index = 1 }).output)
+    assert.truthy(base:match("%x+%-%x+%-4%x+%-[89ab]%x+%-%x+"))
+  end)
+
+  it("gives the attempt's start as the clock", function()
+    local out = eval([[return "ok", { os.time(), os.clock(), os.date("!%Y-%m-%d %H:%M:%S") }]],
+      { clock_ms = 1700000000123 })
+    assert.equal('[1700000000,1700000000.123,"2023-11-14 22:13:20"]', out.output)
+  end)
+end)
