@@ -283,8 +283,9 @@ describe("activity.http", function()
   it("begins a queued call when another is cancelled", function()
     local ids = {}
     for i = 1, 1024 do ids[i] = p:start("http", '{"url":"' .. server.url .. '/slow?ms=20000"}') end
+    local late = p:start("http", '{"timeout_ms":50,"url":"http://127.0.0.1:1/"}')
     local queued = p:start("http", '{"url":"http://127.0.0.1:1/"}')
-    p:poll(50)
+    assert.equal("TIMEOUT", activity.wait(p, late, 5000).error.code) -- none has ended yet
     for i = 1, 1023 do p:cancel(ids[i]) end
     assert.is_true(p:poll(1000))
     assert.equal("CONNECT", activity.wait(p, queued).error.code)

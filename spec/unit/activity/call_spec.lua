@@ -109,6 +109,20 @@ describe("activity.call", function()
     assert.is_nil(p:take())
   end)
 
+  it("times out the others when one's end cancels the next", function()
+    register "later"
+    local ids = {}
+    for i = 1, 4 do ids[i] = p:start("call", '{"name":"act","timeout_ms":30}') end
+    p:cancel_on_done(ids[3]) -- the newest is looked at first
+    os.execute "sleep 0.1"
+    p:poll(0)
+    local ended = {}
+    for id, text in function() return p:take() end do
+      ended[id] = A.decode(text).error.code
+    end
+    assert.same({ [ids[1]] = "TIMEOUT", [ids[2]] = "TIMEOUT", [ids[4]] = "TIMEOUT" }, ended)
+  end)
+
   it("leaves calls to the host when the performer goes", function()
     register "later"
     for _ = 1, 10 do p:start("call", '{"name":"act"}') end
