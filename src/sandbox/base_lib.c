@@ -211,6 +211,7 @@ int elg_sandbox_lib_setmetatable(lua_State *L)
 /* ---- load */
 
 #define LOAD_PIECES_MAX 100000
+#define LOAD_UNITS 10000 /* a question to the helper and its answer */
 
 /* Replaces the function at 1 by the concatenation of what it returns. */
 static void read_pieces(lua_State *L)
@@ -249,7 +250,7 @@ static bool compile(lua_State *L, struct elg_sandbox *box, const char *chunk)
     const char *text = lua_tolstring(L, 1, &size);
     if (chunk[0] == '=' || chunk[0] == '@')
         chunk++;
-    elg_sandbox_charge(L, size);
+    elg_sandbox_charge(L, LOAD_UNITS + size);
     elg_sandbox_set(box, &box->module, chunk, strnlen(chunk, 60));
     elg_sandbox_set(box, &box->source, text, size);
     elg_sandbox_leave(box, ELG_EVENT_COMPILE);

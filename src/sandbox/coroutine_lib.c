@@ -11,13 +11,13 @@ static const char *refusal(lua_State *L, lua_State *co)
 {
     lua_Debug ar;
     if (co == L)
-        return "cannot resume non-suspended coroutine";
+        return "cannot resume running coroutine";
     if (lua_status(co) == LUA_YIELD)
         return NULL;
     if (lua_status(co) != 0)
         return "cannot resume dead coroutine";
     if (lua_getstack(co, 0, &ar) > 0)
-        return "cannot resume non-suspended coroutine";
+        return "cannot resume running coroutine";
     return lua_gettop(co) == 0 ? "cannot resume dead coroutine" : NULL;
 }
 

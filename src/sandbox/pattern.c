@@ -211,7 +211,7 @@ static const char *match_back(struct elg_pattern *m, const char *s, char digit)
         luaL_error(m->L, "invalid capture index");
     ptrdiff_t size = m->capture[i].size;
     if (size == ELG_CAPTURE_POSITION)
-        luaL_error(m->L, "invalid capture index");
+        return NULL; /* it holds no text that could come again */
     m->steps += (uint32_t)(size / 64);
     if (m->text_end - s < size || memcmp(m->capture[i].at, s, (size_t)size) != 0)
         return NULL;

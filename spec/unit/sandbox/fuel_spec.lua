@@ -122,7 +122,7 @@ describe("fuel", function()
     "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.remove(t, 1) table.insert(t, 1, 0) end",
     "local t = {} for i = 1, 1e4 do t[i] = -i end while true do table.sort(t) end",
     "while true do string.rep('x', 1e6) end",
-    "local s = string.rep('x', 1e6) while true do local t = s .. 'y' end",
+    "local s, i = string.rep('x', 1e6), 0 while true do i = i + 1 local t = s .. i end",
     "local t = {} for i = 1, 1e4 do t['k' .. i] = i end while true do next(t) for k in pairs(t) do end end",
     "local t = {} for i = 1, 5e4 do t[i] = 'x' end while true do table.concat(t) end",
     "local t = {} for i = 1, 1e4 do t[i] = i end while true do elg.json.decode(elg.json.encode(t)) end",
