@@ -151,7 +151,7 @@ struct elg_host {
     struct elg_host_run *want_head, *want_tail;
     size_t want_count;
     struct elg_host_run *dead; /* lost, to be freed where nobody stands on them */
-    size_t ended_count; /* in hand until their end is durable */
+    size_t ended_count;        /* in hand until their end is durable */
     size_t parked_bytes;
     uint32_t steps_unsubmitted;
 
@@ -176,6 +176,19 @@ enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes
 enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_hash *hash,
                                   struct elg_graph **out, struct elg_error *error);
 struct elg_graph *elg__graph_ref(struct elg_graph *graph);
+struct elg_source_list {
+    struct elg_graph_source items[ELG_GRAPH_SOURCES_MAX];
+    size_t count;
+};
+/* The program's sources by path; borrowed from it. ELG_INVALID: one is not UTF-8. */
+enum elg_status elg__graph_sources(const struct elg_program *program,
+                                   struct elg_source_list *list, struct elg_error *error);
+/* Loads a graph's file and what it requires, unchecked. */
+enum elg_status elg__graph_load_file(struct elg_host *host, const char *path,
+                                     struct elg_graph **out, struct elg_error *error);
+/* "dir/graph.lua" -> "dir/" and "graph.lua" (borrowed from path). */
+enum elg_status elg__graph_split_path(const char *path, char folder[4096],
+                                      const char **entry, struct elg_error *error);
 /* Makes sure that the store has it (I9). */
 enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error);
 

@@ -55,4 +55,8 @@ enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error 
 /* The initial state, from the graph and the run's input, into replay->state. */
 enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error *error);
 
+/* Appends the report of a verification, or the run as it stood after the last step. */
+void elg__replay_write_report(struct elg_buf *out, const struct elg_replay *replay);
+void elg__replay_write_state(struct elg_buf *out, struct elg_replay *replay);
+
 #endif
