@@ -76,7 +76,7 @@ end
 function M.digest(outcome)
   return table.concat({
     outcome.kind, tostring(outcome.fuel), outcome.state or "-", outcome.output or "-",
-    outcome.metadata or "-", outcome.key or "-", tostring(outcome.edge), outcome.code or "-",
+    outcome.metadata or "", outcome.key or "-", tostring(outcome.edge), outcome.code or "-",
     outcome.message or "-", outcome.where or "-", outcome.traceback or "-",
   }, "|")
 end

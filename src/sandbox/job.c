@@ -17,7 +17,7 @@ static void fail_now(struct elg_sandbox *box, const char *code, bool retry)
     elg_sandbox_leave_for_good(box, ELG_EVENT_RAISED);
 }
 
-/* Where the node's function is defined: for results that are wrong after it returned. */
+/* Where the node's function is defined: for what is wrong after it returned. */
 static void where_node(lua_State *L, struct elg_sandbox *box)
 {
     lua_Debug ar;
@@ -280,6 +280,8 @@ void elg_sandbox_job_main(void *self)
     elg_base_buf_reset(&box->traceback);
     if (lua_pcall(L, 0, 0, 1) != 0) {
         elg_sandbox_describe_error(L, -1);
+        if (box->where.size == 0)
+            where_node(L, box); /* a full stack shows no frames */
         elg_sandbox_leave_for_good(box, ELG_EVENT_RAISED);
     }
     elg_sandbox_charge(L, 0); /* what was charged last may have been the rest */

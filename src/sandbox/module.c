@@ -135,6 +135,23 @@ enum elg_status elg_sandbox_module_serve(struct elg_program *program,
     return ELG_OK;
 }
 
+int elg_sandbox_module_graph_line(const struct elg_program *program)
+{
+    static const char CALL[] = ".graph";
+    const struct elg_buf *source = &program->modules[0].source;
+    const uint8_t *end = source->data + source->size;
+    int line = 1;
+    for (const uint8_t *p = source->data; end - p > (ptrdiff_t)sizeof CALL; p++) {
+        line += *p == '\n';
+        if (memcmp(p, CALL, sizeof CALL - 1) != 0)
+            continue;
+        uint8_t next = p[sizeof CALL - 1];
+        if (next == ' ' || next == '{' || next == '(' || next == '\n')
+            return line;
+    }
+    return 0;
+}
+
 void elg_sandbox_module_fini(struct elg_program *program)
 {
     for (size_t i = 0; i < program->module_count; i++) {

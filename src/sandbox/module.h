@@ -18,6 +18,11 @@ enum elg_status elg_sandbox_module_serve(struct elg_program *program,
                                          struct elg_error *error);
 void elg_sandbox_module_fini(struct elg_program *program);
 
+/* The line of the entry file where elg.graph is called, 0 if it is not seen: the call is
+ * the last thing a file does, `return elg.graph {`, and such a tail call leaves no frame.
+ */
+int elg_sandbox_module_graph_line(const struct elg_program *program);
+
 /* Fiber: runs module `index` of the program being loaded; pushes what it returns. */
 void elg_sandbox_module_run(lua_State *L, int index);
 /* C function: require(name). */

@@ -3,6 +3,7 @@
 #include "sandbox/program.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sandbox/job.h"
@@ -71,17 +72,29 @@ static const char *text_of(const struct elg_buf *buf)
     return buf->data != NULL ? (const char *)buf->data : "";
 }
 
+/* Where loading raised: an author's frame, or the call of elg.graph. */
+static void where_of(const struct elg_program *program, char *out, size_t size)
+{
+    int line = elg_sandbox_module_graph_line(program);
+    if (program->box->where.size > 0)
+        snprintf(out, size, "%s", text_of(&program->box->where));
+    else if (line > 0)
+        snprintf(out, size, "%s:%d", program->modules[0].path, line);
+    else
+        snprintf(out, size, "%s", program->modules[0].path);
+}
+
 static enum elg_status load_error(struct elg_program *program, struct elg_error *error)
 {
     struct elg_sandbox *box = program->box;
     const char *entry = program->modules[0].path;
+    char where[ELG_ERROR_WHERE_MAX];
     switch (box->event) {
     case ELG_EVENT_FINISHED:
         return ELG_OK;
     case ELG_EVENT_RAISED:
-        return elg_base_fail(error, ELG_INVALID,
-                             box->where.size > 0 ? text_of(&box->where) : entry, "%s",
-                             text_of(&box->message));
+        where_of(program, where, sizeof where);
+        return elg_base_fail(error, ELG_INVALID, where, "%s", text_of(&box->message));
     case ELG_EVENT_FUEL_OUT:
         return elg_base_fail(error, ELG_INVALID, entry,
                              "loading takes more than %d instructions",

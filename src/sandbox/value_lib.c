@@ -5,6 +5,7 @@
 
 #include "sandbox/box.h"
 #include "sandbox/library.h"
+#include "sandbox/module.h"
 
 static void charge_bytes(lua_State *L, size_t size)
 {
@@ -164,6 +165,9 @@ int elg_sandbox_lib_line(lua_State *L)
         if (ar.source[0] == '@' && ar.currentline > 0)
             line = ar.currentline;
     }
+    const struct elg_program *loading = elg_sandbox_head(L)->box->loading;
+    if (line == 0 && loading != NULL)
+        line = elg_sandbox_module_graph_line(loading);
     lua_pushnumber(L, line);
     return 1;
 }
