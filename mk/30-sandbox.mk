@@ -1,5 +1,5 @@
 # The sandbox's engine: musl's mathematics under names of its own (one implementation for
-# every C library, PIC objects of musl-dev), the engine's hash, the prelude's text, and the
+# every C library, PIC objects of musl-dev), the engine's hash, the prelude, and the
 # compile helper.
 
 MUSL_A := $(firstword $(wildcard /usr/lib/*-linux-musl/libc.a))
@@ -17,10 +17,13 @@ $(B)/gen/engine_hash.h: $(LJ_A) $(MUSL_A)
 	@mkdir -p $(@D)
 	@echo "#define ELG_ENGINE_HASH \"$$(cat $^ | sha256sum | cut -c1-12)\"" >$@
 
-$(B)/gen/prelude.h: lua/elg/sandbox/prelude.lua
+# As bytecode: parsing it where graphs are loaded would leave holes in every image.
+$(B)/gen/prelude.h: lua/elg/sandbox/prelude.lua $(B)/elg-compile
 	@mkdir -p $(@D)
-	@(echo 'static const unsigned char PRELUDE[] = {'; od -An -v -tu1 $< | \
+	$(B)/elg-compile $< >$@.tmp
+	@(echo 'static const unsigned char PRELUDE[] = {'; od -An -v -tu1 $@.tmp | \
 	  sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '};') >$@
+	@rm -f $@.tmp
 
 $(B)/obj/sandbox/engine.c.o: $(B)/gen/engine_hash.h
 $(B)/obj/sandbox/library.c.o: $(B)/gen/prelude.h
@@ -30,10 +33,11 @@ ifneq ($(filter sandbox,$(FOLDERS)),)
 $(B)/libelg_all.a: $(B)/obj/mathematics.o
 endif
 
-# Node code's frames are ended without being returned from, which AddressSanitizer's
-# bookkeeping of stack variables does not know.
+# Node code's frames are ended without being returned from, and copied away whole, which
+# AddressSanitizer's bookkeeping of stack variables does not know. What it calls on its own
+# stack is in these folders.
 ifneq ($(findstring address,$(SAN)),)
-$(B)/obj/sandbox/%.o: SAN += --param asan-stack=0
+$(B)/obj/sandbox/%.o $(B)/obj/json/%.o $(B)/obj/base/%.o: SAN += --param asan-stack=0
 endif
 
 $(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/sandbox/engine.c.o $(B)/obj/luajit.o \
