@@ -47,3 +47,12 @@ $(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/sandbox/engine.c.o $(B)/obj
 .PHONY: compile-helper
 compile-helper: $(B)/elg-compile
 all: compile-helper
+
+# What a step costs: bench/sandbox.c.
+$(B)/bench/sandbox: bench/sandbox.c $(B)/libelg_all.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LJ_INC) -include $(B)/gen/luajit_names.h $< $(B)/libelg_all.a -o $@ $(LIBS)
+
+.PHONY: bench-sandbox
+bench-sandbox: $(B)/bench/sandbox $(B)/elg-compile
+	$(B)/bench/sandbox $(B)/elg-compile

@@ -3,12 +3,14 @@
  *
  * Uses the same engine as the sandbox (its string hash has a fixed seed, so the same
  * source gives the same bytecode). Reads requests from descriptor 0 until it is closed;
- * answers there. A crash, or running out of time or memory, is the answer "none". */
+ * answers there. A crash, or running out of time or memory, is the answer "none". With a
+ * file's name as its argument it writes that file's bytecode, which the build embeds. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <luajit.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -158,9 +160,35 @@ void elglj_dispatch_ins(lua_State *L, const void *pc)
     abort();
 }
 
-int main(void)
+#define FILE_BYTES_MAX (1u << 20)
+
+/* For the build: bytecode of the sandbox's own Lua, a chunk named "=elg". */
+static int compile_file(const char *path)
 {
     struct text out = {NULL, 0, 0};
+    char *source = malloc(FILE_BYTES_MAX);
+    FILE *file = fopen(path, "rb");
+    lua_State *L = luaL_newstate();
+    if (source == NULL || file == NULL || L == NULL) {
+        fprintf(stderr, "%s: cannot be read\n", path);
+        return 1;
+    }
+    size_t size = fread(source, 1, FILE_BYTES_MAX, file);
+    fclose(file);
+    if (luaL_loadbufferx(L, source, size, "=elg", "t") != 0 ||
+        lua_dump(L, append, &out) != 0) {
+        fprintf(stderr, "%s: %s\n", path, lua_tostring(L, -1));
+        return 1;
+    }
+    fwrite(out.data, 1, out.size, stdout);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct text out = {NULL, 0, 0};
+    if (argc == 2)
+        return compile_file(argv[1]);
     limit_rest();
     while (serve_one(&out))
         ;

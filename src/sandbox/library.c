@@ -265,10 +265,9 @@ static void push_primitives(lua_State *L)
     lua_setfield(L, -2, "null");
 }
 
-/* Our own text: the parser may run on it here. */
 static void run_prelude(lua_State *L)
 {
-    if (luaL_loadbufferx(L, (const char *)PRELUDE, sizeof PRELUDE, "=elg", "t") != 0)
+    if (luaL_loadbufferx(L, (const char *)PRELUDE, sizeof PRELUDE, "=elg", "b") != 0)
         lua_error(L);
     push_primitives(L);
     lua_call(L, 1, 1); /* prelude */
