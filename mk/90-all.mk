@@ -1,10 +1,10 @@
-# The targets that people type: all, run, test, torture, help, clean.
+# The targets that people type: all, run, test, help, clean.
 
-.PHONY: all run test torture help clean spec-modules
+.PHONY: all run test help clean spec-modules
 all: $(B)/libelg_all.a
 
 # What specs load and start.
-spec-modules: $(SPECMOD) $(SPECSERVERS) $(BIND_MODULES)
+spec-modules: $(SPECMOD) $(SPECSERVERS) $(BIND_MODULES) $(B)/planted/elg/core.so
 
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
@@ -17,11 +17,6 @@ run: deps
 test: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all spec-modules
 	@luajit tools/run_specs.lua $(B) $(S)
-
-# The long forms of the specs that repeat something many times.
-torture: export ELG_KILLS := 1000
-torture: export ELG_POWER_IMAGES := 20000
-torture: test
 
 help:
 	@echo 'make            build/elg, the compile helper, libelg.a, libelg.so'

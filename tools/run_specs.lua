@@ -1,6 +1,7 @@
 -- run_specs: runs every spec, each file in a process of its own, so that a crash is one
--- failure and not the end. luajit tools/run_specs.lua BUILD [FILE|FOLDER ...]. The last line
--- is "N passed, N failed, N skipped"; fails if something failed or nothing ran.
+-- failure and not the end. luajit tools/run_specs.lua BUILD [FILE|FOLDER ...]. The last line,
+-- also kept in BUILD/spec/summary, is "N passed, N failed, N skipped"; fails if something
+-- failed or nothing ran.
 local build, places = arg[1] or "build", { unpack(arg, 2) }
 if #places == 0 then places = { "spec" } end
 
@@ -68,5 +69,9 @@ for _, file in ipairs(spec_files()) do
   total_skipped = total_skipped + skipped
 end
 os.remove(counts_path)
-print(("%d passed, %d failed, %d skipped"):format(total_passed, total_failed, total_skipped))
+local summary = ("%d passed, %d failed, %d skipped"):format(total_passed, total_failed, total_skipped)
+local file = assert(io.open(build .. "/spec/summary", "w"))
+file:write(summary, "\n")
+file:close()
+print(summary)
 os.exit(total_failed == 0 and total_passed > 0 and 0 or 1)
