@@ -37,7 +37,7 @@ endif
 # AddressSanitizer's bookkeeping of stack variables does not know. What it calls on its own
 # stack is in these folders.
 ifneq ($(findstring address,$(SAN)),)
-$(B)/obj/sandbox/%.o $(B)/obj/json/%.o $(B)/obj/base/%.o: SAN += --param asan-stack=0
+$(B)/obj/sandbox/%.o $(B)/obj/json/%.o $(B)/obj/base/%.o: LUA_FLAGS += --param asan-stack=0
 endif
 
 $(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/sandbox/engine.c.o $(B)/obj/luajit.o \

@@ -181,6 +181,9 @@ static int compile_file(const char *path)
         return 1;
     }
     fwrite(out.data, 1, out.size, stdout);
+    lua_close(L);
+    free(out.data);
+    free(source);
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
