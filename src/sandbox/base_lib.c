@@ -138,6 +138,28 @@ int elg_sandbox_lib_next(lua_State *L)
 
 /* ---- tostring */
 
+/* Pushes "table: 0x00000007": objects are numbered when they are first shown. No address
+ * and no place in memory: that may depend on the arena's address, because the engine
+ * hashes keys that are objects by theirs. */
+static void push_name(lua_State *L, int index)
+{
+    char text[64];
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_NUMBERS);
+    lua_pushvalue(L, index);
+    lua_rawget(L, -2); /* numbers number */
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushvalue(L, index);
+        lua_pushnumber(L, ++elg_sandbox_head(L)->shown);
+        lua_rawset(L, -3);
+        lua_pushnumber(L, elg_sandbox_head(L)->shown);
+    }
+    snprintf(text, sizeof text, "%s: 0x%08x", luaL_typename(L, index),
+             (unsigned)lua_tonumber(L, -1));
+    lua_pop(L, 2);
+    lua_pushstring(L, text);
+}
+
 const char *elg_sandbox_text_of(lua_State *L, int index, size_t *size)
 {
     elg_sandbox_depth_enter(L, __builtin_frame_address(0));
@@ -162,14 +184,9 @@ const char *elg_sandbox_text_of(lua_State *L, int index, size_t *size)
     case LUA_TLIGHTUSERDATA:
         lua_pushliteral(L, "null");
         break;
-    default: {
-        /* The place in the arena: the same in every process (I1), and no address. */
-        char text[64];
-        uintptr_t at =
-            (uintptr_t)lua_topointer(L, index) - (uintptr_t)elg_sandbox_head(L);
-        snprintf(text, sizeof text, "%s: 0x%08zx", luaL_typename(L, index), (size_t)at);
-        lua_pushstring(L, text);
-    }
+    default:
+        push_name(L, index);
+        break;
     }
     return lua_tolstring(L, -1, size);
 }

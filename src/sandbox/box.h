@@ -52,6 +52,7 @@ enum elg_slot {
     ELG_SLOT_TRACEBACK,
     ELG_SLOT_SECRET,   /* metatable of secret handles */
     ELG_SLOT_NEXT,     /* keys of the table that next walks */
+    ELG_SLOT_NUMBERS,  /* object -> its number, keys weak */
     ELG_SLOT_ORIGINALS /* library functions that ours call */
 };
 
@@ -79,6 +80,7 @@ struct elg_head {
     struct elg_chance chance;
     struct elg_depth depth;
     enum elg_phase phase;
+    uint32_t shown;         /* objects that tostring has numbered */
     const void *next_table; /* whose keys ELG_SLOT_NEXT holds */
     uint32_t next_index;
 };

@@ -93,6 +93,20 @@ static void split_place(struct elg_sandbox *box, const char *text, size_t size)
     elg_sandbox_set(box, &box->where, text, (size_t)(p - text));
 }
 
+/* These texts go into JSON: what is not UTF-8 becomes '?'. */
+static void make_utf8(struct elg_buf *buf)
+{
+    struct elg_bytes rest = elg_base_buf_bytes(buf);
+    while (rest.size > 0) {
+        size_t good = elg_json_check_utf8(rest);
+        if (good == rest.size)
+            break;
+        buf->data[buf->size - rest.size + good] = '?';
+        rest.data += good + 1;
+        rest.size -= good + 1;
+    }
+}
+
 static void set_field_text(lua_State *L, int index, const char *name, struct elg_buf *buf)
 {
     lua_pushstring(L, name);
@@ -145,4 +159,7 @@ void elg_sandbox_describe_error(lua_State *L, int index)
         (void)elg_base_buf_cstr(&box->message);
         elg_sandbox_need(box, &box->message);
     }
+    make_utf8(&box->message);
+    make_utf8(&box->code);
+    make_utf8(&box->traceback);
 }

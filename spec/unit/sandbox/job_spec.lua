@@ -1,3 +1,4 @@
+-- job: what goes into a node call, what comes out, and its calls on the way.
 local boxes = require "boxes"
 
 local function eval(body, job, options)

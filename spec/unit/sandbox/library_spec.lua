@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- library: what is ours behaves as the original wherever the original is right; the
 -- original is Debian's luajit, which runs this file.
 local boxes = require "boxes"
@@ -355,6 +356,9 @@ describe("the rest", function()
       not pcall(require, "io") and not pcall(require, "ffi") and not pcall(require, "jit") }]]))
   end)
 
+end)
+
+describe("time and numbers", function()
   it("os.date as the C library's in UTC", function()
     local letters = "aAbBcdHIjmMpSUwWxXyY%DFTRehnCu"
     local body = { "local out = {}" }
@@ -391,6 +395,9 @@ describe("the rest", function()
     assert.equal('"' .. (require "mathbits") .. '"', out)
   end)
 
+end)
+
+describe("values", function()
   it("elg.json keeps big integers as text where asked", function()
     assert.equal('["12345678901234567890",1,12345678901234567000,true]', inside [[
       local json = require "elg".json
@@ -399,7 +406,7 @@ describe("the rest", function()
       return "ok", { a.x, a.y, json.decode("12345678901234567890"), b == nil and type(err) == "string" }]])
   end)
 
-  it("values: arrays, null, emptiness, and errors that name the path", function()
+  it("are arrays, null, emptiness, and errors that name the path", function()
     assert.equal('[[],{},null,[1,2]]', inside [[
       local elg = require "elg"
       return "ok", { elg.array(), {}, elg.null, elg.array { 1, 2 } }]])

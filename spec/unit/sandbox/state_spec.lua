@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- state: nothing outlives a step (I3), parked jobs come back in any order, allocations may
 -- fail anywhere (I16).
 local boxes = require "boxes"
