@@ -25,97 +25,6 @@ enum elg_status elg__replay_differs(struct elg_replay *replay, int64_t seq,
     return ELG_DIVERGED;
 }
 
-/* ---- rows and their digests (I17)
- * -------------------------------------------------------------- */
-
-static enum elg_status hash_differs(struct elg_replay *replay, int64_t seq,
-                                    const char *what, const struct elg_hash *expected,
-                                    const struct elg_hash *actual, const char *where)
-{
-    char a[ELG_HASH_HEX_SIZE], b[ELG_HASH_HEX_SIZE];
-    elg_base_hash_hex(expected, a);
-    elg_base_hash_hex(actual, b);
-    return elg__replay_differs(replay, seq, what, elg_base_bytes(a), elg_base_bytes(b),
-                               where);
-}
-
-static enum elg_status add_digest(struct elg_replay *replay,
-                                  const struct elg_hash *digest, struct elg_error *error)
-{
-    const struct elg_alloc *alloc = replay->host->alloc;
-    if (replay->digest_count == replay->digest_capacity) {
-        size_t grown = replay->digest_capacity ? replay->digest_capacity * 2 : 16;
-        void *digests = elg_base_realloc(
-            alloc, replay->digests, replay->digest_capacity * sizeof *replay->digests,
-            grown * sizeof *replay->digests);
-        if (digests == NULL)
-            return elg_base_no_memory(error);
-        replay->digests = digests;
-        replay->digest_capacity = grown;
-    }
-    replay->digests[replay->digest_count++] = *digest;
-    return ELG_OK;
-}
-
-static enum elg_status check_digests(struct elg_replay *replay, struct elg_error *error)
-{
-    struct elg_hash digest;
-    struct elg_step_row *step = &replay->attempt_row;
-    elg_checkpoint_step_digest(replay->host->sha, step, &digest);
-    if (!elg_base_hash_equal(&digest, &step->digest))
-        return hash_differs(replay, -1, "step row", &step->digest, &digest,
-                            step->node_id);
-    enum elg_status status = add_digest(replay, &digest, error);
-    for (size_t i = 0; i < replay->call_count && status == ELG_OK; i++) {
-        struct elg_activity_row *row = &replay->calls[i];
-        elg_checkpoint_activity_digest(replay->host->sha, row, &digest);
-        if (!elg_base_hash_equal(&digest, &row->digest))
-            return hash_differs(replay, row->seq, "activity row", &row->digest, &digest,
-                                row->where);
-        status = add_digest(replay, &digest, error);
-    }
-    return status;
-}
-
-static enum elg_status check_chain(struct elg_replay *replay,
-                                   const struct elg_hash *recorded)
-{
-    struct elg_hash chain;
-    elg_checkpoint_chain_next(replay->host->sha, &replay->chain, replay->digests,
-                              replay->digest_count, &chain);
-    replay->digest_count = 0;
-    if (!elg_base_hash_equal(&chain, recorded))
-        return hash_differs(replay, -1, "chain", recorded, &chain, replay->node_id);
-    replay->chain = chain;
-    return ELG_OK;
-}
-
-/* The row stands where the execution stands. */
-static enum elg_status check_place(struct elg_replay *replay)
-{
-    const struct elg_step_row *row = &replay->attempt_row;
-    char expected[ELG_NAME_BYTES_MAX + 64], actual[ELG_NAME_BYTES_MAX + 64];
-    snprintf(expected, sizeof expected, "step %lld attempt %u node %s",
-             (long long)row->step_index, row->attempt, row->node_id);
-    snprintf(actual, sizeof actual, "step %lld attempt %u node %s",
-             (long long)replay->step, replay->attempt,
-             replay->finished ? "(none: the run ended)" : replay->node_id);
-    if (strcmp(expected, actual) == 0)
-        return ELG_OK;
-    return elg__replay_differs(replay, -1, "place", elg_base_bytes(expected),
-                               elg_base_bytes(actual), row->node_id);
-}
-
-static enum elg_status check_input(struct elg_replay *replay)
-{
-    struct elg_hash hash;
-    const struct elg_step_row *row = &replay->attempt_row;
-    elg_base_sha256(replay->host->sha, elg_base_buf_bytes(&replay->input), &hash);
-    if (elg_base_hash_equal(&hash, &row->input_hash))
-        return ELG_OK;
-    return hash_differs(replay, -1, "input_hash", &row->input_hash, &hash, row->node_id);
-}
-
 /* ---- one attempt
  * -------------------------------------------------------------------------------- */
 
@@ -142,18 +51,20 @@ static enum elg_status replay_collected(struct elg_replay *replay,
         return ELG_OK;
     }
     bool chained = replay->verify && !replay->other_code;
-    bool has_chain = row->has_chain;
-    struct elg_hash recorded = row->chain;
     if (chained)
-        status = check_digests(replay, error);
+        status = elg__replay_check_digests(replay, error);
     if (status == ELG_OK)
-        status = check_place(replay);
+        status = elg__replay_check_place(replay);
     if (status == ELG_OK)
-        status = check_input(replay);
+        status = elg__replay_check_input(replay);
     if (status == ELG_OK)
         status = elg__replay_attempt(replay, error);
-    if (status == ELG_OK && chained && has_chain)
-        status = check_chain(replay, &recorded);
+    if (status == ELG_OK && chained)
+        status = elg__replay_check_chain(replay);
+    if (row->has_chain && row->status != ELG_ATTEMPT_OK) {
+        elg_base_blob_unref(replay->last_error);
+        replay->last_error = elg_base_blob_ref(row->error);
+    }
     return status;
 }
 
@@ -215,6 +126,9 @@ static bool feed_row(void *self, const struct elg_step_row *step,
             return false;
         keep_step(replay, step);
     } else {
+        feed->status = elg__replay_check_owner(replay, activity);
+        if (feed->status != ELG_OK)
+            return false;
         kept = keep_call(replay, activity);
     }
     if (!kept)
@@ -261,6 +175,7 @@ static void replay_fini(struct elg_replay *replay)
 {
     const struct elg_alloc *alloc = replay->host->alloc;
     drop_attempt(replay);
+    elg_base_blob_unref(replay->last_error);
     elg_base_free(alloc, replay->calls, replay->call_capacity * sizeof *replay->calls);
     elg_base_free(alloc, replay->digests,
                   replay->digest_capacity * sizeof *replay->digests);
@@ -372,35 +287,6 @@ enum elg_status elg__replay_state(struct elg_host *host, struct elg_graph *graph
     return status;
 }
 
-/* ---- verification's end
- * -------------------------------------------------------------------------- */
-
-/* The run's own row must say what its journal says. */
-static enum elg_status check_end(struct elg_replay *replay, struct elg_error *error)
-{
-    const struct elg_run_row *row = replay->row;
-    char expected[32], actual[32];
-    (void)error;
-    if (replay->to >= 0 && replay->to < (int64_t)row->step_count - 1)
-        return ELG_OK;
-    snprintf(expected, sizeof expected, "%llu", (unsigned long long)row->step_count);
-    snprintf(actual, sizeof actual, "%lld", (long long)replay->step);
-    if (strcmp(expected, actual) != 0)
-        return elg__replay_differs(replay, -1, "steps", elg_base_bytes(expected),
-                                   elg_base_bytes(actual), "cmo_runs.step_count");
-    if (row->status == ELG_RUN_COMPLETED && !replay->finished)
-        return elg__replay_differs(replay, -1, "status", elg_base_bytes("completed"),
-                                   elg_base_bytes("running"), "cmo_runs.status");
-    if (replay->other_code)
-        return ELG_OK;
-    if (replay->digest_count > 0 && elg_checkpoint_status_ended(row->status))
-        return check_chain(replay, &row->chain);
-    if (elg_base_hash_equal(&replay->chain, &row->chain))
-        return ELG_OK;
-    return hash_differs(replay, -1, "chain", &row->chain, &replay->chain,
-                        "cmo_runs.chain");
-}
-
 static enum elg_status replay_run(struct elg_replay *replay,
                                   const struct elg_replay_options *options,
                                   struct elg_error *error)
@@ -415,7 +301,7 @@ static enum elg_status replay_run(struct elg_replay *replay,
     if (status == ELG_OK)
         status = feed_journal(replay, error);
     if (status == ELG_OK && replay->verify)
-        status = check_end(replay, error);
+        status = elg__replay_check_end(replay);
     return status;
 }
 

@@ -31,6 +31,8 @@ struct elg_replay {
     struct elg_buf state, input; /* before the next step; input also is the last output */
     bool over;                   /* the journal's last step was executed */
     bool finished;               /* a step without a successor was reached */
+    bool completed;              /* and its node named no edge */
+    struct elg_blob *last_error; /* of the attempt with which its step failed for good */
     uint64_t fuel_not_compared;
 
     struct elg_hash chain;
@@ -49,6 +51,19 @@ struct elg_replay {
 enum elg_status elg__replay_differs(struct elg_replay *replay, int64_t seq,
                                     const char *what, struct elg_bytes expected,
                                     struct elg_bytes actual, const char *where);
+/* The collected rows are what their digests say; their digests are kept for the chain. */
+enum elg_status elg__replay_check_digests(struct elg_replay *replay,
+                                          struct elg_error *error);
+/* A finished step's chain goes on from the one before. */
+enum elg_status elg__replay_check_chain(struct elg_replay *replay);
+/* A call belongs to the attempt that was collected before it. */
+enum elg_status elg__replay_check_owner(struct elg_replay *replay,
+                                        const struct elg_activity_row *activity);
+/* The collected attempt stands where the execution stands, on the same input. */
+enum elg_status elg__replay_check_place(struct elg_replay *replay);
+enum elg_status elg__replay_check_input(struct elg_replay *replay);
+/* The run's own row says what its journal says. */
+enum elg_status elg__replay_check_end(struct elg_replay *replay);
 /* Executes the collected attempt; on ELG_OK the replay stands behind it. ELG_DIVERGED
  * with replay->divergence; other errors as they are. */
 enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error);

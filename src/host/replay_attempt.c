@@ -368,6 +368,7 @@ static enum elg_status step_over(struct elg_replay *replay,
     replay->step++;
     replay->attempt = 1;
     replay->finished = replay->node_id[0] == '\0';
+    replay->completed = outcome->key == NULL;
     if (!set_buf(&replay->state, outcome->state) ||
         !set_buf(&replay->input, outcome->output))
         return elg_base_no_memory(error);
