@@ -6,7 +6,8 @@
 #include "sandbox/value.h"
 
 #define KEYS_FIRST 256
-#define INSERTION_MAX 24 /* keys; more are sorted by a heap */
+#define PATH_NAME_BYTES_MAX 64 /* of one name in a path */
+#define INSERTION_MAX 24       /* keys; more are sorted by a heap */
 
 struct frame {
     int table; /* stack index */
@@ -35,7 +36,19 @@ static bool is_plain_name(struct elg_value_key key)
         if (!letter && !(i > 0 && c >= '0' && c <= '9'))
             return false;
     }
-    return key.size > 0 && key.size <= 64;
+    return key.size > 0 && key.size <= PATH_NAME_BYTES_MAX;
+}
+
+/* How much of a name a path shows: whole characters. */
+static int shown_bytes(struct elg_value_key key)
+{
+    size_t size = key.size;
+    if (size > PATH_NAME_BYTES_MAX) {
+        size = PATH_NAME_BYTES_MAX;
+        while (size > 0 && ((uint8_t)key.data[size] & 0xC0) == 0x80)
+            size--;
+    }
+    return (int)size;
 }
 
 /* The path of the member under way, indices from 1 as Lua counts. */
@@ -54,8 +67,7 @@ static void write_path(const struct encoding *e, struct elg_buf *path)
         if (is_plain_name(key))
             elg_base_buf_printf(path, ".%.*s", (int)key.size, key.data);
         else
-            elg_base_buf_printf(path, "[\"%.*s\"]", (int)(key.size < 64 ? key.size : 64),
-                                key.data);
+            elg_base_buf_printf(path, "[\"%.*s\"]", shown_bytes(key), key.data);
     }
 }
 

@@ -61,16 +61,16 @@ describe("job", function()
     local program = assert(box:program("graph.lua", { ["graph.lua"] = [[
       local elg = require "elg"
       return elg.graph { id = "g", version = "1", entry = "n",
-        nodes = { n = function(state) return "ok", { 1 } end, m = function() end },
+        nodes = { n = function(state) state.y = 5 return "ok", { 1 } end, m = function() end },
         edges = {
           { from = "m", key = "ok", to = "n" },
           { from = "n", key = "ok", to = "n", when = function(s, o) s.x = 99 o[1] = 99 return false end },
-          { from = "n", key = "ok", to = "m", when = function(s, o) return s.x == 1 and o[1] == 1 end },
+          { from = "n", key = "ok", to = "m", when = function(s, o) return s.x == 1 and s.y == 5 and o[1] == 1 end },
           { from = "n", key = "ok", to = "n" },
         } }]] }))
     local out = boxes.run(box, program, { state = '{"x":1}' })
     assert.equal(2, out.edge)
-    assert.equal('{"x":1}', out.state)
+    assert.equal('{"x":1,"y":5}', out.state)
     out = boxes.run(box, program, { state = '{"x":2}' })
     assert.equal(3, out.edge)
     program:close()
