@@ -264,7 +264,8 @@ static void finish(struct elg_host_run *hr, const struct elg_outcome *outcome)
 {
     struct elg_error error;
     enum elg_status status;
-    if (hr->run->phase == ELG_PHASE_INITIAL)
+    bool begins = hr->run->phase == ELG_PHASE_INITIAL;
+    if (begins)
         status = elg_executor_initial(hr->run, outcome->state,
                                       elg_base_wall_ms(hr->host->clock), &error);
     else
@@ -276,6 +277,10 @@ static void finish(struct elg_host_run *hr, const struct elg_outcome *outcome)
         elg__turn_lose(hr, &error);
     } else {
         attempt_over(hr);
+        if (begins && hr->gated) { /* the beginning goes with the first step */
+            hr->gated = false;
+            elg__loop_ready(hr);
+        }
     }
 }
 
