@@ -126,9 +126,12 @@ static bool feed_row(void *self, const struct elg_step_row *step,
             return false;
         keep_step(replay, step);
     } else {
-        feed->status = elg__replay_check_owner(replay, activity);
-        if (feed->status != ELG_OK)
+        if (!elg__replay_owns(replay, activity)) {
+            feed->status = replay_collected(replay, feed->error);
+            if (feed->status == ELG_OK && !replay->over)
+                feed->status = elg__replay_stray(replay, activity);
             return false;
+        }
         kept = keep_call(replay, activity);
     }
     if (!kept)

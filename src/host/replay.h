@@ -56,9 +56,12 @@ enum elg_status elg__replay_check_digests(struct elg_replay *replay,
                                           struct elg_error *error);
 /* A finished step's chain goes on from the one before. */
 enum elg_status elg__replay_check_chain(struct elg_replay *replay);
-/* A call belongs to the attempt that was collected before it. */
-enum elg_status elg__replay_check_owner(struct elg_replay *replay,
-                                        const struct elg_activity_row *activity);
+/* Whether a call's row belongs to the attempt that was collected before it. */
+bool elg__replay_owns(const struct elg_replay *replay,
+                      const struct elg_activity_row *activity);
+/* Says that it does not. */
+enum elg_status elg__replay_stray(struct elg_replay *replay,
+                                  const struct elg_activity_row *activity);
 /* The collected attempt stands where the execution stands, on the same input. */
 enum elg_status elg__replay_check_place(struct elg_replay *replay);
 enum elg_status elg__replay_check_input(struct elg_replay *replay);

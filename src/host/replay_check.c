@@ -88,13 +88,17 @@ enum elg_status elg__replay_check_chain(struct elg_replay *replay)
     return ELG_OK;
 }
 
-enum elg_status elg__replay_check_owner(struct elg_replay *replay,
-                                        const struct elg_activity_row *activity)
+bool elg__replay_owns(const struct elg_replay *replay,
+                      const struct elg_activity_row *activity)
 {
     const struct elg_step_row *row = &replay->attempt_row;
-    if (replay->collected && row->step_index == activity->step_index &&
-        row->attempt == activity->attempt)
-        return ELG_OK;
+    return replay->collected && row->step_index == activity->step_index &&
+           row->attempt == activity->attempt;
+}
+
+enum elg_status elg__replay_stray(struct elg_replay *replay,
+                                  const struct elg_activity_row *activity)
+{
     elg__replay_differs(replay, activity->seq, "place",
                         elg_base_bytes("a call without its attempt"),
                         elg_base_bytes("an attempt, then its calls"), activity->where);
