@@ -29,7 +29,7 @@ ASAN_B   := build/asan
 ASAN_SO  := $(shell gcc -print-file-name=libasan.so)
 ASAN_SET := detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=1
 asan: deps
-	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(ASAN_B) OPT=-O1 \
+	@ASAN_OPTIONS=$(ASAN_SET) $(MAKE) --no-print-directory -s -j$(JOBS) B=$(ASAN_B) OPT=-O1 \
 	  SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" all spec-modules
 	@LD_PRELOAD="$(ASAN_SO)" ASAN_OPTIONS=$(ASAN_SET) luajit tools/run_specs.lua $(ASAN_B) $(S)
 
