@@ -5,8 +5,8 @@
 --
 -- luajit worker.lua PLAN: a file of Lua that returns
 --   { options = of elg.core.host_open, graph = path, seed =, concurrency =,
---     runs = { { trace =, input = JSON } ... }, resume = traces, verify = traces,
---     slow_commit_us = }
+--     runs = { { trace =, input = JSON, graph = path or nil } ... }, resume = traces,
+--     verify = traces, slow_commit_us = }
 local core = require "elg.core"
 local sys = require "elg.sys"
 
@@ -39,11 +39,19 @@ plan.options.on_event, plan.options.step_events = on_event, true
 local host = check(core.host_open(plan.options))
 if plan.slow_commit_us then require("fault_c").slow(host, "commit", plan.slow_commit_us) end
 
-local function starters(graph)
+local graphs = {}
+
+local function graph_of(path)
+  graphs[path] = graphs[path] or check(host:graph(path))
+  return graphs[path]
+end
+
+local function starters()
   local list = {}
   for _, run in ipairs(plan.runs or {}) do
     list[#list + 1] = function()
-      check(host:start(graph, { trace_id = run.trace, input = run.input, seed = plan.seed }))
+      check(host:start(graph_of(run.graph or plan.graph),
+        { trace_id = run.trace, input = run.input, seed = plan.seed }))
     end
   end
   for _, trace_id in ipairs(plan.resume or {}) do
@@ -64,7 +72,7 @@ local function execute(list)
   end
 end
 
-if plan.runs or plan.resume then execute(starters(plan.graph and check(host:graph(plan.graph)))) end
+if plan.runs or plan.resume then execute(starters()) end
 for _, run in ipairs(plan.runs or {}) do say("result", run.trace, check(host:result(run.trace))) end
 for _, trace_id in ipairs(plan.resume or {}) do say("result", trace_id, check(host:result(trace_id))) end
 for _, trace_id in ipairs(plan.verify or {}) do
