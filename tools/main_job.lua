@@ -274,12 +274,13 @@ local function check_requests()
     repeated)
 end
 
-local function print_report(results)
-  for _, result in ipairs(results) do
-    local output = result.output
-    if output.subdivisions >= 5 and output.subdivisions <= 12 then
-      local hash = output.report
-      print(("\nOne of the reports, %s of run %s:\n"):format(hash:sub(1, 12), result.trace_id))
+-- The report of a run that was killed and resumed, one that fits a screen.
+local function print_report(resumed)
+  table.sort(resumed, function(a, b) return a.output.country < b.output.country end)
+  for _, result in ipairs(resumed) do
+    local hash, subdivisions = result.output.report, result.output.subdivisions
+    if subdivisions >= 5 and subdivisions <= 12 then
+      print(("\nThe report of %s, one of those killed and resumed:\n"):format(result.trace_id))
       print((read(("%s/atlas.db-artifacts/%s/%s"):format(folder, hash:sub(1, 2), hash:sub(3)))
         :gsub("\n\n", "\n")))
       return

@@ -8,7 +8,7 @@ local FLAGS = "-std=gnu11 -O1 -Wall -Wextra -Werror"
 local folder, prefix
 
 local function sh(command)
-  local pipe = io.popen("( " .. command .. " ) 2>&1; echo $?")
+  local pipe = io.popen("exec 2>/dev/null; ( " .. command .. " ) 2>&1; echo $?")
   local out, code = pipe:read("*a"):match("^(.-)(%d+)\n$")
   pipe:close()
   return tonumber(code), out
