@@ -7,9 +7,12 @@
 # executables; two more steps make it fit for libelg.so: the standard streams are reached
 # through tools/luajit_streams.c, its one thread-local variable is placed by tools/untls.c.
 # The interpreter's own call when its instruction count is spent goes to sandbox/fuel.c: the
-# engine's way to a hook would grow the Lua stack, which node code could tell.
+# engine's way to a hook would grow the Lua stack, which node code could tell. Its calls for
+# work that grows with strings go to sandbox/counted.c, which charges for it.
 
 LJ_A := $(shell gcc -print-file-name=libluajit-5.1.a)
+LJ_COUNTED := dispatch_ins meta_cat meta_comp str_new buf_putstr_reverse buf_putstr_lower \
+              buf_putstr_upper
 LJ_REDIRECT := syscall pow sin cos tan asin acos atan atan2 sinh cosh tanh exp log log10 log2 fmod
 
 $(B)/gen/luajit.syms: $(LJ_A) mk/10-lib.mk
@@ -32,8 +35,9 @@ $(B)/obj/luajit.o: $(LJ_A) $(B)/gen/luajit.syms $(B)/gen/untls $(B)/obj/luajit_s
 	@mkdir -p $(@D)
 	@rm -rf $@.parts && mkdir -p $@.parts && cd $@.parts && ar x $(LJ_A)
 	@for o in $@.parts/*.o; do case $$o in \
-	  */lj_vm.o) objcopy --redefine-sym lj_dispatch_ins=elglj_dispatch_ins $$o;; \
-	  *) objcopy --redefine-sym lj_dispatch_ins=elglj_engine_dispatch_ins $$o;; esac || exit 1; done
+	  */lj_vm.o) objcopy $(foreach f,$(LJ_COUNTED),--redefine-sym lj_$f=elglj_$f) $$o;; \
+	  *) objcopy $(foreach f,$(LJ_COUNTED),--redefine-sym lj_$f=elglj_engine_$f) $$o;; \
+	  esac || exit 1; done
 	ld -r $@.parts/*.o -o $@.tmp
 	objcopy --redefine-syms=$(B)/gen/luajit.syms $@.tmp
 	ld -r $@.tmp $(B)/obj/luajit_streams.o -o $@

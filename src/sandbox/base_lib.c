@@ -198,6 +198,19 @@ int elg_sandbox_lib_tostring(lua_State *L)
     return 1;
 }
 
+int elg_sandbox_lib_tonumber(lua_State *L)
+{
+    int count = lua_gettop(L);
+    if (count == 1 && lua_type(L, 1) == LUA_TNUMBER)
+        return 1;
+    if (lua_type(L, 1) == LUA_TSTRING)
+        elg_sandbox_charge(L, lua_objlen(L, 1) >> 4);
+    elg_sandbox_original(L, "tonumber");
+    lua_insert(L, 1);
+    lua_call(L, count, 1);
+    return 1;
+}
+
 /* ---- setmetatable */
 
 static void refuse_field(lua_State *L, const char *name, const char *why)

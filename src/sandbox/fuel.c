@@ -87,7 +87,7 @@ void elg_sandbox_fuel_collect(lua_State *L)
         more = ELG_FUEL_COLLECT_BYTES;
     head->fuel.collect = false;
     head->fuel.collect_at = live + more;
-    head->fuel.debt += before >> ELG_FUEL_ALLOC_SHIFT;
+    head->fuel.debt += before >> ELG_FUEL_COLLECT_SHIFT;
 }
 
 /* The two neighbours that lua_sethook sets are the count and its start; the count comes
@@ -150,20 +150,22 @@ static void hurry(struct elg_fuel *fuel)
     *fuel->hookcount = 1;
 }
 
+void elg_sandbox_fuel_owe(struct elg_fuel *fuel, uint64_t units)
+{
+    if (units < (uint64_t)*fuel->hookcount) {
+        *fuel->hookcount -= (int32_t)units;
+        return;
+    }
+    hurry(fuel);
+    fuel->debt += units;
+}
+
 void elg_sandbox_fuel_allocated(struct elg_fuel *fuel, size_t grown, size_t live)
 {
     if (fuel->hookcount == NULL)
         return;
-    if (grown >= ELG_FUEL_ALLOC_BYTES_MIN) {
-        uint64_t units = grown >> ELG_FUEL_ALLOC_SHIFT;
-        uint64_t left = (uint64_t)*fuel->hookcount;
-        if (units < left) {
-            *fuel->hookcount -= (int32_t)units;
-        } else {
-            hurry(fuel);
-            fuel->debt += units;
-        }
-    }
+    if (grown >= ELG_FUEL_ALLOC_BYTES_MIN)
+        elg_sandbox_fuel_owe(fuel, grown >> ELG_FUEL_ALLOC_SHIFT);
     if (live > fuel->collect_at && !fuel->collect) {
         fuel->collect = true;
         hurry(fuel);

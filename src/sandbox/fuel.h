@@ -16,6 +16,7 @@
 
 #define ELG_FUEL_ALLOC_BYTES_MIN 4096     /* allocations from here on are charged, */
 #define ELG_FUEL_ALLOC_SHIFT 6            /* a unit for 64 bytes */
+#define ELG_FUEL_COLLECT_SHIFT 4          /* a unit for 16 live bytes of a collection */
 #define ELG_FUEL_COLLECT_BYTES (1u << 20) /* the least growth between two collections */
 
 struct elg_fuel {
@@ -43,9 +44,11 @@ uint64_t elg_sandbox_fuel_used(const struct elg_fuel *fuel);
 /* Spends `units`; does not return if that is the rest. May be called wherever a C
  * function may call Lua. */
 void elg_sandbox_charge(lua_State *L, uint64_t units);
+/* Spends `units` where no interruption is possible: the next instruction sees to it. */
+void elg_sandbox_fuel_owe(struct elg_fuel *fuel, uint64_t units);
 /* Told by the allocator: `grown` more bytes were given out, `live` are now. */
 void elg_sandbox_fuel_allocated(struct elg_fuel *fuel, size_t grown, size_t live);
-/* A full collection, and the mark of the next. */
+/* A full collection, charged by what it walks through, and the mark of the next. */
 void elg_sandbox_fuel_collect(lua_State *L);
 
 #endif

@@ -34,7 +34,7 @@ static const struct entry ENTRIES[] = {
     {NULL, "require", elg_sandbox_module_require, "the graph's own files only"},
     {NULL, "select", NULL, "pure"},
     {NULL, "setmetatable", elg_sandbox_lib_setmetatable, "no finalizers, no weak tables"},
-    {NULL, "tonumber", NULL, "the engine's own reading of numbers, no locale"},
+    {NULL, "tonumber", elg_sandbox_lib_tonumber, "as the engine's; size charged"},
     {NULL, "tostring", elg_sandbox_lib_tostring, "shows no addresses"},
     {NULL, "type", NULL, "pure"},
     {NULL, "unpack", elg_sandbox_lib_unpack, "charged by size"},
@@ -136,7 +136,7 @@ static const struct entry PRIMITIVES[] = {
 /* Those that ours call, by the names in elg_sandbox_original. */
 static const char *const ORIGINALS[][2] = {
     {"string", "format"}, {"string", "rep"}, {"table", "concat"},
-    {"table", "maxn"},    {"", "unpack"},    {"", "tostring"},
+    {"table", "maxn"},    {"", "unpack"},    {"", "tonumber"},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])

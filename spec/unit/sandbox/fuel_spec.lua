@@ -1,3 +1,4 @@
+-- luacheck: no max line length
 -- fuel: exact, the same for any slicing, image or fresh state, address, or parking (I1).
 local boxes = require "boxes"
 
@@ -122,7 +123,7 @@ describe("fuel", function()
     "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.remove(t, 1) table.insert(t, 1, 0) end",
     "local t = {} for i = 1, 1e4 do t[i] = -i end while true do table.sort(t) end",
     "while true do string.rep('x', 1e6) end",
-    "local s, i = string.rep('x', 1e6), 0 while true do i = i + 1 local t = s .. i end",
+    "local s = string.rep('x', 1e6) while true do local t = s .. 'y' end",
     "local t = {} for i = 1, 1e4 do t['k' .. i] = i end while true do next(t) for k in pairs(t) do end end",
     "local t = {} for i = 1, 5e4 do t[i] = 'x' end while true do table.concat(t) end",
     "local t = {} for i = 1, 1e4 do t[i] = i end while true do elg.json.decode(elg.json.encode(t)) end",
@@ -140,6 +141,35 @@ describe("fuel", function()
       assert.equal("fuel", out.kind, out.message)
       assert.equal(2000000, out.fuel)
       program:close()
+      box:close()
+    end)
+  end
+end)
+
+describe("work within one instruction", function()
+  -- A million bytes at 64 a unit are 15,625 units; none of these may be much cheaper.
+  local CASES = {
+    "local t = s .. 'y'", "local t = s .. 'y'; local u = s .. 'y'; local v = s .. 'y'", "local t = s < r",
+    "local t = s <= r", "local t = s:sub(2)", "local t = s:sub(2) t = s:sub(2)", "local t = s:upper()", "local t = s:lower()", "local t = s:reverse()",
+    "local t = tonumber(s)", "local t = s:rep(1)", "local t = s:find('y', 1, true)", "local t = s:find('[yz]')",
+    "local t = s:gsub('y', 'z')", "local t = ('%s'):format(s)", "local t = table.concat({ s, 'y' })",
+    "local t = elg.json.encode(s)", "local t = elg.hash(s)", "local t = load('x=\"' .. s .. '\"')", "local t = s:byte(1)",
+  }
+  for i, work in ipairs(CASES) do
+    it("is charged: " .. work, function()
+      local head = "local elg = require 'elg' "
+      local before = "local s = string.rep('x', 1000000) local r = string.rep('x', 1000000) .. 'z' "
+      local box = assert(boxes.open())
+      local function fuel(body)
+        local program = assert(boxes.program(box, body .. " return 'ok'", head))
+        local out = assert(boxes.run(box, program))
+        assert.equal("done", out.kind, out.message)
+        program:close()
+        return out.fuel
+      end
+      local cost = fuel(before .. work) - fuel(before)
+      local times = select(2, work:gsub("local %a = s %.%.", "")) + select(2, work:gsub("s:sub", ""))
+      assert.truthy(i == #CASES and cost < 100 or i < #CASES and cost > 15000 * math.max(times, 1), cost)
       box:close()
     end)
   end

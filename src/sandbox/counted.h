@@ -1,0 +1,41 @@
+/* counted: functions of the engine whose work grows with strings and that the interpreter
+ * calls within one instruction. mk/10-lib.mk points the interpreter's calls to these;
+ * each charges and goes on to the engine's own.
+ *
+ * Uses fuel and what is fixed of the engine's values: a tagged word of 64 bits, strings
+ * with their length before their bytes. A spec measures that this still holds.
+ */
+#ifndef ELG_SANDBOX_COUNTED_H
+#define ELG_SANDBOX_COUNTED_H
+
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef int64_t elg_lj_value;               /* TValue */
+typedef struct elg_lj_string elg_lj_string; /* GCstr */
+typedef struct elg_lj_buffer elg_lj_buffer; /* SBuf */
+
+/* Concatenates top[-left .. 0]. */
+elg_lj_value *elglj_meta_cat(lua_State *L, elg_lj_value *top, int left);
+elg_lj_value *elglj_engine_meta_cat(lua_State *L, elg_lj_value *top, int left);
+/* Compares for order. */
+elg_lj_value *elglj_meta_comp(lua_State *L, const elg_lj_value *a, const elg_lj_value *b,
+                              int op);
+elg_lj_value *elglj_engine_meta_comp(lua_State *L, const elg_lj_value *a,
+                                     const elg_lj_value *b, int op);
+/* Makes a string: string.sub, string.char. */
+elg_lj_string *elglj_str_new(lua_State *L, const char *data, size_t size);
+elg_lj_string *elglj_engine_str_new(lua_State *L, const char *data, size_t size);
+/* string.reverse, lower, upper. */
+elg_lj_buffer *elglj_buf_putstr_reverse(elg_lj_buffer *buffer, elg_lj_string *string);
+elg_lj_buffer *elglj_engine_buf_putstr_reverse(elg_lj_buffer *buffer,
+                                               elg_lj_string *string);
+elg_lj_buffer *elglj_buf_putstr_lower(elg_lj_buffer *buffer, elg_lj_string *string);
+elg_lj_buffer *elglj_engine_buf_putstr_lower(elg_lj_buffer *buffer,
+                                             elg_lj_string *string);
+elg_lj_buffer *elglj_buf_putstr_upper(elg_lj_buffer *buffer, elg_lj_string *string);
+elg_lj_buffer *elglj_engine_buf_putstr_upper(elg_lj_buffer *buffer,
+                                             elg_lj_string *string);
+
+#endif
