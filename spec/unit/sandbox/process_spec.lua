@@ -71,6 +71,9 @@ describe("in another process", function()
   } do
     it("nothing differs under " .. case[1]:sub(1, 40), function()
       local env = ("LUA_PATH='%s' LUA_CPATH='%s' ELG_BUILD='%s'"):format(package.path, package.cpath, helper.build)
+      for _, name in ipairs { "LD_PRELOAD", "ASAN_OPTIONS" } do
+        if os.getenv(name) then env = ("%s %s='%s'"):format(env, name, os.getenv(name)) end
+      end
       local setting = case[1]:gsub("^([%u_]+=)", "env %1")
       local pipe = assert(io.popen(("%s env %s luajit -lhelper spec/unit/sandbox/process_spec.lua %d %s 2>&1"):format(
         setting, env, COUNT, case[2])))
