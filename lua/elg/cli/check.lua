@@ -1,30 +1,89 @@
--- check: elg check. Everything that is wrong with a graph file.
+-- check: elg check. Everything that is wrong with a graph: what the library refuses, and
+-- what elg.lint warns of in the files.
 local codes = require "elg.cli.codes"
 local flags = require "elg.cli.flags"
 local json = require "elg.json"
+local lint = require "elg.lint"
 local settings = require "elg.cli.settings"
 
 local M = {}
 
+local FILE_BYTES_MAX = 1024 * 1024 -- as the library's limit of one file
+
 M.summary = "say what is wrong with a graph"
-M.usage = "elg check GRAPH"
+M.usage = "elg check GRAPH [--strict]"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common }
-M.examples = { { "elg check atlas.lua", "errors end with code 3, warnings with 0" } }
+M.flags = { flags.common, { "strict" } }
+M.own = { strict = { kind = "switch", help = "warnings end with code 3 as well" } }
+M.examples = {
+  { "elg check atlas.lua", "errors end with code 3, warnings with 0" },
+  { "elg check atlas.lua --strict", "for a commit hook" },
+}
+
+-- Gives the texts of the files in a folder ("" or "x/"); nil for what is not there.
+local function reader(folder)
+  return function(path)
+    local file = io.open(folder .. path, "rb")
+    local text = file and file:read(FILE_BYTES_MAX + 1)
+    if file then file:close() end
+    return text and #text <= FILE_BYTES_MAX and text or nil
+  end
+end
+
+-- The loaded graph's document, or nil.
+local function describe(host, path)
+  local graph = host:graph(path)
+  local text = graph and graph:describe()
+  return text and json.decode(text)
+end
+
+-- Errors first, then by file and line.
+local function in_order(a, b)
+  if a.level ~= b.level then return a.level == "error" end
+  if a.path ~= b.path then return a.path < b.path end
+  if a.line ~= b.line then return a.line < b.line end
+  return a.code < b.code
+end
+
+-- What the library found and what the lint found, without what is to be left out.
+local function all_findings(host, path)
+  local found, kept = codes.check(json.decode(codes.check(host:check(path)))), {}
+  local folder, entry = path:match("^(.*/)([^/]*)$")
+  local warnings, ignored = lint.check(entry or path, reader(folder or ""), describe(host, path))
+  for _, finding in ipairs(found) do
+    local file, line = finding.where:match("^(.*):(%d+)$")
+    finding.path, finding.line = file or finding.where, tonumber(line) or 0
+    if finding.level == "error" or not ignored(finding.path, finding.line, finding.code) then
+      kept[#kept + 1] = finding
+    end
+  end
+  for _, finding in ipairs(warnings) do kept[#kept + 1] = finding end
+  table.sort(kept, in_order)
+  return kept
+end
+
+local function as_json(findings)
+  local texts = {}
+  for i, finding in ipairs(findings) do
+    texts[i] = json.object { "code", finding.code, "level", finding.level, "text", finding.text,
+      "where", finding.where }
+  end
+  return "[" .. table.concat(texts, ",") .. "]"
+end
 
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
   return settings.with_host(options, { store = "memory:" }, function(host)
-    local text = codes.check(host:check(args[1]))
-    local errors, findings = 0, codes.check(json.decode(text))
-    if printer.json then printer:data(text) end
+    local errors, findings = 0, all_findings(host, args[1])
+    if printer.json then printer:data(as_json(findings)) end
     for _, finding in ipairs(findings) do
       if finding.level == "error" then errors = errors + 1 end
       printer:text(("%s: %s: %s (%s)"):format(finding.where, finding.level, finding.text,
         finding.code))
     end
     if #findings == 0 then printer:text(args[1] .. ": nothing wrong") end
-    return errors > 0 and codes.exit.invalid or codes.exit.done
+    local wrong = errors > 0 or (options.strict and #findings > 0)
+    return wrong and codes.exit.invalid or codes.exit.done
   end)
 end
 

@@ -1,0 +1,37 @@
+-- library: the names that node code finds in the sandbox, and what to use in place of those
+-- that it does not. A spec compares this with the sandbox itself.
+local M = {}
+
+local function set(names)
+  local found = {}
+  for name in names:gmatch("%S+") do found[name] = true end
+  return found
+end
+
+-- Global functions and constants.
+M.globals = set [[assert error getmetatable ipairs load loadstring next pairs pcall rawequal
+  rawget rawset require select setmetatable tonumber tostring type unpack xpcall _G _VERSION]]
+
+-- Tables of functions.
+M.tables = {
+  coroutine = set "create isyieldable resume running status wrap yield",
+  string = set "byte char find format gmatch gsub len lower match rep reverse sub upper",
+  table = set "concat insert maxn remove sort",
+  math = set [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log
+    log10 max min modf pi pow rad random randomseed sin sinh sqrt tan tanh]],
+  bit = set "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex",
+  os = set "clock date difftime time",
+}
+
+-- What to do without what is absent.
+M.instead = {
+  print = "use ctx.log", io = "use ctx.artifact or ctx.http", ["os.getenv"] = "take it from the "
+    .. "input, a secret with ctx.secret", ["os.execute"] = "use ctx.call", dofile = "use require",
+  loadfile = "use require", ["table.unpack"] = "use unpack", ["table.getn"] = "use #",
+  ["table.foreach"] = "use pairs", ["table.foreachi"] = "use ipairs",
+  ["string.gfind"] = "use string.gmatch", jit = "node code is interpreted",
+  ffi = "host functions are reached with ctx.call", debug = "errors carry a traceback",
+  collectgarbage = "memory is given back after each step",
+}
+
+return M

@@ -1,0 +1,164 @@
+-- steps: which functions of a graph's files are executed in a step: nodes, `when`, `initial`
+-- and what these call. Uses tree.
+--
+-- project: { files = { path = file }, entry = file, described = elg_graph_describe's document
+-- or nil }; read adds roots = { Function = kind }, node_functions = { id = Function }.
+-- kind: "node", "when", "initial" or "helper".
+local tree = require "elg.lint.tree"
+
+local M = {}
+
+local FUNCTIONS_MAX = 20000 -- looked at in all
+
+local function module_file(project, name)
+  local path = name:gsub("%.", "/")
+  return project.files[path .. ".lua"] or project.files[path .. "/init.lua"]
+end
+
+-- resolve(project, file, node): the Function that an expression of `file` stands for, also
+-- one of another file; nil if that cannot be told.
+function M.resolve(project, file, node)
+  local value = tree.value(node)
+  if value.tag == "Function" then return value end
+  if value.tag ~= "Index" or value.key.tag ~= "String" then return nil end
+  local module = tree.required(value.object)
+  if module then
+    local other = module_file(project, module)
+    return other and other.exports[value.key.value]
+  end
+  local object = tree.bare(value.object)
+  if object.tag ~= "Name" or not object.var or object.var.assigned then return nil end
+  local field = (tree.fields(file, object))[value.key.value]
+  local func = field and tree.value(field)
+  return func and func.tag == "Function" and func or nil
+end
+
+-- The argument of elg.graph in a file; nil if there is none, or more than one.
+local function graph_argument(file)
+  local found
+  for call in tree.each(file, "Call") do
+    local callee = tree.bare(call.callee)
+    if callee.tag == "Index" and callee.key.value == "graph"
+      and tree.required(callee.object) == "elg" then
+      if found then return nil end
+      found = call.args[1]
+    end
+  end
+  return found
+end
+
+-- A node's function out of what stands in `nodes`.
+local function run_of(project, file, node)
+  local value = tree.value(node)
+  if value.tag == "Table" then
+    local run = (tree.fields(file, node)).run
+    return run and M.resolve(project, file, run)
+  end
+  return M.resolve(project, file, node)
+end
+
+-- Functions by node id as the text of the file says; not complete.
+local function written_nodes(project, file, fields)
+  local found = {}
+  local nodes = fields.nodes and tree.fields(file, fields.nodes) or {}
+  for id, node in pairs(nodes) do
+    found[id] = node and run_of(project, file, node) or nil
+  end
+  return found
+end
+
+local function functions_by_line(project)
+  local lines = {}
+  for _, file in pairs(project.files) do
+    for func in tree.each(file, "Function") do
+      if not func.main then
+        lines[func.line] = lines[func.line] or {}
+        table.insert(lines[func.line], func)
+      end
+    end
+  end
+  return lines
+end
+
+-- The loaded graph knows each node's line: that decides where the text does not.
+local function confirmed_nodes(project, written)
+  local lines, found = functions_by_line(project), {}
+  for _, node in ipairs(project.described.nodes) do
+    local there = lines[node.line] or {}
+    local mine = written[node.id]
+    if #there == 1 then
+      found[node.id] = there[1]
+    elseif mine and mine.line == node.line then
+      found[node.id] = mine
+    end
+  end
+  return found
+end
+
+local function add_whens(project, file, edges)
+  for item in tree.each(file, "Item", tree.value(edges)) do
+    if item.key and item.key.value == "when" then
+      local func = M.resolve(project, file, item.value)
+      if func then project.roots[func] = "when" end
+    end
+  end
+end
+
+-- What functions in `roots` mention is executed with them.
+local function add_helpers(project)
+  local queue = {}
+  for func in pairs(project.roots) do queue[#queue + 1] = func end
+  for i = 1, FUNCTIONS_MAX do
+    local func = queue[i]
+    if not func then return end
+    for k = func.index + 1, func.last do
+      local node = func.file.nodes[k]
+      local mentioned = (node.tag == "Name" or node.tag == "Index")
+        and M.resolve(project, func.file, node)
+      if mentioned and not project.roots[mentioned]
+        and not (mentioned.file == func.file and tree.contains(func, mentioned)) then
+        project.roots[mentioned] = "helper"
+        queue[#queue + 1] = mentioned
+      end
+    end
+  end
+end
+
+-- read(project): finds the functions.
+function M.read(project)
+  project.roots, project.node_functions = {}, {}
+  local file = project.entry
+  local argument = graph_argument(file)
+  local fields = argument and tree.fields(file, argument) or {}
+  local written = written_nodes(project, file, fields)
+  project.edges_node = fields.edges or nil
+  project.node_functions = project.described and confirmed_nodes(project, written) or written
+  if fields.edges then add_whens(project, file, fields.edges) end
+  local initial = fields.initial and M.resolve(project, file, fields.initial)
+  if initial then project.roots[initial] = "initial" end
+  for _, func in pairs(project.node_functions) do project.roots[func] = "node" end
+  add_helpers(project)
+end
+
+-- root(project, node): the outermost function around a node that is executed in a step; nil:
+-- none is.
+function M.root(project, node)
+  local found
+  local func = node.func
+  while func do
+    if project.roots[func] then found = func end
+    func = func.func
+  end
+  return found
+end
+
+-- is_parameter(project, node, name, place): is an expression the parameter of that name, or
+-- that place of a node's function?
+function M.is_parameter(project, node, name, place)
+  local var = node.tag == "Name" and node.var
+  if not var or var.kind ~= "parameter" then return false end
+  return var.name == name
+    or (project.roots[var.func] == "node" and var.func.params[place] == var)
+end
+
+return M

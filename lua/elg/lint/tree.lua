@@ -1,0 +1,189 @@
+-- tree: a parsed file laid out flat, in the order of its text, with what its names stand
+-- for. Uses parser. Nothing here recurses, however deep the file nests.
+--
+-- file: { path, nodes, main, ignores, exports = { name = Function } }. Each node also has:
+-- index, last (of its last descendant in nodes), parent, func (the Function around it).
+local parser = require "elg.lint.parser"
+
+local M = {}
+
+local FOLLOW_MAX = 8 -- names behind names
+
+-- Children in the order of the text: single nodes and lists.
+local CHILDREN = {
+  Index = { "object", "key" }, Call = { "callee", "args" }, Method = { "object", "args" },
+  Function = { "body" }, Binary = { "left", "right" }, Unary = { "operand" },
+  Paren = { "inner" }, Table = { "items" }, Item = { "key", "value" },
+  Local = { "values" }, Assign = { "targets", "values" }, Do = { "body" },
+  While = { "condition", "body" }, Repeat = { "body", "condition" }, If = { "clauses" },
+  Clause = { "condition", "body" }, ForNumber = { "values", "body" },
+  ForIn = { "values", "body" }, Return = { "values" }, Block = { "statements" },
+}
+
+local function children_of(node)
+  local children = {}
+  for _, field in ipairs(CHILDREN[node.tag] or {}) do
+    local value = node[field]
+    if value and value.tag then
+      children[#children + 1] = value
+    else
+      for _, child in ipairs(value or {}) do children[#children + 1] = child end
+    end
+  end
+  return children
+end
+
+-- Lays out the tree under `main`, which has no function around it.
+local function flatten(main)
+  local nodes, stack = {}, { main }
+  while #stack > 0 do
+    local node = stack[#stack]
+    if node.index then
+      node.last = #nodes
+      stack[#stack] = nil
+    else
+      nodes[#nodes + 1] = node
+      node.index = #nodes
+      local children = children_of(node)
+      for i = #children, 1, -1 do
+        local child = children[i]
+        child.parent = node
+        child.func = node.tag == "Function" and node or node.func
+        stack[#stack + 1] = child
+      end
+    end
+  end
+  return nodes
+end
+
+-- each(file, tag, within): the nodes of a tag, within a node if one is given, in order.
+function M.each(file, tag, within)
+  local i = within and within.index - 1 or 0
+  local last = within and within.last or #file.nodes
+  return function()
+    repeat i = i + 1 until i > last or file.nodes[i].tag == tag
+    return i <= last and file.nodes[i] or nil
+  end
+end
+
+-- contains(outer, node): is `node` `outer`, or within it?
+function M.contains(outer, node)
+  return node.index >= outer.index and node.index <= outer.last
+end
+
+-- The node's nearest enclosing node of one of the tags, at most up to `top`; nil: none.
+function M.enclosing(node, tags, top)
+  local at = node.parent
+  while at and at ~= top do
+    if tags[at.tag] then return at end
+    at = at.parent
+  end
+end
+
+-- Counts what is assigned to each variable; one that is assigned once, where it is
+-- declared, keeps that value.
+local function bind_values(file)
+  for _, node in ipairs(file.nodes) do
+    if node.tag == "Local" then
+      for i, var in ipairs(node.vars) do
+        local last = node.values[#node.values]
+        local spread = last and i >= #node.values and #node.vars > #node.values
+        if not spread then var.value = node.values[i] end
+        var.declared = node
+      end
+    elseif node.tag == "Assign" then
+      for _, target in ipairs(node.targets) do
+        if target.var then target.var.assigned = true end
+      end
+    end
+  end
+end
+
+-- bare(node): without brackets around it.
+function M.bare(node)
+  while node.tag == "Paren" do node = node.inner end
+  return node
+end
+
+-- value(node): what a name that is never assigned again stands for, else the node itself.
+function M.value(node)
+  for _ = 1, FOLLOW_MAX do
+    node = M.bare(node)
+    local var = node.tag == "Name" and node.var
+    if not var or var.assigned or not var.value then return node end
+    node = var.value
+  end
+  return node
+end
+
+-- global(node, name): is it that global, or (name may be "table.sort") that field of it?
+function M.global(node, name)
+  local outer, field = name:match("^(.-)%.(.*)$")
+  if not outer then return node.tag == "Name" and not node.var and node.name == name end
+  return node.tag == "Index" and node.key.tag == "String" and node.key.value == field
+    and M.global(node.object, outer)
+end
+
+-- required(node): the module name of `require "name"`, also behind a name; nil: none.
+function M.required(node)
+  node = M.value(node)
+  local name = node.tag == "Call" and M.global(node.callee, "require") and node.args[1]
+  return name and name.tag == "String" and name.value or nil
+end
+
+-- names(table_node, file): { name = value node } of a table: what its constructor has and
+-- what is assigned to fields of the variable that holds it; a name with two values is false.
+-- Second result: whether fields with computed names are assigned as well.
+function M.fields(file, node)
+  local var = node.tag == "Name" and node.var or nil
+  local value, fields, open = M.value(node), {}, false
+  local function put(key, field)
+    if key.tag ~= "String" then
+      open = true
+    else
+      fields[key.value] = fields[key.value] == nil and field or false
+    end
+  end
+  if value.tag == "Table" then
+    for _, item in ipairs(value.items) do
+      if item.key then put(item.key, item.value) end
+    end
+  end
+  if not var then return fields, open end
+  for assign in M.each(file, "Assign") do
+    for i, target in ipairs(assign.targets) do
+      if target.tag == "Index" and target.object.var == var then
+        put(target.key, assign.values[i])
+      end
+    end
+  end
+  return fields, open
+end
+
+-- The functions that a file's returned table has.
+local function find_exports(file)
+  local body = file.main.body.statements
+  local last = body[#body]
+  local exported = last and last.tag == "Return" and last.values[1]
+  file.exports = {}
+  if not exported then return end
+  for name, value in pairs((M.fields(file, exported))) do
+    local func = value and M.value(value)
+    if func and func.tag == "Function" then file.exports[name] = func end
+  end
+end
+
+-- read(path, text): a file, or nil, { line, text }.
+function M.read(path, text)
+  local main, ignores = parser.parse(text)
+  if not main then return nil, ignores end
+  local file = { path = path, main = main, ignores = ignores, nodes = flatten(main) }
+  bind_values(file)
+  find_exports(file)
+  for _, node in ipairs(file.nodes) do
+    if node.tag == "Function" then node.file = file end
+  end
+  return file
+end
+
+return M
