@@ -58,6 +58,12 @@ static void *lua_memory(void *self, void *p, size_t old_size, size_t new_size)
     return q;
 }
 
+struct elg_head *elg_sandbox_head_of_ours(lua_State *L)
+{
+    void *head;
+    return lua_getallocf(L, &head) == lua_memory ? head : NULL;
+}
+
 /* An error outside every protected call. */
 static int on_panic(lua_State *L)
 {

@@ -122,6 +122,8 @@ struct elg_sandbox {
 
 /* The head of the arena that the state lives in. */
 struct elg_head *elg_sandbox_head(lua_State *L);
+/* NULL: a Lua state of someone else's, on the same engine. */
+struct elg_head *elg_sandbox_head_of_ours(lua_State *L);
 /* Switches to the host with `event`; returns when the host goes on. */
 void elg_sandbox_leave(struct elg_sandbox *box, enum elg_box_event event);
 void elg_sandbox_leave_for_good(struct elg_sandbox *box, enum elg_box_event event)

@@ -26,8 +26,11 @@ static size_t value_size(const elg_lj_value *value)
 
 static void charge(lua_State *L, size_t size)
 {
-    if (size >= CHARGED_BYTES_MIN)
-        elg_sandbox_fuel_owe(&elg_sandbox_head(L)->fuel, size >> ELG_FUEL_ALLOC_SHIFT);
+    if (size < CHARGED_BYTES_MIN)
+        return;
+    struct elg_head *head = elg_sandbox_head_of_ours(L);
+    if (head != NULL)
+        elg_sandbox_fuel_owe(&head->fuel, size >> ELG_FUEL_ALLOC_SHIFT);
 }
 
 elg_lj_value *elglj_meta_cat(lua_State *L, elg_lj_value *top, int left)

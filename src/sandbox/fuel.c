@@ -53,7 +53,11 @@ static void go_on(struct elg_head *head)
  * for another slicing. Nothing here uses that stack. */
 void elglj_dispatch_ins(lua_State *L, const void *pc)
 {
-    struct elg_head *head = elg_sandbox_head(L);
+    struct elg_head *head = elg_sandbox_head_of_ours(L);
+    if (head == NULL) {
+        elglj_engine_dispatch_ins(L, pc);
+        return;
+    }
     struct elg_fuel *fuel = &head->fuel;
     *fuel->hookcount = INT32_MAX;
     elglj_engine_dispatch_ins(L, pc);
