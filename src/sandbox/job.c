@@ -67,6 +67,8 @@ static void decode_or_leave(lua_State *L, struct elg_bytes text, const char *nam
         return;
     if (status == ELG_NO_MEMORY)
         elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
+    if (status == ELG_LIMIT)
+        luaL_error(L, "stack overflow (no room for a value)");
     elg_base_buf_reset(&box->message);
     elg_base_buf_printf(&box->message, "the given %s: %s", name, error.text);
     (void)elg_base_buf_cstr(&box->message);

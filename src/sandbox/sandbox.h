@@ -46,8 +46,12 @@ struct elg_sandbox_options {
         *compiler;               /* borrowed; for programs and for `load` in node code */
     bool fresh_states;           /* no images: specs compare the two */
     uint32_t slice_instructions; /* SLICE outcomes come every so many; 0: default */
-    uintptr_t base;              /* arena's address; 0: the default. Specs vary it */
-    size_t memory_bytes_max;     /* the largest memory_bytes_max that a job may ask */
+    /* Arena's address; 0: the default, or the first that is free of a fixed list (a
+     * second sandbox of a process gets another). Results do not depend on it, with one
+     * exception: the order of keys that are objects in pairs, and so what is computed
+     * from it. */
+    uintptr_t base;
+    size_t memory_bytes_max; /* the largest memory_bytes_max that a job may ask */
 };
 
 enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,

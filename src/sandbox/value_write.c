@@ -226,12 +226,37 @@ static enum elg_status open_array(struct encoding *e, struct frame *frame)
     return ELG_OK;
 }
 
-static bool is_open_already(const struct encoding *e, const void *table)
+/* Looks for a table that is open twice: looked for only where the nesting or the size has
+ * become too large, as a cycle makes it. Leaves its second opening the innermost. */
+static bool find_cycle(struct encoding *e)
 {
-    for (uint32_t i = 1; i < e->depth; i++)
-        if (lua_topointer(e->L, e->frames[i].table) == table)
+    for (uint32_t i = 2; i <= e->depth; i++) {
+        const void *table = lua_topointer(e->L, e->frames[i].table);
+        for (uint32_t j = 1; j < i; j++) {
+            if (lua_topointer(e->L, e->frames[j].table) != table)
+                continue;
+            e->depth = i;
+            e->frames[i].index = 0;
             return true;
+        }
+    }
     return false;
+}
+
+static enum elg_status fail_deep(struct encoding *e)
+{
+    if (find_cycle(e))
+        return fail(e, "%s contains itself", "the table");
+    return fail(e, "nested deeper than %s levels", "128");
+}
+
+static enum elg_status fail_large(struct encoding *e)
+{
+    if (find_cycle(e))
+        return fail(e, "%s contains itself", "the table");
+    return elg_base_fail(e->error, ELG_INVALID, e->rules->root,
+                         "larger than %u bytes; keep large data in an artifact",
+                         ELG_STATE_BYTES_MAX);
 }
 
 static bool has_marker(struct encoding *e, int table)
@@ -247,13 +272,11 @@ static bool has_marker(struct encoding *e, int table)
 static enum elg_status open_table(struct encoding *e)
 {
     if (e->depth == ELG_JSON_DEPTH_MAX)
-        return fail(e, "nested deeper than %s levels", "128");
+        return fail_deep(e);
     struct frame *frame = &e->frames[++e->depth];
     frame->table = lua_gettop(e->L);
     frame->index = frame->count = 0;
     frame->array = true;
-    if (is_open_already(e, lua_topointer(e->L, frame->table)))
-        return fail(e, "%s contains itself", "the table");
     if (has_marker(e, frame->table))
         return open_array(e, frame);
     lua_pushnil(e->L);
@@ -344,6 +367,8 @@ static enum elg_status encode_all(struct encoding *e)
         status = next_member(e, frame);
         if (status == ELG_OK)
             status = put(e);
+        if (status == ELG_OK && e->out->size > ELG_STATE_BYTES_MAX)
+            return fail_large(e); /* here already: a table may be reached in many ways */
     }
     return status;
 }
@@ -368,12 +393,10 @@ enum elg_status elg_value_encode(lua_State *L, struct elg_codec *codec, int inde
     lua_insert(L, -2);
     e.marker = top + 1;
     enum elg_status status = encode_all(&e);
+    if (status == ELG_OK && out->size > ELG_STATE_BYTES_MAX)
+        status = fail_large(&e);
     lua_settop(L, top);
     if (out->failed)
         return elg_base_no_memory(error);
-    if (status == ELG_OK && out->size > ELG_STATE_BYTES_MAX)
-        return elg_base_fail(error, ELG_INVALID, rules->root,
-                             "larger than %u bytes; keep large data in an artifact",
-                             ELG_STATE_BYTES_MAX);
     return status;
 }

@@ -431,6 +431,26 @@ describe("values", function()
     assert.equal("INVALID_OUTPUT", boxes.eval("return 'ok', function() end").code)
   end)
 
+  it("are bounded in size, also where one table is reached in many ways", function()
+    local out = assert(boxes.eval([[
+      local s, t = ("x"):rep(1e6), {}
+      for i = 1, 1000 do t[i] = s end
+      local wide = {}
+      for _ = 1, 100 do wide = { wide, wide } end
+      local ok, why = pcall(elg.json.encode, wide)
+      state.why = tostring(ok) .. why
+      state.t = input.big and t or nil
+      return "ok"]], { input = '{"big":true}' }))
+    assert.equal("INVALID_STATE", out.code)
+    assert.truthy(out.message:find("larger than 16777216 bytes", 1, true))
+    out = assert(boxes.eval([[
+      local wide = {}
+      for _ = 1, 100 do wide = { wide, wide } end
+      local ok, why = pcall(elg.json.encode, wide)
+      return "ok", tostring(ok) .. why]]))
+    assert.equal('"falsevalue: larger than 16777216 bytes; keep large data in an artifact"', out.output)
+  end)
+
   it("an array stays one when it is emptied", function()
     local out = boxes.eval("table.remove(state.list) return 'ok'", { state = '{"list":[1]}' })
     assert.equal('{"list":[]}', out.state)

@@ -65,7 +65,7 @@ describe("in another process", function()
 
   for _, case in ipairs {
     { "LC_ALL=C.UTF-8 TZ=Asia/Tokyo X=1", "0 10000" },
-    { "env -i LC_ALL=de_DE.UTF-8 TZ=America/New_York", "0 777" },
+    { "env -i PATH=\"$PATH\" LC_ALL=de_DE.UTF-8 TZ=America/New_York", "0 777" },
     { "setarch -R env A=" .. ("b"):rep(3000), "0 1000" },
     { "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-AVX", tostring(0x230000000000) .. " 50" },
   } do
