@@ -189,19 +189,28 @@ local function resume()
   return resumed
 end
 
--- Countries whose run had not begun when the process was killed.
-local function run_rest(codes, done, port)
+-- The stored results of runs that have ended.
+local function results_of(runs)
+  local traces = {}
+  for i, run in ipairs(runs) do traces[i] = run.trace_id end
+  local code, out = sh(elg .. " resume --json --quiet " .. store .. " " .. table.concat(traces, " "))
+  if code ~= 0 then fail("reading results ended with %d", code) end
+  return json_lines(out .. "\n")
+end
+
+-- Countries whose run had not begun when the process was killed. (One may have ended and not
+-- been reported any more: what has begun is what the store has.)
+local function run_rest(codes, port)
   local seen, rest = {}, {}
-  for _, result in ipairs(done) do seen[result.output.country] = true end
+  for _, result in ipairs(results_of((list_runs()))) do seen[result.output.country] = true end
   for _, code in ipairs(codes) do
     if not seen[code] then rest[#rest + 1] = code end
   end
-  if #rest == 0 then return {} end
+  if #rest == 0 then return end
   write_inputs("rest.jsonl", rest, port)
   local code, out = sh(run_command("rest.jsonl"))
   if code ~= 0 then fail("elg run ended with %d", code) end
-  say("elg run: the %d countries that had not begun", #rest)
-  return json_lines(out .. "\n")
+  say("elg run: the %d countries that had not begun: %d runs", #rest, #json_lines(out .. "\n"))
 end
 
 -- ---- what must hold
@@ -209,13 +218,9 @@ end
 -- What the killed process had reported is in the store, to the letter (I4).
 local function check_reported(reported)
   if #reported == 0 then return end
-  local traces, expected = {}, {}
-  for i, result in ipairs(reported) do
-    traces[i], expected[result.trace_id] = result.trace_id, result.text
-  end
-  local code, out = sh(elg .. " resume --json --quiet " .. store .. " " .. table.concat(traces, " "))
-  if code ~= 0 then fail("reading results ended with %d", code) end
-  for _, result in ipairs(json_lines(out .. "\n")) do
+  local expected = {}
+  for _, result in ipairs(reported) do expected[result.trace_id] = result.text end
+  for _, result in ipairs(results_of(reported)) do
     if expected[result.trace_id] ~= result.text then
       fail("%s: the store has another result than was reported", result.trace_id)
     end
@@ -292,11 +297,7 @@ local function job(port)
   local codes = countries()
   local reported = run_and_kill(codes, port)
   local resumed = resume()
-  local done = {}
-  for _, list in ipairs { reported, resumed } do
-    for _, result in ipairs(list) do done[#done + 1] = result end
-  end
-  run_rest(codes, done, port)
+  run_rest(codes, port)
   check_reported(reported)
   local runs = check_complete(codes)
   verify(runs)
