@@ -23,15 +23,28 @@ doccheck:
 sizes:
 	@luajit tools/sizes.lua $(C_FILES) $(LUA_FILES)
 
-# The engine under the specs is Debian's, so the sanitizer comes in by LD_PRELOAD. Node
-# code runs on stacks of its own: a stack that is left is not an error.
+# The engine under the specs is Debian's, so the sanitizer comes in by LD_PRELOAD: into
+# LuaJIT, and into nothing that specs start. Node code runs on stacks of its own: a stack
+# that is left is not an error.
 ASAN_B   := build/asan
-ASAN_SO  := $(shell gcc -print-file-name=libasan.so)
-ASAN_SET := detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=1
-asan: deps
-	@ASAN_OPTIONS=$(ASAN_SET) $(MAKE) --no-print-directory -s -j$(JOBS) B=$(ASAN_B) OPT=-O1 \
-	  SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" all spec-modules
-	@LD_PRELOAD="$(ASAN_SO)" ASAN_OPTIONS=$(ASAN_SET) luajit tools/run_specs.lua $(ASAN_B) $(S)
+ASAN_SET := ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=1
+
+$(ASAN_B)/bin/preload.so: tools/asan_preload.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -fPIC -shared $< -o $@
+
+$(ASAN_B)/bin/luajit: $(ASAN_B)/bin/preload.so
+	@{ echo '#!/bin/sh'; \
+	  echo 'export LD_PRELOAD="$(shell gcc -print-file-name=libasan.so) $(abspath $<)"'; \
+	  echo 'exec $(shell command -v luajit) "$$@"'; } >$@
+	@chmod +x $@
+
+ASAN_MAKE := OPT=-O1 SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"
+asan: deps $(ASAN_B)/bin/luajit
+	@$(ASAN_SET) $(MAKE) --no-print-directory -s -j$(JOBS) B=$(ASAN_B) $(ASAN_MAKE) \
+	  all spec-modules
+	@$(ASAN_SET) ELG_MAKE='$(ASAN_MAKE)' PATH="$(abspath $(ASAN_B)/bin):$$PATH" \
+	  luajit tools/run_specs.lua $(ASAN_B) $(S)
 
 deps:
 	@sh tools/install-deps.sh

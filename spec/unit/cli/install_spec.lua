@@ -26,7 +26,7 @@ int main(void)
 local folder
 
 -- A build with sanitizers needs them in its hosts too.
-local SANITIZE = os.getenv("ASAN_OPTIONS") and "-fsanitize=address,undefined" or ""
+local SANITIZE = os.getenv("ELG_MAKE") and "-fsanitize=address,undefined" or ""
 
 local function sh(command)
   command = "SANITIZE=" .. SANITIZE .. "; " .. command
@@ -39,7 +39,8 @@ end
 
 local function make(target)
   local here = io.popen("pwd"):read("*l")
-  local code, said = sh(("make -s -C %s B=%s PREFIX=%s/usr %s"):format(here, helper.build, folder, target))
+  local code, said = sh(("make -s -C %s B=%s %s PREFIX=%s/usr %s"):format(here, helper.build,
+    os.getenv("ELG_MAKE") or "", folder, target))
   assert.equal(0, code, said)
 end
 
@@ -55,14 +56,16 @@ describe("make install", function()
 
   it("lets a host link the shared library by pkg-config", function()
     local code, said = sh [[export PKG_CONFIG_PATH=$PWD/usr/lib/pkgconfig
-      gcc $SANITIZE -Wall -Werror host.c -o host $(pkg-config --cflags --libs elg) && LD_LIBRARY_PATH=usr/lib ./host]]
+      gcc $SANITIZE -Wall -Werror host.c -o host \
+        $(pkg-config --cflags --libs elg) && LD_LIBRARY_PATH=usr/lib ./host]]
     assert.same({ 0, "{} " .. core.version() .. "\n" }, { code, said })
   end)
 
   it("lets a host link the static library by pkg-config", function()
     local code, said = sh [[export PKG_CONFIG_PATH=$PWD/usr/lib/pkgconfig; mkdir -p static
       cp usr/lib/libelg.a static; set -- $(pkg-config --static --cflags --libs elg)
-      gcc $SANITIZE -Wall -Werror host.c -o host-static -Lstatic $* && rm -rf static && ldd host-static | grep -c libelg; :]]
+      gcc $SANITIZE -Wall -Werror host.c -o host-static -Lstatic $* && rm -rf static
+      ldd host-static | grep -c libelg; :]]
     assert.equal(0, code)
     assert.equal("0\n", said)
     assert.same({ 0, "{} " .. core.version() .. "\n" }, { sh "./host-static" })
