@@ -18,6 +18,17 @@
 #define STACK_CLEAN(stack, bytes) ((void)0)
 #endif
 
+/* The first function on a new fiber's stack. */
+static void fiber_main(void *self)
+{
+    struct elg_fiber *fiber = self;
+    SWITCH_END(NULL, (const void **)&fiber->host_bottom, &fiber->host_bytes);
+    fiber->entry(fiber->arg);
+    __builtin_trap();
+}
+
+#if (defined(__x86_64__) || defined(__aarch64__)) && !defined(ELG_FIBER_UCONTEXT)
+
 void elg_sandbox_switch(void **save_sp, void *load_sp);
 void elg_sandbox_trampoline(void);
 
@@ -34,20 +45,9 @@ void elg_sandbox_trampoline(void);
 #define FRAME_RETURN 11
 #endif
 
-/* The first function on a new fiber's stack. */
-static void fiber_main(void *self)
+/* Makes the stack look as if it had been left just before fiber_main(fiber). */
+static void stack_init(struct elg_fiber *fiber)
 {
-    struct elg_fiber *fiber = self;
-    SWITCH_END(NULL, (const void **)&fiber->host_bottom, &fiber->host_bytes);
-    fiber->entry(fiber->arg);
-    __builtin_trap();
-}
-
-void elg_sandbox_fiber_init(struct elg_fiber *fiber, void (*entry)(void *arg), void *arg)
-{
-    fiber->entry = entry;
-    fiber->arg = arg;
-    STACK_CLEAN(fiber->stack, fiber->stack_bytes);
     uintptr_t top = (uintptr_t)(fiber->stack + fiber->stack_bytes) & ~(uintptr_t)15;
     uint64_t *frame = (uint64_t *)top - FRAME_WORDS - 2;
     memset(frame, 0, (FRAME_WORDS + 2) * sizeof *frame);
@@ -58,6 +58,56 @@ void elg_sandbox_fiber_init(struct elg_fiber *fiber, void (*entry)(void *arg), v
     frame[0] = FRAME_CONTROL;
 #endif
     fiber->fiber_sp = frame;
+}
+
+static void stack_switch(void **save, void *load)
+{
+    elg_sandbox_switch(save, load);
+}
+
+#else /* any other machine: several times slower */
+
+#include <ucontext.h>
+
+#define BELOW_BYTES 4096 /* what of a frame may lie below its context */
+
+/* makecontext passes ints. */
+static void context_main(unsigned high, unsigned low)
+{
+    fiber_main((void *)((uintptr_t)high << 32 | low));
+}
+
+static void stack_init(struct elg_fiber *fiber)
+{
+    uintptr_t top = (uintptr_t)(fiber->stack + fiber->stack_bytes) & ~(uintptr_t)63;
+    uintptr_t self = (uintptr_t)fiber;
+    ucontext_t *context = (ucontext_t *)(top - ((sizeof *context + 63) & ~(size_t)63));
+    getcontext(context);
+    context->uc_link = NULL;
+    context->uc_stack.ss_sp = fiber->stack;
+    context->uc_stack.ss_size = (size_t)((uint8_t *)context - fiber->stack);
+    makecontext(context, (void (*)(void))context_main, 2, (unsigned)(self >> 32),
+                (unsigned)self);
+    fiber->fiber_sp = (uint8_t *)context - BELOW_BYTES;
+}
+
+/* The context of the side that is left lies on its stack; what is saved is an address
+ * below all of its frame. */
+static void stack_switch(void **save, void *load)
+{
+    ucontext_t here;
+    *save = (void *)((uintptr_t)&here - BELOW_BYTES);
+    swapcontext(&here, (ucontext_t *)((uintptr_t)load + BELOW_BYTES));
+}
+
+#endif
+
+void elg_sandbox_fiber_init(struct elg_fiber *fiber, void (*entry)(void *arg), void *arg)
+{
+    fiber->entry = entry;
+    fiber->arg = arg;
+    STACK_CLEAN(fiber->stack, fiber->stack_bytes);
+    stack_init(fiber);
     fiber->fake = NULL;
 }
 
@@ -67,14 +117,14 @@ void elg_sandbox_fiber_enter(struct elg_fiber *fiber)
     void *fake = NULL;
 #endif
     SWITCH_BEGIN(&fake, fiber->stack, fiber->stack_bytes);
-    elg_sandbox_switch(&fiber->host_sp, fiber->fiber_sp);
+    stack_switch(&fiber->host_sp, fiber->fiber_sp);
     SWITCH_END(fake, NULL, NULL);
 }
 
 void elg_sandbox_fiber_leave(struct elg_fiber *fiber)
 {
     SWITCH_BEGIN(&fiber->fake, fiber->host_bottom, fiber->host_bytes);
-    elg_sandbox_switch(&fiber->fiber_sp, fiber->host_sp);
+    stack_switch(&fiber->fiber_sp, fiber->host_sp);
     SWITCH_END(fiber->fake, (const void **)&fiber->host_bottom, &fiber->host_bytes);
 }
 
