@@ -49,7 +49,8 @@ describe("examples.embed", function()
   setup(function()
     folder = assert(sys.mkdtemp "/tmp/elg-embed-")
     prefix = folder .. "/installed"
-    must(("make -s --no-print-directory B=%s PREFIX=%s DESTDIR= install"):format(helper.build, prefix))
+    must(("make -s --no-print-directory B=%s PREFIX=%s DESTDIR= %s install"):format(helper.build, prefix,
+      os.getenv("ELG_MAKE") or ""))
   end)
 
   teardown(function()
