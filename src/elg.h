@@ -186,6 +186,18 @@ ELG_API enum elg_status elg_host_register(struct elg_host *host, const char *nam
                                           elg_activity_fn fn,
                                           elg_activity_cancel_fn cancel, void *self,
                                           struct elg_error *error);
+/* Asked before any call of node code is performed, whose `type` is as in the journal:
+ * http_request, call, now, sleep, write_artifact, read_artifact. `request` is the
+ * recorded request (secrets by name). True: it has taken the call and completes it, now
+ * or later, as an activity does; false: it is performed as ever. */
+typedef bool (*elg_intercept_fn)(void *self, struct elg_call *call, const char *type,
+                                 const char *request, size_t size, const char *key);
+
+/* For tests and simulations: puts fn between node code and the world. What it gives is
+ * recorded like any result. Before the first run; one per host. ELG_EXISTS, ELG_USAGE,
+ * ELG_NO_MEMORY. */
+ELG_API enum elg_status elg_host_intercept(struct elg_host *host, elg_intercept_fn fn,
+                                           void *self, struct elg_error *error);
 /* The result, a JSON text. What is not valid JSON becomes the error INVALID_RESULT. */
 ELG_API void elg_call_complete(struct elg_call *call, const char *json, size_t size);
 /* The node gets nil, { code, message }. */

@@ -174,6 +174,18 @@ enum elg_status elg_activity_register(struct elg_performer *performer, const cha
                                       elg_activity_fn fn, elg_activity_cancel_fn cancel,
                                       void *self, struct elg_error *error);
 
+/* elg_host_intercept: `fn` is offered every call. */
+enum elg_status elg_activity_intercept(struct elg_performer *performer,
+                                       elg_intercept_fn fn, void *self,
+                                       struct elg_error *error);
+bool elg_activity_is_intercepted(const struct elg_performer *performer);
+/* Offers a call of any kind to the interceptor. *taken false: it did not want it, or
+ * there is none, and nothing happened. Else as elg_activity_start. */
+enum elg_status elg_activity_offer(struct elg_performer *performer,
+                                   const struct elg_prepared *prepared,
+                                   elg_activity_done_fn done, void *self, bool *taken,
+                                   struct elg_operation **out, struct elg_error *error);
+
 /* ---- artifacts
  * --------------------------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
-/* call: host-provided activities (ctx.call), and the public elg_call_ functions. Uses
+/* call: host-provided activities (ctx.call), the interceptor, and the public elg_call_
+ * functions. Uses
  * base, json. Must not know what the host does with them.
  *
  * A call lives until the host completes it, also when nobody waits any more: `performer`
@@ -12,6 +13,7 @@
 struct elg_host_activity {
     struct elg_host_activity *next;
     elg_activity_fn fn;
+    elg_intercept_fn intercept; /* of the interceptor, in the place of fn */
     elg_activity_cancel_fn cancel;
     void *self;
     char name[ELG_NAME_BYTES_MAX + 1];
@@ -54,8 +56,35 @@ enum elg_status elg_activity_register(struct elg_performer *performer, const cha
     return ELG_OK;
 }
 
+enum elg_status elg_activity_intercept(struct elg_performer *performer,
+                                       elg_intercept_fn fn, void *self,
+                                       struct elg_error *error)
+{
+    if (fn == NULL)
+        return elg_base_fail(error, ELG_USAGE, "intercept", "no function is given");
+    if (performer->interceptor != NULL)
+        return elg_base_fail(error, ELG_EXISTS, "intercept", "there is one already");
+    struct elg_host_activity *activity =
+        elg_base_calloc(performer->alloc, sizeof *activity);
+    if (activity == NULL)
+        return elg_base_no_memory(error);
+    snprintf(activity->name, sizeof activity->name, "intercept");
+    activity->intercept = fn;
+    activity->self = self;
+    performer->interceptor = activity;
+    return ELG_OK;
+}
+
+bool elg_activity_is_intercepted(const struct elg_performer *performer)
+{
+    return performer->interceptor != NULL;
+}
+
 void elg__call_unregister_all(struct elg_performer *performer)
 {
+    elg_base_free(performer->alloc, performer->interceptor,
+                  sizeof *performer->interceptor);
+    performer->interceptor = NULL;
     while (performer->registered != NULL) {
         struct elg_host_activity *activity = performer->registered;
         performer->registered = activity->next;
@@ -200,6 +229,69 @@ static enum elg_status enter(struct elg_call *call, const struct elg_prepared *p
     return ELG_OK;
 }
 
+/* Nobody has the call but us: it is reported if it was completed already, else awaited.
+ */
+static void begin_waiting(struct elg_performer *performer, struct elg_call *call,
+                          struct elg_operation **out)
+{
+    if (call->completed) {
+        report(performer, call);
+        return;
+    }
+    elg__operation_link(performer, &call->op);
+    elg__operation_await(&call->op);
+    *out = &call->op;
+}
+
+static enum elg_status call_allowed(struct elg_performer *performer, const char *name,
+                                    struct elg_error *error)
+{
+    if (performer->operation_count >= ELG_OPERATIONS_MAX)
+        return elg_base_fail(error, ELG_LIMIT, name, "%d calls are under way already",
+                             ELG_OPERATIONS_MAX);
+    return ELG_OK;
+}
+
+enum elg_status elg_activity_offer(struct elg_performer *performer,
+                                   const struct elg_prepared *prepared,
+                                   elg_activity_done_fn done, void *self, bool *taken,
+                                   struct elg_operation **out, struct elg_error *error)
+{
+    const struct elg_host_activity *interceptor = performer->interceptor;
+    *out = NULL;
+    *taken = false;
+    if (interceptor == NULL)
+        return ELG_OK;
+    enum elg_status status = call_allowed(performer, interceptor->name, error);
+    if (status != ELG_OK)
+        return status;
+    struct elg_call *call = call_create(performer, interceptor, done, self,
+                                        elg__timeout_ms(performer, prepared));
+    if (call == NULL)
+        return elg_base_no_memory(error);
+    char key[ELG_HASH_HEX_SIZE];
+    struct elg_bytes request = elg_base_blob_bytes(prepared->request);
+    struct elg_buf text;
+    elg_base_hash_hex(&prepared->key, key);
+    elg_base_buf_init(&text, call->alloc);
+    elg_base_buf_append(&text, request.data, request.size);
+    const char *json = elg_base_buf_cstr(&text);
+    if (json != NULL) {
+        call->starting = true;
+        *taken = interceptor->intercept(interceptor->self, call,
+                                        elg_activity_type_name(prepared->kind), json,
+                                        text.size, key) ||
+                 call->completed;
+        call->starting = false;
+    }
+    elg_base_buf_fini(&text);
+    if (*taken)
+        begin_waiting(performer, call, out);
+    else
+        call_destroy(call);
+    return json != NULL ? ELG_OK : elg_base_no_memory(error);
+}
+
 static enum elg_status start_known(struct elg_performer *performer,
                                    const struct elg_host_activity *activity,
                                    const struct elg_prepared *prepared,
@@ -207,23 +299,18 @@ static enum elg_status start_known(struct elg_performer *performer,
                                    elg_activity_done_fn done, void *self,
                                    struct elg_operation **out, struct elg_error *error)
 {
-    if (performer->operation_count >= ELG_OPERATIONS_MAX)
-        return elg_base_fail(error, ELG_LIMIT, activity->name,
-                             "%d calls are under way already", ELG_OPERATIONS_MAX);
+    enum elg_status status = call_allowed(performer, activity->name, error);
+    if (status != ELG_OK)
+        return status;
     struct elg_call *call = call_create(performer, activity, done, self,
                                         elg__timeout_ms(performer, prepared));
     if (call == NULL)
         return elg_base_no_memory(error);
-    enum elg_status status = enter(call, prepared, elg_json_get(root, "request"), error);
-    if (status != ELG_OK) {
+    status = enter(call, prepared, elg_json_get(root, "request"), error);
+    if (status != ELG_OK)
         call_destroy(call);
-    } else if (call->completed) {
-        report(performer, call);
-    } else {
-        elg__operation_link(performer, &call->op);
-        elg__operation_await(&call->op);
-        *out = &call->op;
-    }
+    else
+        begin_waiting(performer, call, out);
     return status;
 }
 

@@ -70,6 +70,7 @@ struct elg_performer {
     struct elg_operation *cursor; /* of a pass over them under way, or NULL */
     size_t operation_count;
     struct elg_host_activity *registered;
+    struct elg_host_activity *interceptor;       /* NULL: none */
     struct elg_call *completed, *completed_last; /* their `done` is due */
     int64_t due_us; /* not after the first deadline of an awaited operation */
 };

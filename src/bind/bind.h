@@ -92,6 +92,7 @@ int elg__bind_host_graph(lua_State *L);
 int elg__bind_host_stored_graph(lua_State *L);
 int elg__bind_host_check(lua_State *L);
 int elg__bind_host_register(lua_State *L);
+int elg__bind_host_intercept(lua_State *L);
 int elg__bind_run_start(lua_State *L);
 int elg__bind_run_resume(lua_State *L);
 int elg__bind_run_abort(lua_State *L);

@@ -1,6 +1,7 @@
 /* call: host activities as Lua functions. host:register(name, function(call, request,
  * key)) makes ctx.call(name, ...) reach it; call:complete(json) or call:fail(code,
- * message) answers, now or later. Uses elg.h. */
+ * message) answers, now or later. host:intercept(function(call, type, request, key))
+ * stands between node code and the world. Uses elg.h. */
 #include <string.h>
 
 #include "bind/bind.h"
@@ -93,6 +94,51 @@ static struct elg_call *settle(struct bind_call *call)
     struct elg_call *open = call->call;
     call->call = NULL;
     return open;
+}
+
+/* A call that Lua did not want is forgotten; one whose function raised stays with it. */
+static int intercept_body(lua_State *L)
+{
+    struct activity_call *activity = lua_touserdata(L, 1);
+    elg__bind_environment(L, activity->host);
+    push_call(L, activity);
+    struct bind_call *call = lua_touserdata(L, -1);
+    lua_getfield(L, -2, "intercept"); /* env call function */
+    lua_pushvalue(L, -2);
+    lua_pushstring(L, activity->name);
+    lua_pushlstring(L, activity->request, activity->size);
+    lua_pushstring(L, activity->key);
+    lua_call(L, 4, 1);
+    if (lua_toboolean(L, -1) || call->call == NULL)
+        return 0;
+    settle(call);
+    activity->taken = false;
+    return 0;
+}
+
+static bool on_intercept(void *self, struct elg_call *call, const char *type,
+                         const char *request, size_t size, const char *key)
+{
+    struct activity_call start = {self, call, type, request, key, size, false};
+    elg__bind_protected(self, intercept_body, &start);
+    return start.taken;
+}
+
+/* host:intercept(function) -> true | nil, message, code, where. The function answers
+ * true if it takes the call, which it completes then, now or later. */
+int elg__bind_host_intercept(lua_State *L)
+{
+    struct elg_error error = {0};
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    enum elg_status status = elg_host_intercept(host->host, on_intercept, host, &error);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    elg__bind_environment(L, host);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "intercept");
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
 static struct bind_call *check_call(lua_State *L)

@@ -354,6 +354,7 @@ void elg__bind_open_host(lua_State *L)
         {"stored_graph", elg__bind_host_stored_graph},
         {"check", elg__bind_host_check},
         {"register", elg__bind_host_register},
+        {"intercept", elg__bind_host_intercept},
         {"start", elg__bind_run_start},
         {"resume", elg__bind_run_resume},
         {"abort", elg__bind_run_abort},

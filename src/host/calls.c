@@ -203,15 +203,49 @@ static const char UNKNOWN_OUTCOME[] = "{\"error\":{\"code\":\"UNKNOWN\",\"messag
                                       "\"the call may or may not have happened; "
                                       "at_most_once forbids to repeat it\"}}";
 
+static void call_begins(struct elg_host_run *hr)
+{
+    if (hr->calls_in_flight++ == 0)
+        hr->calls_since_us = elg_base_monotonic_us(hr->host->clock);
+}
+
+static void call_ends(struct elg_host_run *hr)
+{
+    if (--hr->calls_in_flight == 0)
+        hr->used_us += elg_base_monotonic_us(hr->host->clock) - hr->calls_since_us;
+}
+
 static void operation_done(void *self, struct elg_bytes response, bool maybe_happened)
 {
     struct elg_wait *wait = self;
     struct elg_host_run *hr = wait->owner;
-    if (--hr->calls_in_flight == 0)
-        hr->used_us += elg_base_monotonic_us(hr->host->clock) - hr->calls_since_us;
+    call_ends(hr);
     bool unknown = wait->prepared.at_most_once && maybe_happened;
     if (record(hr, wait->seq, unknown ? ELG_ACTIVITY_UNKNOWN : ELG_ACTIVITY_DONE,
                unknown ? elg_base_bytes(UNKNOWN_OUTCOME) : response))
+        wait_over(wait);
+}
+
+static bool record_now(struct elg_host_run *hr, uint32_t seq)
+{
+    struct elg_buf *buf = &hr->host->scratch;
+    int64_t now_ms = elg_base_wall_ms(hr->host->clock);
+    if (now_ms < hr->run->now_last_ms)
+        now_ms = hr->run->now_last_ms;
+    elg_base_buf_reset(buf);
+    elg_base_buf_printf(buf, "{\"value\":%lld}", (long long)now_ms);
+    return !buf->failed && record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf));
+}
+
+/* The clock's kinds are performed here; a sleep by its due time. */
+static void start_clock(struct elg_wait *wait, bool taken)
+{
+    if (wait->prepared.kind == ELG_ACTIVITY_SLEEP && taken)
+        wait->due_ms = INT64_MAX; /* it ends when the interceptor says so */
+    if (taken)
+        return;
+    call_ends(wait->owner);
+    if (wait->prepared.kind == ELG_ACTIVITY_NOW && record_now(wait->owner, wait->seq))
         wait_over(wait);
 }
 
@@ -219,21 +253,27 @@ static void start(struct elg_wait *wait)
 {
     struct elg_host_run *hr = wait->owner;
     struct elg_error error;
+    bool clock = wait->prepared.kind == ELG_ACTIVITY_SLEEP ||
+                 wait->prepared.kind == ELG_ACTIVITY_NOW;
+    bool taken;
     wait->state = ELG_WAIT_STARTED;
-    if (wait->prepared.kind == ELG_ACTIVITY_SLEEP)
-        return;
-    if (hr->calls_in_flight++ == 0)
-        hr->calls_since_us = elg_base_monotonic_us(hr->host->clock);
+    call_begins(hr);
     struct elg_operation *operation = NULL;
     enum elg_status status =
-        elg_activity_start(hr->host->performer, &wait->prepared, hr->run->row.trace_id,
-                           operation_done, wait, &operation, &error);
+        elg_activity_offer(hr->host->performer, &wait->prepared, operation_done, wait,
+                           &taken, &operation, &error);
+    if (status == ELG_OK && !taken && !clock)
+        status = elg_activity_start(hr->host->performer, &wait->prepared,
+                                    hr->run->row.trace_id, operation_done, wait,
+                                    &operation, &error);
     if (status != ELG_OK) {
         elg__turn_lose(hr, &error);
         return;
     }
     if (operation != NULL)
         wait->operation = operation;
+    if (clock && wait->state == ELG_WAIT_STARTED)
+        start_clock(wait, taken);
 }
 
 void elg__call_release(struct elg_host_run *hr)
@@ -266,15 +306,9 @@ void elg__call_due(struct elg_host_run *hr, int64_t wall_ms)
 static bool compute(struct elg_host_run *hr, const struct elg_call_plan *plan,
                     uint32_t seq)
 {
-    struct elg_buf *buf = &hr->host->scratch;
     if (plan->prepared.kind == ELG_ACTIVITY_SETTLE)
         return record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(&plan->answer));
-    int64_t now_ms = elg_base_wall_ms(hr->host->clock);
-    if (now_ms < hr->run->now_last_ms)
-        now_ms = hr->run->now_last_ms;
-    elg_base_buf_reset(buf);
-    elg_base_buf_printf(buf, "{\"value\":%lld}", (long long)now_ms);
-    return !buf->failed && record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf));
+    return record_now(hr, seq);
 }
 
 static enum elg_status wait_for(struct elg_host_run *hr, struct elg_prepared *prepared,
@@ -311,7 +345,10 @@ static enum elg_status follow_verdict(struct elg_host_run *hr, struct elg_call_p
         return record(hr, seq, ELG_ACTIVITY_UNKNOWN, elg_base_bytes(UNKNOWN_OUTCOME))
                    ? ELG_OK
                    : ELG_FENCED;
-    if (prepared->kind == ELG_ACTIVITY_NOW || prepared->kind == ELG_ACTIVITY_SETTLE)
+    bool computed = prepared->kind == ELG_ACTIVITY_SETTLE ||
+                    (prepared->kind == ELG_ACTIVITY_NOW &&
+                     !elg_activity_is_intercepted(hr->host->performer));
+    if (computed)
         return compute(hr, plan, seq) ? ELG_OK : ELG_FENCED;
     return wait_for(hr, prepared, seq, error);
 }

@@ -245,3 +245,9 @@ enum elg_status elg_host_register(struct elg_host *host, const char *name,
 {
     return elg_activity_register(host->performer, name, fn, cancel, self, error);
 }
+
+enum elg_status elg_host_intercept(struct elg_host *host, elg_intercept_fn fn, void *self,
+                                   struct elg_error *error)
+{
+    return elg_activity_intercept(host->performer, fn, self, error);
+}

@@ -1,0 +1,170 @@
+-- testing_answers: which answer a call gets in a test. Uses elg.core, elg.json. Knows no
+-- host.
+local core = require "elg.core"
+local json = require "elg.json"
+
+local M = {}
+
+local DEPTH_MAX = 128
+local ARRAY = {} -- metatable of what array gives
+
+-- array{ ... }: a table that is written as an array also when it is empty.
+function M.array(list)
+  return setmetatable(list, ARRAY)
+end
+
+local encode_value
+
+local function encode_table(value, depth)
+  if depth > DEPTH_MAX then error("a value nested deeper than " .. DEPTH_MAX, 0) end
+  local parts = {}
+  if #value > 0 or getmetatable(value) == ARRAY then
+    for i, item in ipairs(value) do parts[i] = encode_value(item, depth) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  for name, member in pairs(value) do
+    if type(name) ~= "string" then error("a member's name is a " .. type(name), 0) end
+    parts[#parts + 1] = json.quote(name) .. ":" .. encode_value(member, depth)
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+function encode_value(value, depth)
+  local kind = type(value)
+  if kind == "table" then return encode_table(value, depth + 1) end
+  if kind == "string" then return json.quote(value) end
+  if kind == "number" then
+    if value ~= value or value == math.huge or value == -math.huge then
+      error("a number that JSON does not have", 0)
+    end
+    return ("%.17g"):format(value)
+  end
+  if value == core.null or value == nil then return "null" end
+  if kind == "boolean" then return tostring(value) end
+  error("a " .. kind .. " is not a JSON value", 0)
+end
+
+-- encode(value): its canonical JSON.
+function M.encode(value)
+  return assert(core.canonical(encode_value(value, 0)))
+end
+
+-- Does every member of `part` stand in `whole`, too?
+local function fits(part, whole, depth)
+  if type(part) ~= "table" or type(whole) ~= "table" then return part == whole end
+  if depth > DEPTH_MAX then return false end
+  for name, value in pairs(part) do
+    if not fits(value, whole[name], depth + 1) then return false end
+  end
+  return true
+end
+
+local function url_of(request)
+  local url = request.url
+  if type(url) ~= "table" then return url end
+  local parts = {}
+  for i, part in ipairs(url) do
+    parts[i] = type(part) == "table" and "{" .. tostring(part["$secret"]) .. "}" or part
+  end
+  return table.concat(parts)
+end
+
+-- What an entry is for, as { type, url, name, request }.
+local function entry_fits(entry, kind, request)
+  if entry.url then
+    return kind == "http_request" and entry.url == url_of(request)
+      and (not entry.method or entry.method == (request.method or "GET"))
+      and (entry.request == nil or fits(entry.request, request, 0))
+  end
+  if entry.call then
+    return kind == "call" and entry.call == request.name
+      and (entry.request == nil or fits(entry.request, request.request, 0))
+  end
+  return entry.type == kind and (entry.request == nil or fits(entry.request, request, 0))
+end
+
+-- An entry's answer: { value = JSON text } or { err = { code, message } }.
+local function answer_of(entry)
+  if entry.err then return { err = entry.err } end
+  if entry.url and entry.value == nil then
+    return { value = M.encode { status = entry.status or 200, headers = entry.headers or {},
+      body = entry.body or "" } }
+  end
+  return { value = M.encode(entry.value) }
+end
+
+local source = {}
+source.__index = source
+
+local function from_list(self, kind, request)
+  for i, entry in ipairs(self.list) do
+    if (self.left[i] or entry.times or 1) > 0 and entry_fits(entry, kind, request) then
+      self.left[i] = (self.left[i] or entry.times or 1) - 1
+      return answer_of(entry)
+    end
+  end
+end
+
+local function from_function(answer, kind, request)
+  local value, err = answer(kind, request)
+  if err ~= nil then return { err = err } end
+  if value ~= nil then return { value = M.encode(value) } end
+end
+
+-- Recorded answers to the same request are used in their order.
+local function from_journal(self, kind, text)
+  local queue = self.journal and self.journal.recorded[kind .. text]
+  if not queue or not queue[1] then return nil end
+  return table.remove(queue, 1)
+end
+
+-- find(kind, request, text): the answer to a call, as { value = JSON text } or { err },
+-- which is used up by that; nil: there is none.
+function source:find(kind, request, text)
+  local found
+  if type(self.list) == "function" then
+    found = from_function(self.list, kind, request)
+  else
+    found = from_list(self, kind, request)
+  end
+  return found or from_journal(self, kind, text)
+end
+
+-- create(list or function or nil, journal or nil)
+function M.create(list, journal)
+  return setmetatable({ list = list or {}, left = {},
+    journal = journal and M.journal(journal.text) }, source)
+end
+
+-- Keeps what was recorded of one call. A response that lies in an artifact is not in the
+-- document; such a call has no answer here.
+local function keep_activity(recorded, text)
+  local activity = core.decode(text)
+  local response = json.member(text, "response_data")
+  local value = response and response:sub(1, 1) == "{" and json.member(response, "value")
+  local err = type(activity.response_data) == "table" and activity.response_data.error
+  if not value and not err then return end
+  local key = activity.activity_type .. (json.member(text, "request_data") or "{}")
+  recorded[key] = recorded[key] or {}
+  table.insert(recorded[key], { value = value or nil, err = err or nil })
+end
+
+-- journal(text): what `elg show --json` printed as { recorded = { type..request = list },
+-- input, trace_id, seed, text }. Raises for what is no such document.
+function M.journal(text)
+  text = assert(core.canonical(text))
+  local document, journal = core.decode(text), json.member(text, "journal")
+  if type(document) ~= "table" or not journal then
+    error("not what elg show --json prints: it has no journal", 0)
+  end
+  local recorded = {}
+  for _, step in ipairs(json.items(journal)) do
+    for _, activity in ipairs(json.items(json.member(step, "activities") or "[]")) do
+      keep_activity(recorded, activity)
+    end
+  end
+  return { recorded = recorded, input = json.member(text, "input"), text = text,
+    trace_id = document.trace_id, seed = document.seed }
+end
+
+return M
