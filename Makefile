@@ -13,7 +13,7 @@ WARN    := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-pro
            -Wvla -Werror
 CFLAGS  := -std=gnu11 $(OPT) -g -fPIC -fvisibility=hidden -fno-omit-frame-pointer \
            -D_GNU_SOURCE $(WARN) $(SAN) -Isrc -I$(B)/gen
-LIBS    := -lsqlite3 -lcurl -lcrypto -ldouble-conversion -lstdc++ -lpthread -lm -ldl
+LIBS    := -lsqlite3 -lcrypto -ldouble-conversion -lstdc++ -lpthread -lm -ldl
 
 SRC     := $(foreach f,$(FOLDERS),$(wildcard src/$(f)/*.c src/$(f)/*.S))
 CXXSRC  := $(foreach f,$(FOLDERS),$(wildcard src/$(f)/*.cc))

@@ -11,7 +11,7 @@
 #ifndef ELG_ACTIVITY_HTTP_H
 #define ELG_ACTIVITY_HTTP_H
 
-#include <curl/curl.h>
+#include "activity/curl.h"
 
 #include "activity/internal.h"
 

@@ -1,8 +1,8 @@
 /* http_client: one libcurl multi handle, driven by the performer's epoll set. Uses
  * libcurl. Must not know requests. */
+#include "activity/curl.h"
 #include "activity/internal.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -68,6 +68,9 @@ enum elg_status elg__http_client_open(struct elg_performer *performer,
 {
     if (performer->http.multi != NULL)
         return ELG_OK;
+    enum elg_status status = elg__curl_load(error);
+    if (status != ELG_OK)
+        return status;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return elg_base_fail(error, ELG_IO, "libcurl", "cannot be initialised");
     CURLM *multi = curl_multi_init();

@@ -1,9 +1,9 @@
 /* http_redirect: where an answer of 301, 302, 303, 307 or 308 sends a request (RFC 9110
  * section 15.4; methods change as browsers and curl change them). Uses libcurl's URL
  * parser. */
+#include "activity/curl.h"
 #include "activity/internal.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -1,8 +1,8 @@
 /* http_request: what is sent. Made from a prepared request, with the secrets put in, and
  * pointed elsewhere by a redirect. Uses json, libcurl's URL parser. */
+#include "activity/curl.h"
 #include "activity/internal.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,8 @@ void elg__http_request_fini(struct elg_http_request *request)
         request->headers = header->next;
         header_destroy(request->alloc, header);
     }
-    curl_url_cleanup(request->url);
+    if (request->url != NULL)
+        curl_url_cleanup(request->url);
     request->url = NULL;
     elg_base_buf_fini(&request->body);
 }
