@@ -48,8 +48,9 @@ struct elg_sandbox_options {
     uint32_t slice_instructions; /* SLICE outcomes come every so many; 0: default */
     /* Arena's address; 0: the default, or the first that is free of a fixed list (a
      * second sandbox of a process gets another). Results do not depend on it, with one
-     * exception: the order of keys that are objects in pairs, and so what is computed
-     * from it. */
+     * exception: the engine hashes keys that are objects (tables, functions, threads) by
+     * address, so their order in pairs, and the fuel that large tables of them take, may.
+     */
     uintptr_t base;
     size_t memory_bytes_max; /* the largest memory_bytes_max that a job may ask */
 };
