@@ -83,7 +83,6 @@ for _, backend in ipairs(stores.backends) do
         assert.is_true(rows[1].has_edge)
         assert.equal("", rows[1].state)
         assert.is_false(rows[2].has_edge)
-        rows = nil
       end)
       it("keeps large and binary payloads", function()
         local bytes = {}
