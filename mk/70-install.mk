@@ -33,12 +33,19 @@ all: $(B)/libelg.a $(B)/libelg.so $(B)/elg.pc
 endif
 
 ROOT := $(DESTDIR)$(PREFIX)
+# For tests under an ordinary LuaJIT: require "elg.testing".
+LUA_LIB    := lib/lua/5.1/elg
+LUA_SHARE  := share/lua/5.1/elg
+LUA_SHARED := json.lua testing.lua testing_answers.lua
 INSTALLED := bin/elg libexec/elg/elg-compile lib/libelg.a lib/libelg.so lib/$(SONAME) \
-             lib/libelg.so.$(VERSION) include/elg.h lib/pkgconfig/elg.pc
+             lib/libelg.so.$(VERSION) include/elg.h lib/pkgconfig/elg.pc \
+             $(LUA_LIB)/core.so $(LUA_LIB)/sys.so $(addprefix $(LUA_SHARE)/,$(LUA_SHARED))
 
 .PHONY: install uninstall
-install: all
-	install -d $(addprefix $(ROOT)/,bin libexec/elg lib/pkgconfig include)
+install: all $(B)/spec/elg/core.so $(B)/spec/elg/sys.so
+	install -d $(addprefix $(ROOT)/,bin libexec/elg lib/pkgconfig include $(LUA_LIB) $(LUA_SHARE))
+	install -m 755 $(B)/spec/elg/core.so $(B)/spec/elg/sys.so $(ROOT)/$(LUA_LIB)
+	install -m 644 $(addprefix lua/elg/,$(LUA_SHARED)) $(ROOT)/$(LUA_SHARE)
 	install -m 755 $(B)/elg $(ROOT)/bin/elg
 	install -m 755 $(B)/elg-compile $(ROOT)/libexec/elg/elg-compile
 	install -m 644 $(B)/libelg.a $(ROOT)/lib/libelg.a
@@ -50,4 +57,4 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(ROOT)/,$(INSTALLED))
-	-rmdir $(ROOT)/libexec/elg 2>/dev/null
+	-rmdir $(ROOT)/libexec/elg $(ROOT)/$(LUA_LIB) $(ROOT)/$(LUA_SHARE) 2>/dev/null

@@ -3,7 +3,8 @@
 
 BIND_SRC    := $(filter-out src/bind/main.c,$(wildcard src/bind/*.c))
 BIND_OBJ    := $(patsubst src/%,$(B)/obj/%.o,$(BIND_SRC))
-CLI_LUA     := $(sort $(shell find lua/elg -name '*.lua' -not -path 'lua/elg/sandbox/*'))
+CLI_LUA     := $(sort $(shell find lua/elg lua/meta -type f \( -name '*.lua' -o \
+                 -path '*/templates/*' \) -not -path 'lua/elg/sandbox/*'))
 # lua/elg/cli/init.lua is elg.cli, lua/elg/cli/run.lua is elg.cli.run.
 lua_module   = $(subst /,.,$(patsubst %/init,%,$(patsubst lua/%.lua,%,$(1))))
 

@@ -11,7 +11,7 @@
 
 #define EXIT_UNAVAILABLE 4
 
-/* A Lua file of lua/, by its module name; the build makes the table, a row of NULLs ends
+/* A file of lua/, by its module name; the build makes the table, a row of NULLs ends
  * it. */
 struct embedded {
     const char *name;
@@ -19,14 +19,37 @@ struct embedded {
 };
 extern const struct embedded elg__bind_embedded[];
 
+static const struct embedded *embedded_file(const char *name)
+{
+    const struct embedded *file = elg__bind_embedded;
+    while (file->name != NULL && strcmp(file->name, name) != 0)
+        file++;
+    return file->name != NULL ? file : NULL;
+}
+
+/* elg.embedded.text(name) -> the text of an embedded file, by its module name */
+static int embedded_text(lua_State *L)
+{
+    const struct embedded *file = embedded_file(luaL_checkstring(L, 1));
+    luaL_argcheck(L, file != NULL, 1, "no such embedded file");
+    lua_pushlstring(L, file->text, (size_t)(file->text_end - file->text));
+    return 1;
+}
+
+static int open_embedded(lua_State *L)
+{
+    lua_newtable(L);
+    lua_pushcfunction(L, embedded_text);
+    lua_setfield(L, -2, "text");
+    return 1;
+}
+
 /* package.loaders entry: a module from the embedded table. */
 static int find_embedded(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    const struct embedded *file = elg__bind_embedded;
-    while (file->name != NULL && strcmp(file->name, name) != 0)
-        file++;
-    if (file->name == NULL) {
+    const struct embedded *file = embedded_file(name);
+    if (file == NULL) {
         lua_pushfstring(L, "\n\tno embedded module '%s'", name);
         return 1;
     }
@@ -74,6 +97,7 @@ static int run_cli(lua_State *L)
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     preload(L, "elg.core", luaopen_elg_core);
     preload(L, "elg.sys", luaopen_elg_sys);
+    preload(L, "elg.embedded", open_embedded);
     set_loaders(L);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "elg.cli");

@@ -209,6 +209,19 @@ static int remove_entry(const char *path, const struct stat *info, int kind,
     return remove(path);
 }
 
+/* mkdir(path) -> true, also if the folder is there | nil, message */
+static int sys_mkdir(lua_State *L)
+{
+    struct stat info;
+    const char *path = luaL_checkstring(L, 1);
+    int made = mkdir(path, 0777);
+    bool there = made != 0 && errno == EEXIST && stat(path, &info) == 0;
+    if (made != 0 && !(there && S_ISDIR(info.st_mode)))
+        return fail_errno(L, path);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* remove_tree(path) -> true | nil, message. Follows no links. */
 static int sys_remove_tree(lua_State *L)
 {
@@ -235,6 +248,7 @@ int luaopen_elg_sys(lua_State *L)
         {"setenv", sys_setenv},
         {"kind", sys_kind},
         {"mkdtemp", sys_mkdtemp},
+        {"mkdir", sys_mkdir},
         {"remove_tree", sys_remove_tree},
         {NULL, NULL},
     };

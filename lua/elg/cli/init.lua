@@ -13,7 +13,7 @@ local M = {}
 
 -- The commands in the order of their help.
 local COMMANDS = { "run", "resume", "abort", "list", "show", "replay", "check", "graph",
-  "canon", "hash", "bench" }
+  "canon", "hash", "bench", "init" }
 
 local CODES = [[
 exit codes, of several runs the highest:
@@ -23,11 +23,18 @@ exit codes, of several runs the highest:
   3 invalid graph, input or schema    7 timeout or aborted
   130 interrupted: runs can be resumed]]
 
+-- Commands whose file has another name: init is this file's.
+local MODULES = { init = "elg.cli.init_project" }
+
+local function module_of(name)
+  return require(MODULES[name] or "elg.cli." .. name)
+end
+
 local function general_help()
   local lines = { "elg runs graphs whose nodes are Lua functions, durably.", "",
     "usage: elg COMMAND [ARGUMENTS] [FLAGS]", "" }
   for _, name in ipairs(COMMANDS) do
-    lines[#lines + 1] = ("  %-8s %s"):format(name, require("elg.cli." .. name).summary)
+    lines[#lines + 1] = ("  %-8s %s"):format(name, module_of(name).summary)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "elg COMMAND --help tells more; elg --version tells the version."
@@ -56,7 +63,7 @@ end
 
 local function find_command(name)
   for _, known in ipairs(COMMANDS) do
-    if known == name then return require("elg.cli." .. name) end
+    if known == name then return module_of(name) end
   end
   codes.fail(codes.exit.usage, ("unknown command %q; see elg --help"):format(name))
 end

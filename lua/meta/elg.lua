@@ -1,0 +1,248 @@
+---@meta elg
+-- luacheck: ignore 212 241
+-- elg: types of module "elg" and of what a node is given, for LuaLS. Nothing here is executed.
+
+---A JSON value: nil only where a member may be missing.
+---@alias elg.Value string|number|boolean|elg.Null|table
+
+---What elg.null is.
+---@class elg.Null
+
+---What ctx.secret gives: it stands for the value, which Lua never sees.
+---@class elg.Secret
+
+---Text, or a secret's value, or both joined.
+---@alias elg.Text string|elg.Secret|(string|elg.Secret)[]
+
+---The error of a call: `nil, err`, or what is raised with `raise = true`.
+---@class elg.Error
+---@field code string INVALID_REQUEST, NET_DENIED, RESOLVE, CONNECT, TLS, TIMEOUT, PROTOCOL, TRUNCATED, BODY_TOO_LARGE, HEADERS_TOO_LARGE, REDIRECT, NOT_FOUND, CORRUPT, NOT_TEXT, TOO_LARGE, FULL, IO, NO_SUCH_ACTIVITY, INVALID_RESULT, UNKNOWN, UNSUPPORTED, NO_MEMORY, or what the host says
+---@field message string
+
+---A table given to error(): with `retry = false` the node is not tried again.
+---@class elg.Failure
+---@field code? string
+---@field message? string
+---@field retry? boolean
+
+---@class elg.HttpRequest
+---@field url elg.Text
+---@field method? string default "GET"
+---@field headers? table<string, elg.Text>
+---@field body? string|{ artifact: string }
+---@field timeout_ms? integer
+---@field max_bytes? integer of the response
+---@field follow? boolean redirects; default true
+---@field at_most_once? boolean never sent again when its outcome is unknown
+---@field reconcile? fun(ctx: elg.Ctx, request: elg.HttpRequest): elg.Value finds out what became of an at_most_once call
+---@field raise? boolean raise errors in place of returning them
+
+---@class elg.HttpResponse
+---@field status integer every status is a response, also 500
+---@field headers table<string, string> names in lower case
+---@field body? string
+---@field artifact? string hash of a body that is large or not UTF-8
+---@field size? integer bytes of the artifact
+
+---@class elg.ArtifactInfo
+---@field hash string
+---@field size integer bytes
+---@field name? string
+---@field type? string
+
+---@class elg.ArtifactContent
+---@field content string
+
+---@class elg.Raise
+---@field raise? boolean raise errors in place of returning them
+
+---@class elg.WriteOptions: elg.Raise
+---@field name? string
+---@field type? string media type
+---@field encoding? "base64" of the content
+
+---@class elg.ReadOptions: elg.Raise
+---@field encoding? "base64" of the content that is given
+
+---@class elg.AllResult
+---@field ok boolean
+---@field value? any
+---@field err? elg.Error
+
+---@class elg.CtxArtifact
+local artifact = {}
+
+---Stores a text under its hash, durably.
+---@param content string
+---@param options? elg.WriteOptions
+---@return elg.ArtifactInfo? info
+---@return elg.Error? err
+function artifact.write(content, options) end
+
+---Reads what was stored: by hash, by what write gave, or by an HTTP response.
+---@param ref string|elg.ArtifactInfo|elg.HttpResponse
+---@param options? elg.ReadOptions
+---@return elg.ArtifactContent? content
+---@return elg.Error? err
+function artifact.read(ref, options) end
+
+---What a node may do besides computing. Every call is recorded; a replay gives the same.
+---@class elg.Ctx
+---@field trace_id string the run
+---@field step_index integer from 0
+---@field node_id string
+---@field attempt integer from 1
+---@field previous? string the node before; nil in the first step
+---@field artifact elg.CtxArtifact
+local ctx = {}
+
+---Milliseconds since 1970; never goes back within a run.
+---@return integer ms
+function ctx.now() end
+
+---@param ms number milliseconds; the run survives a restart meanwhile
+function ctx.sleep(ms) end
+
+---A line of the log, told once the step is durable.
+---@overload fun(text: string, fields?: table)
+---@param level "debug"|"info"|"warn"|"error"
+---@param text string
+---@param fields? table
+function ctx.log(level, text, fields) end
+
+---@param request string|elg.HttpRequest a URL, or more
+---@return elg.HttpResponse? response
+---@return elg.Error? err
+function ctx.http(request) end
+
+---A function of the host, by its name.
+---@param name string
+---@param request? elg.Value
+---@param options? elg.Raise
+---@return any result
+---@return elg.Error? err
+function ctx.call(name, request, options) end
+
+---Several calls at once: { "http", {...} }, { "call", "name", request },
+---{ "artifact.write", {...} }, { "artifact.read", hash }; at most 256.
+---@param calls table[]
+---@return elg.AllResult[] results in the order of the calls
+function ctx.all(calls) end
+
+---Sends a message to another agent (A2A).
+---@param message table
+---@return any result
+---@return elg.Error? err
+function ctx.send(message) end
+
+---Sends a message to another agent (A2A) and waits for its answer.
+---@param message table
+---@return any result
+---@return elg.Error? err
+function ctx.request(message) end
+
+---Calls a tool (MCP).
+---@param request table
+---@return any result
+---@return elg.Error? err
+function ctx.mcp(request) end
+
+---@param request table
+---@return any result
+---@return elg.Error? err
+function ctx.sql(request) end
+
+---Waits for a signal.
+---@param signal string|table its name, or { name = }
+---@return any payload
+---@return elg.Error? err
+function ctx.wait(signal) end
+
+---An integer in [0, n), computed from the run's seed.
+---@param n integer
+---@return integer
+function ctx.rand(n) end
+
+---A UUID, computed from the run's seed.
+---@return string
+function ctx.uuid() end
+
+---A secret for http headers and URLs (the environment's ELG_SECRET_NAME).
+---@param name string
+---@return elg.Secret
+function ctx.secret(name) end
+
+---What a node may return in place of an edge's key and its output.
+---@class elg.Result
+---@field next? string the edge's key; nil ends the run
+---@field output? elg.Value
+---@field state? table
+---@field metadata? elg.Value kept with the step
+
+---The state is the node's own copy, kept when it returns; the input is the output of the node
+---before. Returns the key of an edge (nil ends the run) and the output.
+---@alias elg.Run fun(state: table, input: any, ctx: elg.Ctx): (string|elg.Result|nil), any
+
+---@class elg.Retry
+---@field max_attempts? integer default 1
+---@field backoff? "constant"|"linear"|"exponential"
+---@field initial_delay_ms? number
+---@field max_delay_ms? number
+
+---@class elg.Node
+---@field run elg.Run
+---@field retry? elg.Retry
+---@field timeout_ms? integer of an attempt: executing and calls
+---@field description? string
+
+---@class elg.Edge
+---@field from string
+---@field key string
+---@field to string
+---@field when? fun(state: table, output: any): any the edge holds if this is true, too
+---@field description? string
+
+---@class elg.Graph
+---@field id string
+---@field version string
+---@field entry string the first node
+---@field nodes table<string, elg.Run|elg.Node>
+---@field edges? elg.Edge[] tried in order
+---@field initial? table|fun(input: any): table the state before the first step
+---@field description? string
+
+---@class elg.Json
+local json = {}
+
+---@param value elg.Value
+---@return string text canonical (RFC 8785)
+function json.encode(value) end
+
+---Raises for what is not JSON.
+---@param text string
+---@param options? { big: "string" } keep integers beyond 2^53 as text
+---@return any value
+function json.decode(text, options) end
+
+---@class elg
+---@field json elg.Json
+---@field null elg.Null
+local elg = {}
+
+---What a graph's file returns.
+---@param graph elg.Graph
+---@return table
+function elg.graph(graph) end
+
+---A table that is an array also when it is empty.
+---@generic T: table
+---@param list T
+---@return T
+function elg.array(list) end
+
+---SHA-256 of a value's canonical JSON, 64 hex digits.
+---@param value elg.Value
+---@return string
+function elg.hash(value) end
+
+return elg
