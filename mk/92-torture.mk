@@ -19,5 +19,7 @@ spec: $(B)/planted/elg/core.so
 endif
 
 .PHONY: torture
-torture:
-	ELG_TORTURE=1 ELG_KILLS=1000 ELG_CRASH_IMAGES=20000 $(MAKE) spec S=spec/fault
+torture: deps
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all spec-modules
+	@ELG_TORTURE=1 ELG_KILLS=1000 ELG_POWER_IMAGES=20000 ELG_GRAPHS=400 ELG_FILE_SECONDS=3600 \
+	  luajit tools/run_specs.lua $(B) spec/fault

@@ -5,7 +5,7 @@
 local build, places = arg[1] or "build", { unpack(arg, 2) }
 if #places == 0 then places = { "spec" } end
 
-local FILE_SECONDS_MAX = 600
+local FILE_SECONDS_MAX = tonumber(os.getenv("ELG_FILE_SECONDS")) or 600
 local SLOW_SECONDS = 10
 
 local function lines_of(command)

@@ -79,7 +79,7 @@ child.__index = child
 
 local function environment(more)
   local env = { PATH = os.getenv("PATH"), HOME = os.getenv("HOME"),
-    LD_PRELOAD = os.getenv("LD_PRELOAD"), ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") }
+    ASAN_OPTIONS = os.getenv("ASAN_OPTIONS") }
   for name, value in pairs(more or {}) do env[name] = value end
   local list = {}
   for name, value in pairs(env) do
