@@ -138,7 +138,7 @@ local SNIPPETS = {
   "local function f(...) return select('#', ...), f(..., ...) end f(1)",
 }
 
-local JOB = { node = "n", fuel_max = 3e6, memory_bytes = 16 * 2 ^ 20 }
+local JOB = { node = "n", fuel_max = 3e6, memory_bytes = 8 * 2 ^ 20 }
 
 describe("hostile code", function()
   local cut, whole, fresh, program, clean
@@ -159,8 +159,10 @@ describe("hostile code", function()
 
   local function digest(box, body, park)
     local bad = assert(boxes.program(box, body, "local elg = require 'elg' "))
+    local slices = 0
     local out, err = boxes.run(box, bad, JOB, nil, park and function()
-      assert(box:unpark((assert(box:park()))))
+      slices = slices + 1
+      if slices < 20 or slices % 100 == 0 then assert(box:unpark((assert(box:park())))) end
     end)
     bad:close()
     assert.truthy(out, type(err) == "table" and err.text or nil)
@@ -174,7 +176,7 @@ describe("hostile code", function()
       assert.equal(clean, boxes.digest(assert(boxes.run(whole, program))))
       assert.is_true(expected == digest(cut, body), "cut in slices")
       assert.is_true(expected == digest(fresh, body), "in a fresh state")
-      assert.is_true(expected == digest(cut, body, true), "parked at every slice")
+      assert.is_true(expected == digest(cut, body, true), "parked on the way")
     end)
   end
 end)
