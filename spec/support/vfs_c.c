@@ -382,7 +382,9 @@ static void file_write(const struct content *content, const char *prefix, int fi
     if (!content->exists)
         return;
     FILE *out = fopen(path, "wb");
-    if (out == NULL || fwrite(content->data, 1, content->size, out) != content->size ||
+    if (out == NULL ||
+        (content->size > 0 &&
+         fwrite(content->data, 1, content->size, out) != content->size) ||
         fclose(out) != 0)
         die("cannot write an image");
 }
@@ -445,6 +447,16 @@ static int l_record(lua_State *L)
     return 0;
 }
 
+static int l_forget(lua_State *L)
+{
+    (void)L;
+    ops_clear();
+    free(ops);
+    ops = NULL;
+    op_capacity = 0;
+    return 0;
+}
+
 static int l_count(lua_State *L)
 {
     lua_pushnumber(L, (lua_Number)op_count);
@@ -470,14 +482,10 @@ static int l_fail(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg FUNCTIONS[] = {{"install", l_install},
-                                     {"uninstall", l_uninstall},
-                                     {"record", l_record},
-                                     {"count", l_count},
-                                     {"forget_syncs", l_forget_syncs},
-                                     {"image", l_image},
-                                     {"fail", l_fail},
-                                     {NULL, NULL}};
+static const luaL_Reg FUNCTIONS[] = {
+    {"install", l_install}, {"uninstall", l_uninstall}, {"record", l_record},
+    {"forget", l_forget},   {"count", l_count},         {"forget_syncs", l_forget_syncs},
+    {"image", l_image},     {"fail", l_fail},           {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_vfs_c(lua_State *L)
 {
