@@ -107,11 +107,13 @@ int elg_sandbox_job_call(lua_State *L)
         return luaL_error(L, "ctx is not here while the graph is loaded");
     lua_settop(L, 2);
     take_request(L, box);
-    elg_sandbox_charge(L, box->request.size >> ELG_FUEL_ALLOC_SHIFT);
+    size_t request_bytes = box->request.size;
     elg_sandbox_leave(box, ELG_EVENT_CALLED);
     if (!box->reply->ok)
         lua_pushnil(L);
     decode_or_leave(L, box->reply->value, "reply");
+    /* Charging may end a slice, and then request and reply are other jobs'. */
+    elg_sandbox_charge(L, request_bytes >> ELG_FUEL_ALLOC_SHIFT);
     return lua_gettop(L) - 2;
 }
 

@@ -12,8 +12,10 @@ static void charge_bytes(lua_State *L, size_t size)
     elg_sandbox_charge(L, size >> 4);
 }
 
-/* Encodes the value at 1 into box->request; nil, or pushes what is wrong. */
-static bool encode(lua_State *L, struct elg_sandbox *box, const char *root)
+/* Encodes the value at 1 into box->request, or pushes what is wrong. *size is its size:
+ * to be charged for once its bytes are no longer needed, since charging may end a slice,
+ * and other jobs encode into the same buffer then. */
+static bool encode(lua_State *L, struct elg_sandbox *box, const char *root, size_t *size)
 {
     struct elg_value_rules rules = {root, NULL, NULL};
     struct elg_error error;
@@ -25,16 +27,24 @@ static bool encode(lua_State *L, struct elg_sandbox *box, const char *root)
         elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
     if (status != ELG_OK)
         lua_pushfstring(L, "%s: %s", error.where, error.text);
-    charge_bytes(L, box->request.size);
+    *size = box->request.size;
     return status == ELG_OK;
+}
+
+static int raise_and_charge(lua_State *L, size_t size)
+{
+    charge_bytes(L, size);
+    return lua_error(L);
 }
 
 int elg_sandbox_lib_json_encode(lua_State *L)
 {
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
-    if (!encode(L, box, "value"))
-        return lua_error(L);
-    lua_pushlstring(L, (const char *)box->request.data, box->request.size);
+    size_t size;
+    if (!encode(L, box, "value", &size))
+        return raise_and_charge(L, size);
+    lua_pushlstring(L, (const char *)box->request.data, size);
+    charge_bytes(L, size);
     return 1;
 }
 
@@ -43,11 +53,13 @@ int elg_sandbox_lib_hash(lua_State *L)
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
     struct elg_hash hash;
     char hex[ELG_HASH_HEX_SIZE];
-    if (!encode(L, box, "value"))
-        return lua_error(L);
+    size_t size;
+    if (!encode(L, box, "value", &size))
+        return raise_and_charge(L, size);
     elg_base_sha256(box->sha, elg_base_buf_bytes(&box->request), &hash);
     elg_base_hash_hex(&hash, hex);
     lua_pushstring(L, hex);
+    charge_bytes(L, size);
     return 1;
 }
 
@@ -56,13 +68,16 @@ int elg_sandbox_lib_check(lua_State *L)
 {
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
     const char *root = luaL_checkstring(L, 2);
-    if (encode(L, box, root)) {
+    size_t size;
+    bool good = encode(L, box, root, &size);
+    if (good) {
         lua_pushboolean(L, 1);
-        return 1;
+    } else {
+        lua_pushnil(L);
+        lua_insert(L, -2);
     }
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    return 2;
+    charge_bytes(L, size);
+    return good ? 1 : 2;
 }
 
 static enum elg_value_big big_option(lua_State *L)

@@ -116,6 +116,28 @@ describe("parked jobs", function()
     box:close()
   end)
 
+  it("encode, hash and ask for what is their own, wherever a slice ends", function()
+    local body = [[
+      local mine = { id = input.id, pad = ("p"):rep(400) }
+      state.text, state.hash = elg.json.encode(mine), elg.hash(mine)
+      state.back = ctx.call("f", mine).echo.request.id
+      return "ok"]]
+    local whole = assert(boxes.eval(body, { input = '{"id":1}' }))
+    local box = assert(boxes.open { slice = 1 })
+    local program = assert(boxes.program(box, body))
+    local other = assert(boxes.program(box, "elg.json.encode(input) ctx.call('g', input) return 'ok'"))
+    local outcome = boxes.run(box, program, { input = '{"id":1}' }, nil, function(left)
+      if left.kind ~= "slice" then return end
+      local parked = assert(box:park())
+      assert(boxes.run(box, other, { input = '{"id":"' .. ("o"):rep(500) .. '"}' }))
+      assert(box:unpark(parked))
+    end)
+    assert.equal(boxes.digest(whole), boxes.digest(outcome))
+    program:close()
+    other:close()
+    box:close()
+  end)
+
   it("keep results while an edge's condition is asked", function()
     local box = assert(boxes.open { slice = 1 })
     local program = assert(box:program("g.lua", { ["g.lua"] = [[
