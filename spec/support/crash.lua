@@ -12,6 +12,7 @@ local M = {}
 
 local RUNS = 16
 local CONCURRENCY = 8
+local CROWD = 3
 local ROUNDS = 2
 local KILL_US_MAX = 90000
 local ATTEMPTS_MAX = 400
@@ -28,10 +29,11 @@ local function generator(seed)
   end
 end
 
--- create(seed): a tester; its `problems` fill with texts, by what they are about.
-function M.create(seed)
+-- create(seed, crowd): a tester; its `problems` fill with texts, by what they are about. With
+-- `crowd` several processes are at work at once.
+function M.create(seed, crowd)
   local place = outside.place("kill")
-  return setmetatable({ random = generator(seed), place = place, seed = seed, kills = 0,
+  return setmetatable({ random = generator(seed), place = place, crowd = crowd, kills = 0,
     campaigns = 0, problem_count = 0, reported_count = 0, repeat_count = 0, unknown_count = 0, effect_count = 0,
     ledger = ledger.start { log = place:file("ledger.log") },
     problems = { state = {}, effects = {}, at_most_once = {}, journal = {}, reported = {},
@@ -168,6 +170,37 @@ function tester:disturb(runs, db, kills)
   self:finish(runs, db)
 end
 
+-- As disturb, with several processes at once over one store: each takes what no live one has.
+-- Now and then one of them is killed; the others take over what it had.
+function tester:disturb_crowd(runs, db, kills)
+  local crowd, attempts = {}, 0
+  local function ended(i, done)
+    crowd[i] = nil
+    if not done.signal and done.code ~= 0 then
+      self:problem("state", "ended with %s: %s", tostring(done.code), done.err)
+    end
+    self:check_reports(db, done.out, done.err)
+  end
+  while self.kills < kills and unfinished(db) > 0 and attempts < ATTEMPTS_MAX do
+    for i = 1, CROWD do
+      if not crowd[i] then
+        crowd[i], attempts = self:start_one(runs, db, i == 1), attempts + 1
+      end
+    end
+    process.sleep_us(5000 + self.random(KILL_US_MAX))
+    local i = self.random(CROWD) + 1
+    local done = crowd[i]:wait(0)
+    if not done then
+      done = crowd[i]:stop()
+      if done.signal == 9 then self.kills = self.kills + 1 end
+    end
+    ended(i, done)
+  end
+  if attempts >= ATTEMPTS_MAX then self:problem("state", "%s: no progress", db) end
+  for i, child in pairs(crowd) do ended(i, child:wait()) end
+  self:finish(runs, db)
+end
+
 function tester:finish(runs, db)
   local done = worker.start(self.place, { options = { store = "sqlite:" .. db },
     graph = outside.root .. "/spec/graphs/crash.lua", seed = "7", concurrency = CONCURRENCY,
@@ -280,7 +313,7 @@ function tester:campaign(kills)
   local runs, traces = runs_of(self.campaigns, self.ledger.url)
   local db = self.place:file(("killed-%d.db"):format(self.campaigns))
   local reference = self.place:file(("calm-%d.db"):format(self.campaigns))
-  self:disturb(runs, db, kills)
+  if self.crowd then self:disturb_crowd(runs, db, kills) else self:disturb(runs, db, kills) end
   self:check_effects(db)
   self:finish(runs, reference)
   self:compare_stores(db, reference)

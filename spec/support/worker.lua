@@ -1,6 +1,6 @@
 -- worker: a host program that specs start and kill. Executes the runs that its plan names
 -- over the public API, and writes each thing that the library reports as durable to stdout,
--- at once: "step TRACE INDEX NODE", "log TRACE INDEX NODE TEXT", "end TRACE STATUS", "warning
+-- at once: "step TRACE INDEX NODE", "busy TRACE", "log TRACE INDEX NODE TEXT", "end TRACE STATUS", "warning
 -- TRACE TEXT", and in the end "result TRACE JSON" or "verify TRACE JSON" for each run.
 --
 -- luajit worker.lua PLAN: a file of Lua that returns
@@ -46,16 +46,26 @@ local function graph_of(path)
   return graphs[path]
 end
 
+-- Whether the run is in hand; "busy TRACE" if another live process has it.
+local function taken(trace_id, value, message, status, where)
+  if value == nil and status == "ELG_BUSY" then
+    say("busy", trace_id)
+    return false
+  end
+  check(value, message, status, where)
+  return true
+end
+
 local function starters()
   local list = {}
   for _, run in ipairs(plan.runs or {}) do
     list[#list + 1] = function()
-      check(host:start(graph_of(run.graph or plan.graph),
+      return taken(run.trace, host:start(graph_of(run.graph or plan.graph),
         { trace_id = run.trace, input = run.input, seed = plan.seed }))
     end
   end
   for _, trace_id in ipairs(plan.resume or {}) do
-    list[#list + 1] = function() check(host:resume(trace_id)) end
+    list[#list + 1] = function() return taken(trace_id, host:resume(trace_id)) end
   end
   return list
 end
@@ -64,8 +74,8 @@ local function execute(list)
   local at, active = 1, 0
   while at <= #list or active > 0 do
     while at <= #list and active < (plan.concurrency or 8) do
-      list[at]()
-      at, active = at + 1, active + 1
+      if list[at]() then active = active + 1 end
+      at = at + 1
     end
     active = check(host:tick(TICK_US))
     if active >= (plan.concurrency or 8) or at > #list then sys.poll(host:poll_fd(), WAIT_MS) end
