@@ -21,6 +21,7 @@
 #define PAYLOAD_BYTES 1024
 #define WAL_BYTES_MAX (4 << 20)
 #define PAGE_BYTES 8192
+#define STEPS_PER_RUN 20
 
 static int wal_pages;
 
@@ -79,11 +80,14 @@ static sqlite3 *database_open(const char *path)
     return db;
 }
 
-static void row_write(sqlite3 *db, sqlite3_stmt *insert, int run, int64_t step)
+/* Runs are of 20 steps, many at once, and sort by the time of their beginning. */
+static void row_write(sqlite3 *db, sqlite3_stmt *insert, int run, int64_t commit)
 {
+    int64_t step = commit % STEPS_PER_RUN;
     static uint8_t payload[PAYLOAD_BYTES];
     char trace_id[64];
-    snprintf(trace_id, sizeof trace_id, "0190b0a0-0000-7000-8000-%012d", run);
+    snprintf(trace_id, sizeof trace_id, "%08llx-0000-7000-8000-%012d",
+             (long long)(commit / STEPS_PER_RUN), run);
     memset(payload, (int)(step & 0x7F), sizeof payload);
     sqlite3_bind_text(insert, 1, trace_id, -1, SQLITE_STATIC);
     sqlite3_bind_int64(insert, 2, step);

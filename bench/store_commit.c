@@ -17,6 +17,7 @@
 
 #define RUNS_MAX ELG_COMMIT_BATCH_TURNS_MAX
 #define PAYLOAD_BYTES 1024
+#define STEPS_PER_RUN 20
 
 static double seconds_of(clockid_t clock)
 {
@@ -43,12 +44,12 @@ static struct elg_blob *blob_of(const void *data, size_t size)
     return elg_base_blob_create(elg_base_alloc_default(), bytes);
 }
 
+/* Runs are of 20 steps, many at once, and sort by the time of their beginning. */
 static void run_begin(int i, int batch)
 {
     struct elg_run_row *run = &runs[i];
     memset(run, 0, sizeof *run);
-    snprintf(run->trace_id, sizeof run->trace_id, "0190b0a0-0000-7000-8000-%04d%08d",
-             batch, i);
+    snprintf(run->trace_id, sizeof run->trace_id, "%08x-0000-7000-8000-%012d", batch, i);
     strcpy(run->graph_id, "bench");
     strcpy(run->graph_version, "1.0.0");
     run->graph_hash.bytes[0] = 1;
@@ -58,7 +59,6 @@ static void run_begin(int i, int batch)
     run->initial_state = payload;
     run->limits = empty;
     elg_checkpoint_chain_begin(sha, run, &run->chain);
-    turns[i] = (struct elg_turn){.create = true, .run = run};
 }
 
 static void step_fill(int i)
@@ -86,7 +86,8 @@ static void step_fill(int i)
     elg_checkpoint_step_digest(sha, step, &step->digest);
     step->has_chain = true;
     elg_checkpoint_chain_next(sha, &run->chain, &step->digest, 1, &step->chain);
-    turns[i] = (struct elg_turn){.step_count_before = run->step_count,
+    turns[i] = (struct elg_turn){.create = run->step_count == 0,
+                                 .step_count_before = run->step_count,
                                  .run = run,
                                  .records = record,
                                  .record_count = 1};
@@ -108,16 +109,25 @@ static void commit(struct elg_store *store, int turn_count)
     }
 }
 
-static void measure(struct elg_store *store, double seconds, int turn_count, int batch)
+static void turns_fill(int turn_count)
 {
+    static int batch;
+    if (runs[0].trace_id[0] == '\0' || runs[0].step_count == STEPS_PER_RUN) {
+        batch++;
+        for (int i = 0; i < turn_count; i++)
+            run_begin(i, batch);
+    }
     for (int i = 0; i < turn_count; i++)
-        run_begin(i, batch);
-    commit(store, turn_count);
+        step_fill(i);
+}
+
+static void measure(struct elg_store *store, double seconds, int turn_count)
+{
+    memset(runs, 0, sizeof runs);
     double start = seconds_of(CLOCK_MONOTONIC), end = start, steps = 0;
     double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     while (end - start < seconds) {
-        for (int i = 0; i < turn_count; i++)
-            step_fill(i);
+        turns_fill(turn_count);
         commit(store, turn_count);
         steps += turn_count;
         end = seconds_of(CLOCK_MONOTONIC);
@@ -149,9 +159,9 @@ int main(int argc, char **argv)
         fail(&error);
     double seconds = argc > 2 ? atof(argv[2]) : 2;
     for (int i = 3; i < argc && atoi(argv[i]) <= RUNS_MAX; i++)
-        measure(store, seconds, atoi(argv[i]), i);
+        measure(store, seconds, atoi(argv[i]));
     for (int i = 0; argc <= 3 && i < 2; i++)
-        measure(store, seconds, i == 0 ? 1 : 16, i);
+        measure(store, seconds, i == 0 ? 1 : 16);
     elg_checkpoint_close(store);
     return 0;
 }

@@ -188,6 +188,17 @@ describe("checkpoint.sqlite", function()
       a:close()
       b:close()
     end)
+    it("is not kept of what was not claimed", function()
+      local a, b = opened "a", opened "b"
+      committed(a, create "t1", finish("t1", 0, { status = "completed" }), create "t2")
+      assert(a:claim "t1")
+      assert.equal("ELG_NOT_FOUND", select(2, a:claim "t3").status)
+      for _ = 1, 10 do assert(a:claim "t2") end
+      assert.equal("quarantined", a:claim("t2").status)
+      for _, id in ipairs { "t1", "t2", "t3" } do assert(b:reserve(id)) end
+      a:close()
+      b:close()
+    end)
     it("is the same through another link to the file", function()
       local a = opened "first"
       assert(a:reserve "t1")
