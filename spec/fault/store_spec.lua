@@ -163,9 +163,12 @@ describe("a store", function()
   end)
 
   it("with too few descriptors or too little memory fails, and does not crash", function()
-    for _, limits in ipairs { { files = 4 }, { files = 6 }, { files = 8 }, { files = 10 },
-      { memory_bytes = 24e6 }, { memory_bytes = 40e6 }, { memory_bytes = 80e6 },
-      { memory_bytes = 160e6 } } do
+    local limits_list = { { files = 4 }, { files = 6 }, { files = 8 }, { files = 10 } }
+    -- AddressSanitizer reserves more address space than any limit would leave.
+    for _, bytes in ipairs(os.getenv("ASAN_OPTIONS") and {} or { 24e6, 40e6, 80e6, 160e6 }) do
+      limits_list[#limits_list + 1] = { memory_bytes = bytes }
+    end
+    for _, limits in ipairs(limits_list) do
       local done = place:elg({ "run", "ok.lua" }, limits)
       assert.truthy(done.code == 0 or done.code == 4 or done.code == 127 or done.code == 3,
         ("%s %s %s"):format(tostring(done.code), tostring(done.signal), done.err))

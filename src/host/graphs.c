@@ -316,13 +316,17 @@ static enum elg_status load_row(struct elg_host *host, const struct elg_graph_ro
         read_from_definition,
         (void *)(uintptr_t)elg_json_get(root, "sources"),
     };
-    status = load(host, entry.data ? (const char *)entry.data : "", &loader, out, error);
+    struct elg_graph *graph = NULL;
+    status =
+        load(host, entry.data ? (const char *)entry.data : "", &loader, &graph, error);
     elg_json_doc_destroy(doc);
-    if (status == ELG_OK && !elg_base_hash_equal(&(*out)->hash, &row->hash)) {
-        elg_graph_close(*out);
+    if (status == ELG_OK && !elg_base_hash_equal(&graph->hash, &row->hash)) {
+        elg_graph_close(graph);
         return elg_base_fail(error, ELG_CORRUPT, hex,
                              "the stored sources do not have the graph's hash");
     }
+    if (status == ELG_OK)
+        *out = graph;
     if (status == ELG_INVALID || status == ELG_NOT_FOUND)
         return elg_base_fail(error, ELG_CORRUPT, hex,
                              "the stored sources do not load: %s",
