@@ -12,4 +12,5 @@ files["examples/**/*.lua"] = sandboxed
 files["graphs/**/*.lua"] = sandboxed
 files["policies/**/*.lua"] = sandboxed
 files["spec/graphs/**/*.lua"] = sandboxed
+files["lua/meta/**/*.lua"] = { max_line_length = false } -- signatures for language servers
 exclude_files = { "build", "lua/elg/sandbox" }
