@@ -228,6 +228,13 @@ for _, backend in ipairs(stores.backends) do
         assert.equal("ELG_USAGE", select(2, store:claim(("x"):rep(129))).status)
         commit(store, create(("x"):rep(128)), create "A.b_c:d-9")
       end)
+      it("refuses a run without graph hash or chain", function()
+        for _, field in ipairs { "graph_hash", "chain" } do
+          local turn = create "t1"
+          turn.run[field] = nil
+          assert.equal("ELG_USAGE", select(2, store:commit { turn }).status)
+        end
+      end)
       it("takes 256 turns at once and no more", function()
         local turns = {}
         for i = 1, 256 do turns[i] = create("t" .. i) end

@@ -176,7 +176,8 @@ struct elg_record {
  * exist yet. The store reads all fields of `run` for a create (created_at_ms 0: now),
  * else status, initial_state (only while step_count_before is 0; NULL leaves it), error,
  * step_count, chain, due_ms, started_at_ms, completed_at_ms (0 of an ended status: now);
- * it sets updated_at_ms itself. Refused as CORRUPT besides a gap: a record outside steps
+ * it sets updated_at_ms itself. graph_hash and chain are never zero (ELG_USAGE of the
+ * whole call). Refused as CORRUPT besides a gap: a record outside steps
  * step_count_before .. step_count, a finished step without a row, a second record where
  * none is open, a turn for a run that has ended. Once a turn is refused, later turns of
  * that run in the same call are refused with the same status. */
@@ -265,13 +266,15 @@ struct elg_checkpoint_ops {
 /* The back ends. */
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void);
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void);
+const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void);
 
 /* ---- the store, a thin wrapper
  * ----------------------------------------------------------- */
 
 struct elg_store; /* checks arguments, injects faults, calls the back end */
 
-/* url: "memory:", "sqlite:PATH". ELG_USAGE for another scheme. */
+/* url: "memory:", "sqlite:PATH", "postgres://..." (what is not in it comes from
+ * POSTGRES_* and PG* of the environment). ELG_USAGE for another scheme. */
 enum elg_status elg_checkpoint_open(const char *url, const struct elg_checkpoint_env *env,
                                     struct elg_store **out, struct elg_error *error);
 void elg_checkpoint_close(struct elg_store *store);

@@ -34,12 +34,12 @@ static void run_summary(struct elg_sqlite_columns *columns, struct elg_run_row *
     columns->row = row->trace_id;
     elg_sqlite_column_text(columns, row->graph_id, sizeof row->graph_id, false);
     elg_sqlite_column_text(columns, row->graph_version, sizeof row->graph_version, false);
-    elg_sqlite_column_hash(columns, &row->graph_hash, true);
+    elg_sqlite_column_hash(columns, &row->graph_hash, false);
     run_status(columns, &row->status);
     elg_sqlite_column_text(columns, row->seed, sizeof row->seed, false);
     row->step_count =
         (uint64_t)elg_sqlite_column_int(columns, 0, ELG_STEPS_PER_RUN_MAX + 1);
-    elg_sqlite_column_hash(columns, &row->chain, true);
+    elg_sqlite_column_hash(columns, &row->chain, false);
     row->epoch = (uint64_t)elg_sqlite_column_int(columns, 0, INT64_MAX);
     row->claims = (uint32_t)elg_sqlite_column_int(columns, 0, UINT32_MAX);
     row->abort_requested = elg_sqlite_column_int(columns, 0, 1) != 0;

@@ -33,15 +33,20 @@ struct elg_store {
 
 /* ---- opening */
 
+enum location { LOCATION_NONE, LOCATION_FILE, LOCATION_URL };
+
 struct scheme {
     const char *prefix;
     const struct elg_checkpoint_ops *(*ops)(void);
-    const char *artifacts; /* appended to the location; NULL: there are none */
+    enum location location; /* what is behind the prefix; of a URL all is passed on */
+    const char *artifacts;  /* appended to the location; NULL: there are none */
 };
 
 static const struct scheme SCHEMES[] = {
-    {"memory:", elg_checkpoint_memory_ops, NULL},
-    {"sqlite:", elg_checkpoint_sqlite_ops, "-artifacts"},
+    {"memory:", elg_checkpoint_memory_ops, LOCATION_NONE, NULL},
+    {"sqlite:", elg_checkpoint_sqlite_ops, LOCATION_FILE, "-artifacts"},
+    {"postgres:", elg_checkpoint_postgres_ops, LOCATION_URL, NULL},
+    {"postgresql:", elg_checkpoint_postgres_ops, LOCATION_URL, NULL},
 };
 
 static const struct scheme *scheme_of(const char *url)
@@ -57,14 +62,14 @@ static enum elg_status location_check(const struct scheme *scheme, const char *u
                                       struct elg_error *error)
 {
     const char *location = url + strlen(scheme->prefix);
-    if (scheme->artifacts == NULL && *location != '\0')
+    if (scheme->location == LOCATION_NONE && *location != '\0')
         return elg_base_fail(error, ELG_USAGE, url,
                              "a store in memory has no name; "
                              "write memory:");
-    if (scheme->artifacts != NULL && *location == '\0')
+    if (scheme->location == LOCATION_FILE && *location == '\0')
         return elg_base_fail(error, ELG_USAGE, url,
                              "no file is named; write sqlite:PATH");
-    if (scheme->artifacts != NULL && strcmp(location, ":memory:") == 0)
+    if (scheme->location == LOCATION_FILE && strcmp(location, ":memory:") == 0)
         return elg_base_fail(error, ELG_USAGE, url,
                              "SQLite's own memory database cannot be shared by "
                              "connections; write memory:");
@@ -119,14 +124,16 @@ enum elg_status elg_checkpoint_open(const char *url, const struct elg_checkpoint
                                     struct elg_store **out, struct elg_error *error)
 {
     const struct scheme *scheme = scheme_of(url);
-    if (scheme == NULL)
-        return elg_base_fail(error, ELG_USAGE, url,
-                             "not a store that this build knows; write sqlite:PATH or "
-                             "memory:");
+    if (scheme == NULL) /* what looks like a URL may have a password in it (I14) */
+        return elg_base_fail(error, ELG_USAGE, strchr(url, '@') ? "store" : url,
+                             "not a store that this build knows; write sqlite:PATH, "
+                             "postgres://... or memory:");
     enum elg_status status = location_check(scheme, url, error);
     if (status != ELG_OK)
         return status;
-    return store_open(scheme, url + strlen(scheme->prefix), env, out, error);
+    if (scheme->location != LOCATION_URL)
+        url += strlen(scheme->prefix);
+    return store_open(scheme, url, env, out, error);
 }
 
 void elg_checkpoint_close(struct elg_store *store)
@@ -282,6 +289,17 @@ void elg_checkpoint_release(struct elg_store *store, const char *trace_id)
     store->ops->release(store->self, trace_id);
 }
 
+/* A hash of zeros stands for none, and a run has these two. */
+static enum elg_status run_check(const struct elg_run_row *run, struct elg_error *error)
+{
+    static const struct elg_hash NONE;
+    if (elg_base_hash_equal(&run->graph_hash, &NONE))
+        return elg_base_fail(error, ELG_USAGE, run->trace_id, "no graph hash");
+    if (elg_base_hash_equal(&run->chain, &NONE))
+        return elg_base_fail(error, ELG_USAGE, run->trace_id, "no chain");
+    return trace_check(run->trace_id, error);
+}
+
 static enum elg_status commit_check(const struct elg_turn *turns, size_t turn_count,
                                     struct elg_error *error)
 {
@@ -289,7 +307,7 @@ static enum elg_status commit_check(const struct elg_turn *turns, size_t turn_co
         return elg_base_fail(error, ELG_USAGE, "commit", "%zu turns; at most %d at once",
                              turn_count, ELG_COMMIT_BATCH_TURNS_MAX);
     for (size_t i = 0; i < turn_count; i++) {
-        enum elg_status status = trace_check(turns[i].run->trace_id, error);
+        enum elg_status status = run_check(turns[i].run, error);
         if (status != ELG_OK)
             return status;
     }
