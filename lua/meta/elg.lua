@@ -16,8 +16,33 @@
 
 ---The error of a call: `nil, err`, or what is raised with `raise = true`.
 ---@class elg.Error
----@field code string INVALID_REQUEST, NET_DENIED, RESOLVE, CONNECT, TLS, TIMEOUT, PROTOCOL, TRUNCATED, BODY_TOO_LARGE, HEADERS_TOO_LARGE, REDIRECT, NOT_FOUND, CORRUPT, NOT_TEXT, TOO_LARGE, FULL, IO, NO_SUCH_ACTIVITY, INVALID_RESULT, UNKNOWN, UNSUPPORTED, NO_MEMORY, or what the host says
+---@field code elg.ErrorCode
 ---@field message string
+
+---What the host's own function says, or one of these.
+---@alias elg.ErrorCode string
+---| "INVALID_REQUEST"
+---| "NET_DENIED"
+---| "RESOLVE"
+---| "CONNECT"
+---| "TLS"
+---| "TIMEOUT"
+---| "PROTOCOL"
+---| "TRUNCATED"
+---| "BODY_TOO_LARGE"
+---| "HEADERS_TOO_LARGE"
+---| "REDIRECT"
+---| "NOT_FOUND"
+---| "CORRUPT"
+---| "NOT_TEXT"
+---| "TOO_LARGE"
+---| "FULL"
+---| "IO"
+---| "NO_SUCH_ACTIVITY"
+---| "INVALID_RESULT"
+---| "UNKNOWN"
+---| "UNSUPPORTED"
+---| "NO_MEMORY"
 
 ---A table given to error(): with `retry = false` the node is not tried again.
 ---@class elg.Failure
@@ -34,7 +59,7 @@
 ---@field max_bytes? integer of the response
 ---@field follow? boolean redirects; default true
 ---@field at_most_once? boolean never sent again when its outcome is unknown
----@field reconcile? fun(ctx: elg.Ctx, request: elg.HttpRequest): elg.Value finds out what became of an at_most_once call
+---@field reconcile? fun(ctx: elg.Ctx, request: elg.HttpRequest): elg.Value what became of it
 ---@field raise? boolean raise errors in place of returning them
 
 ---@class elg.HttpResponse

@@ -49,7 +49,8 @@ end
 local function all_findings(host, path)
   local found, kept = codes.check(json.decode(codes.check(host:check(path)))), {}
   local folder, entry = path:match("^(.*/)([^/]*)$")
-  local warnings, ignored = lint.check(entry or path, reader(folder or ""), describe(host, path))
+  local document = describe(host, path)
+  local warnings, ignored = lint.check(entry or path, reader(folder or ""), document)
   for _, finding in ipairs(found) do
     local file, line = finding.where:match("^(.*):(%d+)$")
     finding.path, finding.line = file or finding.where, tonumber(line) or 0
@@ -57,7 +58,10 @@ local function all_findings(host, path)
       kept[#kept + 1] = finding
     end
   end
-  for _, finding in ipairs(warnings) do kept[#kept + 1] = finding end
+  for _, finding in ipairs(warnings) do
+    -- A file that does not compile has its error.
+    if finding.code ~= "UNREADABLE" or document then kept[#kept + 1] = finding end
+  end
   table.sort(kept, in_order)
   return kept
 end

@@ -115,7 +115,8 @@ end
 
 -- The library sees edges only: where a node may return nil as its key, it can end.
 local function is_ending(project, path, line)
-  for _, node in ipairs(project.can_end and project.described.nodes or {}) do
+  if not project.can_end then return true end -- who knows
+  for _, node in ipairs(project.described.nodes) do
     if node.line == line and path == project.entry.path and project.can_end[node.id] then
       return true
     end

@@ -1,4 +1,5 @@
--- rules_tables: lists with holes, order of iteration, equality of sums. Uses tree.
+-- rules_tables: lists with holes, order of iteration, equality of sums. Uses tree, steps.
+local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
 
 local M = {}
@@ -12,6 +13,32 @@ local function has_own_length(node)
   if call.tag == "Call" and #call.args == 3 and call.args[1] == node then return true end
   for _, item in ipairs(node.items) do
     if item.key and item.key.value == "n" then return true end
+  end
+  return false
+end
+
+local BY_LENGTH = { "ipairs", "unpack", "table.concat", "table.insert", "table.remove" }
+
+-- Is the expression an operand of # or of what asks for a length?
+local function is_measured(node)
+  local parent = node.parent
+  if parent.tag == "Unary" then return parent.op == "#" end
+  if parent.tag ~= "Call" or parent.args[1] ~= node then return false end
+  for _, name in ipairs(BY_LENGTH) do
+    if tree.global(parent.callee, name) then return true end
+  end
+  return false
+end
+
+-- Does anything depend on the list's length? In a step it may become state or output, which
+-- have no holes.
+local function length_matters(project, file, node)
+  if steps.root(project, node) or is_measured(node) then return true end
+  local parent = node.parent
+  local var = parent.tag == "Local" and #parent.vars == 1 and parent.vars[1]
+  if not var or var.assigned then return false end
+  for name in tree.each(file, "Name") do
+    if name.var == var and is_measured(name) then return true end
   end
   return false
 end
@@ -95,9 +122,9 @@ local function check_nil(file, assign, target, report)
 end
 
 -- Lists with holes.
-function M.holes(_, file, report)
+function M.holes(project, file, report)
   for node in tree.each(file, "Table") do
-    if not has_own_length(node) then check_constructor(node, report) end
+    if not has_own_length(node) and length_matters(project, file, node) then check_constructor(node, report) end
   end
   for assign in tree.each(file, "Assign") do
     for i, target in ipairs(assign.targets) do
@@ -116,6 +143,7 @@ local FIRST_ADVICE = "it is the smallest key here, where pairs and next are sort
 local function check_next(call, report)
   if not tree.global(call.callee, "next") or #call.args ~= 1 then return end
   local parent = call.parent
+  while parent.tag == "Paren" do parent = parent.parent end
   if parent.tag == "Local" or parent.tag == "Assign" or parent.tag == "Return"
     or parent.tag == "Index" then
     report("NEXT_FIRST", call, "relies on which key next gives first: " .. FIRST_ADVICE)

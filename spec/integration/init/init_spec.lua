@@ -1,0 +1,148 @@
+-- elg init: what it makes works as its README says, with what make install puts in place. And
+-- the types for editors name what is there.
+local core = require "elg.core"
+local helper = require "helper"
+local program = require "program"
+local sys = require "elg.sys"
+local tree = require "elg.lint.tree"
+
+local p, installed
+
+local function read_all(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+-- Commands in the made project, with the installed program first in PATH.
+local function project(commands)
+  return p:sh(("PATH=%s/bin:$PATH; unset ELG_COMPILER; cd project; %s"):format(installed, commands))
+end
+
+-- LuaJIT looks into /usr/local by itself; this install is elsewhere.
+local LUA = "LUA_PATH='%s/share/lua/5.1/?.lua;;' LUA_CPATH='%s/lib/lua/5.1/?.so;;'"
+
+describe("elg init", function()
+  setup(function()
+    p = program.create()
+    installed = p.folder .. "/usr"
+    local pipe = io.popen(("make -s B=%s %s PREFIX=%s install 2>&1; echo $?"):format(helper.build,
+      os.getenv("ELG_MAKE") or "", installed))
+    local said = pipe:read("*a")
+    pipe:close()
+    assert.truthy(said:find("0\n$"), said)
+    assert.equal(0, (p:sh "$ELG init project"))
+  end)
+  teardown(function() p:destroy() end)
+
+  it("makes a graph that has nothing wrong, and runs", function()
+    local code, out, err = project "elg check graph.lua --strict && elg graph graph.lua"
+    assert.equal(0, code, err)
+    assert.truthy(out:find("^graph.lua: nothing wrong\nflowchart"), out)
+    code, out, err = project [[elg run graph.lua --input '{"name":"Ada"}' --json]]
+    assert.equal(0, code, err)
+    assert.same({ text = "Hello, Ada!" }, core.decode(out:match("[^\n]+\n$")).output)
+    assert.equal(0, (project "elg list --json | grep -q completed"))
+  end)
+
+  it("makes a test that busted runs in the same sandbox", function()
+    local command = LUA:format(installed, installed) .. " busted"
+    local code, out, err = project(command)
+    assert.equal(0, code, out .. err)
+    assert.truthy(out:find("3 successes / 0 failures / 0 errors", 1, true), out)
+    -- and that fails when the graph is wrong
+    local graph = read_all(p.folder .. "/project/graph.lua")
+    p:write("project/graph.lua", (graph:gsub("%%s, %%s!", "%%s %%s?")))
+    code, out = project(command)
+    p:write("project/graph.lua", graph)
+    assert.not_equal(0, code)
+    assert.truthy(out:find("1 success / 2 failures", 1, true), out)
+  end)
+
+  it("overwrites nothing", function()
+    local before = read_all(p.folder .. "/project/graph.lua")
+    local code, _, err = project "rm README.md; elg init; code=$?; test ! -e README.md && exit $code"
+    assert.equal(2, code)
+    assert.truthy(err:find("graph.lua: is there already; nothing was written", 1, true), err)
+    assert.equal(before, read_all(p.folder .. "/project/graph.lua"))
+    assert.equal(4, (p:run "init nowhere/project"))
+    p:write("file", "")
+    assert.equal(4, (p:run "init file"))
+  end)
+
+  it("names the files with --json", function()
+    local code, result = p:json "init other"
+    assert.equal(0, code)
+    assert.equal("other", result.folder)
+    for _, name in ipairs(result.files) do
+      assert.equal("file", sys.kind(p.folder .. "/other/" .. name), name)
+    end
+    assert.equal(8, #result.files)
+  end)
+
+  it("gives editors settings that are JSON and point to the types", function()
+    local settings = assert(core.decode(read_all(p.folder .. "/project/.luarc.json")))
+    assert.equal("LuaJIT", settings["runtime.version"])
+    assert.same({ "meta" }, settings["workspace.library"])
+    assert.equal(read_all "lua/meta/elg.lua", read_all(p.folder .. "/project/meta/elg.lua"))
+  end)
+end)
+
+-- Functions and fields that a file of types declares for a local name: { "ctx.now", ... }.
+local function declared(path, roots)
+  local text = read_all(path)
+  assert(loadstring(text))()
+  local found = {}
+  local file = assert(tree.read(path, text))
+  for assign in tree.each(file, "Assign") do
+    local target = assign.targets[1]
+    local prefix = target.tag == "Index" and roots[target.object.name]
+    if prefix then found[prefix .. target.key.value] = true end
+  end
+  for class, prefix in pairs(roots.classes) do
+    local fields = text:match("%-%-%-@class " .. class:gsub("%.", "%%.") .. "\n(.-)local ")
+    for name in fields:gmatch("%-%-%-@field ([%w_]+)") do found[prefix .. name] = true end
+  end
+  return found
+end
+
+local NAMES = [[
+local elg = require "elg"
+return elg.graph { id = "n", version = "1", entry = "first",
+  nodes = {
+    first = function() return "on" end,
+    names = function(_, _, ctx)
+      local found = {}
+      local function add(prefix, t)
+        for name, value in pairs(t) do
+          found[prefix .. name] = true
+          if type(value) == "table" then add(prefix .. name .. ".", value) end
+        end
+      end
+      add("elg.", elg)
+      add("ctx.", ctx)
+      return nil, found
+    end,
+  },
+  edges = { { from = "first", key = "on", to = "names" } } }
+]]
+
+describe("the types for editors", function()
+  it("name what ctx and elg have, and nothing else", function()
+    local named = program.create { ["names.lua"] = NAMES }
+    local code, result, _, err = named:json "run names.lua --store memory:"
+    named:destroy()
+    assert.equal(0, code, err)
+    assert.same(result.output, declared("lua/meta/elg.lua", { ctx = "ctx.", elg = "elg.",
+      json = "elg.json.", artifact = "ctx.artifact.",
+      classes = { ["elg.Ctx"] = "ctx.", ["elg"] = "elg." } }))
+  end)
+
+  it("name what elg.testing has", function()
+    local real = {}
+    for name in pairs(require "elg.testing") do real["testing." .. name] = true end
+    assert.same(real, declared("lua/meta/testing.lua", { testing = "testing.",
+      classes = { ["elg.testing"] = "testing." } }))
+  end)
+end)

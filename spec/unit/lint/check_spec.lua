@@ -1,0 +1,132 @@
+-- elg check: what the library refuses and what the lint warns of, as one list. And the
+-- lint's list of the sandbox's names against the sandbox itself.
+local core = require "elg.core"
+local library = require "elg.lint.library"
+local program = require "program"
+
+local p
+
+-- A graph whose nodes and edges are given as text.
+local function graph(nodes, edges, head)
+  return ([[local elg = require "elg" %s
+return elg.graph { id = "x", version = "1", entry = "a",
+nodes = { %s
+}, edges = { %s
+} }
+]]):format(head or "", nodes, edges or "")
+end
+
+local function findings(text, flags)
+  p:write("graph.lua", text)
+  local code, out, err = p:run("check graph.lua --json " .. (flags or ""))
+  local found = assert(core.decode(out), err)
+  local short = {}
+  for i, finding in ipairs(found) do
+    short[i] = ("%s %s %s"):format(finding.level, finding.code, finding.where)
+  end
+  return short, code, found
+end
+
+describe("elg check", function()
+  before_each(function() p = program.create() end)
+  after_each(function() p:destroy() end)
+
+  it("ends with 0 for warnings, with 3 for errors, and for warnings too if it is strict", function()
+    local warned = graph "a = function() x = 1 end"
+    local short, code, found = findings(warned)
+    assert.same({ { "warning GLOBAL_ASSIGN graph.lua:3" }, 0 }, { short, code })
+    assert.truthy(found[1].text:find("keep it in the state", 1, true))
+    assert.equal(3, (select(2, findings(warned, "--strict"))))
+    assert.equal(0, (select(2, findings(graph "a = function() end", "--strict"))))
+    short, code = findings(graph("a = function() x = 1 end", '{ from = "a", key = "k", to = "z" }'))
+    assert.equal(3, code)
+    assert.equal("error UNKNOWN_NODE graph.lua:2", short[1])
+    assert.equal("warning GLOBAL_ASSIGN graph.lua:3", short[2])
+  end)
+
+  it("prints a line each", function()
+    p:write("graph.lua", graph "a = function() x = 1 end")
+    local _, out = p:run "check graph.lua"
+    assert.truthy(out:find("^graph%.lua:3: warning: .*%(GLOBAL_ASSIGN%)\n$"), out)
+    p:write("graph.lua", graph "a = function() end")
+    assert.equal("graph.lua: nothing wrong\n", (select(2, p:run "check graph.lua")))
+  end)
+
+  it("reports a file that does not compile once, as an error", function()
+    local short, code = findings "local x =\n=\n"
+    assert.equal(3, code)
+    assert.equal(1, #short, table.concat(short, "; "))
+    assert.truthy(short[1]:find("^error"))
+  end)
+
+  it("names edges that are never taken and keys that no edge has", function()
+    assert.same({ "warning NO_EDGE graph.lua:3", "warning UNUSED_EDGE graph.lua:6" },
+      (findings(graph([[a = function(state) if state.x then return "lost" end return state.y and "ok" or nil end,
+        b = { run = function() return end }]],
+        '{ from = "a", key = "ok", to = "b" },\n{ from = "a", key = "never", to = "b" }'))))
+  end)
+
+  it("follows keys through variables, helpers and wrappers", function()
+    local text = graph([[a = wrap(function(state)
+        local key = "one"
+        if state.x then key = "two" end
+        return key
+      end),
+      b = function(s) return pick(s) end, c = function() return { next = "five" } end,
+      d = function(s) return s.open end]], [[
+      { from = "a", key = "one", to = "b" }, { from = "a", key = "two", to = "b" },
+      { from = "b", key = "three", to = "c" }, { from = "b", key = "four", to = "c" },
+      { from = "c", key = "five", to = "d" }, { from = "d", key = "any", to = "a" },]] .. "%s", [[
+      local function wrap(run) return { run = run } end
+      local function pick(s) if s.x then return "three" end return "four" end]])
+    assert.same({}, (findings(text:format "")))
+    assert.same({ "warning UNUSED_EDGE graph.lua:14" }, (findings(text:format
+      '\n{ from = "a", key = "three", to = "b" }')))
+    assert.same({ "warning UNUSED_EDGE graph.lua:14" }, (findings(text:format
+      '\n{ from = "b", key = "one", to = "b" }')))
+    assert.same({ "warning UNUSED_EDGE graph.lua:14" }, (findings(text:format
+      '\n{ from = "c", key = "one", to = "b" }')))
+  end)
+
+  it("knows that a run can end where a node may return nil", function()
+    local function ring(returned)
+      return findings(graph("a = function(s) " .. returned .. " end",
+        '{ from = "a", key = "k", to = "a" }'))
+    end
+    assert.same({ "warning CANNOT_END graph.lua:3" }, (ring 'return "k"'))
+    assert.same({}, (ring 'return s.x and "k" or nil'))
+    assert.same({}, (ring 'if s.x then return "k" end'))
+    assert.same({}, (ring "return s.k"))
+    assert.same({ "warning CANNOT_END graph.lua:3" }, (ring 'if s.x then return "k" else error("x") end'))
+  end)
+
+  it("leaves out a warning of the library, too, where a comment asks for it", function()
+    local text = graph("a = function() end,\nb = function() end")
+    assert.same({ "warning UNREACHABLE_NODE graph.lua:4" }, (findings(text)))
+    assert.same({}, (findings((text:gsub("b = function%(%) end", "%0 -- elg: ignore UNREACHABLE_NODE")))))
+  end)
+
+  it("knows exactly the names that the sandbox has", function()
+    p:write("names.lua", graph [[a = function()
+      local names = {}
+      for name, value in pairs(_G) do
+        if type(value) == "table" and name ~= "_G" then
+          for field in pairs(value) do names[#names + 1] = name .. "." .. field end
+        else
+          names[#names + 1] = name
+        end
+      end
+      return nil, names
+    end]])
+    local code, result = p:json "run names.lua --store memory:"
+    assert.equal(0, code)
+    local known = {}
+    for name in pairs(library.globals) do known[#known + 1] = name end
+    for name, fields in pairs(library.tables) do
+      for field in pairs(fields) do known[#known + 1] = name .. "." .. field end
+    end
+    table.sort(known)
+    table.sort(result.output)
+    assert.same(result.output, known, "lua/elg/lint/library.lua")
+  end)
+end)

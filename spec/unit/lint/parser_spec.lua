@@ -1,0 +1,105 @@
+-- parser: reads what LuaJIT reads, and refuses what it refuses.
+local lexer = require "elg.lint.lexer"
+local tree = require "elg.lint.tree"
+
+-- Real Lua: the runtime's own, its libraries, ours.
+local CORPUS = "find /usr/share/lua/5.1 /usr/share/luajit-2.1* lua spec tools examples -name '*.lua'"
+local MUTATIONS = 4000
+local PIECES = { "end", "(", ")", "{", "}", "\"", "[[", "]]", "--[[", "::", "goto x", "=", ",", "..",
+  "...", "function", "local", "return", "0x", "1e", "\\", "~", "not", "break", ";", "\n", ":" }
+
+local function read_all(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function strings_of(text)
+  local found = {}
+  for _, token in ipairs((lexer.read(text))) do
+    if token.kind == "string" then found[#found + 1] = token.value end
+  end
+  return found
+end
+
+local function agrees(text, name)
+  local compiled, message = loadstring(text, "=text")
+  local file, problem = tree.read(name, text)
+  -- What the compiler finds behind the grammar is not for a parser to find.
+  if message and (message:find("label") or message:find("break") or message:find("vararg")
+    or message:find("outside") or message:find("escape") or message:find("too many")
+    or message:find("number") or message:find("jumps into")) then
+    return true
+  end
+  return (compiled ~= nil) == (file ~= nil), message or problem and problem.text
+end
+
+describe("lint parser", function()
+  it("reads every Lua file of this machine that LuaJIT reads, and no other", function()
+    local count = 0
+    for path in io.popen(CORPUS):lines() do
+      local same, message = agrees(read_all(path), path)
+      assert.is_true(same, path .. ": " .. tostring(message))
+      count = count + 1
+    end
+    assert.is_true(count > 100)
+  end)
+
+  it("agrees with LuaJIT about mutated files", function()
+    local seed = tonumber(os.getenv("ELG_SEED")) or 20240607
+    math.randomseed(seed)
+    local text = read_all("examples/atlas/graph.lua"):sub(1, 3000)
+    for i = 1, MUTATIONS do
+      local at, size = math.random(#text), math.random(0, 6)
+      local mutated = text:sub(1, at) .. PIECES[math.random(#PIECES)] .. text:sub(at + size)
+      local same, message = agrees(mutated, "mutated")
+      if not same then
+        error(("seed %d, mutation %d: %s\n%s"):format(seed, i, tostring(message), mutated))
+      end
+    end
+  end)
+
+  it("reads strings as LuaJIT does", function()
+    for _, source in ipairs { [["a\n\65\x41\z
+      b\\x41\"'"]], [['\'"\
+x']], "[[\nlong\n]]", "[==[ ]] ]==]", [["\065\0650"]], [["\\65"]] } do
+      assert.same({ loadstring("return " .. source)() }, strings_of(source), source)
+    end
+  end)
+
+  it("tells lines across strings and comments of many lines", function()
+    local file = assert(tree.read("x", "--[[\n\n]] local a = [[\n\n]] a 'x\\\ny'"
+      .. ":z() return function()\nend"))
+    local lines = {}
+    for _, tag in ipairs { "Local", "Method", "Return", "Function" } do
+      for node in tree.each(file, tag) do lines[#lines + 1] = tag .. node.line end
+    end
+    assert.same({ "Local3", "Method6", "Return6", "Function0", "Function6" }, lines)
+  end)
+
+  it("binds names to the variables in sight", function()
+    local file = assert(tree.read("x", [[
+      local a = 1
+      local function f(a) return a end
+      do local a = a end
+      a = b
+    ]]))
+    local kinds = {}
+    for name in tree.each(file, "Name") do
+      kinds[#kinds + 1] = name.name .. ":" .. (name.var and name.var.kind .. name.var.line or "global")
+    end
+    assert.same({ "a:parameter2", "a:local1", "a:local1", "b:global" }, kinds)
+  end)
+
+  it("refuses what is nested too deeply, without harm", function()
+    for _, text in ipairs { "return " .. ("("):rep(100000) .. "1" .. (")"):rep(100000),
+      ("do "):rep(100000) .. ("end "):rep(100000), "return " .. ("not "):rep(100001) .. "x",
+      "return " .. ("{"):rep(50000) .. ("}"):rep(50000), "return a" .. (" .. a"):rep(100000),
+      "return a" .. (" + a"):rep(100000), "f" .. ("()"):rep(100000) } do
+      local file, problem = tree.read("x", text)
+      assert.is_nil(file)
+      assert.truthy(problem.text:find("too"), problem.text)
+    end
+  end)
+end)

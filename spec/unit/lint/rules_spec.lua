@@ -1,0 +1,191 @@
+-- rules: each finding where it is true, and none where it is not.
+local lint = require "elg.lint"
+
+-- A node's file: BODY is that of function(state, input, ctx).
+local NODE = [[
+local elg = require "elg"
+local outer, list, other = 0, {}, require "other"
+local function helper(x) outer = x end
+local function run(state, input, ctx) %s
+end
+return elg.graph { id = "x", version = "1", entry = "a", nodes = { a = run }, edges = {} }
+]]
+local BODY_LINE = 4
+
+local function check(text, more, described)
+  return (lint.check("graph.lua", function(path)
+    return path == "graph.lua" and text or (more or {})[path]
+  end, described))
+end
+
+local function codes_of(findings)
+  local found = {}
+  for i, finding in ipairs(findings) do found[i] = finding.code .. " " .. finding.where end
+  return found
+end
+
+local function codes_in(body, more)
+  return codes_of(check(NODE:format(body), more))
+end
+
+-- Checks bodies: what is found is on the body's first line.
+local function expect(code, bodies)
+  for _, body in ipairs(bodies) do
+    assert.same({ ("%s graph.lua:%d"):format(code, BODY_LINE) }, codes_in(body), body)
+  end
+end
+
+local function expect_none(bodies)
+  for _, body in ipairs(bodies) do assert.same({}, codes_in(body), body) end
+end
+
+describe("lint", function()
+  describe("of what outlives no step (I3)", function()
+    it("names assignments to outer locals and globals", function()
+      expect("OUTER_ASSIGN", { "outer = 1", "local x x, outer = 1, 2", "if input then list = {} end",
+        "local function set() outer = 2 end set()", "for i = 1, 2 do outer = outer + i end" })
+      expect("GLOBAL_ASSIGN", { "count = 1", "function count() end", "_G.count = 1" })
+      expect("OUTER_CHANGE", { "list[1] = input", "list.a.b = 1", "table.insert(list, 1)",
+        "table.sort(list)", "rawset(list, 1, 2)", "other.cache = 1" })
+    end)
+
+    it("says which line declares it and what to do", function()
+      local text = check(NODE:format "outer = 1")[1].text
+      assert.truthy(text:find("outer", 1, true) and text:find("line 2", 1, true)
+        and text:find("state", 1, true), text)
+    end)
+
+    it("follows helpers, also into other files", function()
+      assert.same({ "OUTER_ASSIGN graph.lua:3" }, codes_in "helper(1)")
+      assert.same({ "OUTER_ASSIGN graph.lua:3" }, codes_in "pcall(helper, 1)")
+      assert.same({ "OUTER_CHANGE other.lua:2" }, codes_in("other.put(1)", { ["other.lua"] = [[
+        local M, kept = {}, {}  function M.put(x)
+          kept[1] = x end
+        function M.load(x) kept[2] = x end
+        return M]] }))
+    end)
+
+    it("leaves alone what is inside the step, and what runs while the graph loads", function()
+      expect_none { "local outer = 1 outer = 2", "local t = {} t.a = 1 table.insert(t, 2)",
+        "state.list = {} state.list[1] = 2", "local n = 0 local function f() n = n + 1 end f()",
+        "input.x = list", "local list = list" }
+      assert.same({}, codes_of(check [[
+        local elg = require "elg"
+        local edges, count = {}, 0
+        local function add(e) edges[#edges + 1] = e count = count + 1 end
+        add { from = "a", key = "k", to = "a" }
+        return elg.graph { id = "x", version = "1", entry = "a",
+          nodes = { a = function() return nil end }, edges = edges }]]))
+    end)
+  end)
+
+  it("names values that JSON does not have", function()
+    expect("NOT_JSON", { "return nil, function() end", "return nil, ctx", "local function f() end return nil, f",
+      "state.f = function() end", "state.a.b = ctx", "return nil, { a = { function() end } }",
+      "return nil, math.huge", "return { state = { f = ctx }, next = nil }",
+      "local co = coroutine.create(input.f) return nil, co", "return nil, -math.huge" })
+    expect_none { "return nil, { f = input.f }", "local f = function() end return nil, f()",
+      "state.n = #input", "return nil, math.min(math.huge, 1)", "local best = math.huge" }
+  end)
+
+  it("names lists with holes", function()
+    expect("HOLES", { "return nil, { 1, nil, 3 }", "return nil, #{ nil, 1 }",
+      "for i = 1, #input do if input[i] == 1 then input[i] = nil end end return nil, #input",
+      "for i, v in ipairs(input) do if v then input[i] = nil end end return nil, #input" })
+    expect_none { "return nil, { 1, 2, nil }", "return nil, { 1, elg.null, 3 }",
+      "return select(2, unpack({ 1, nil, 3 }, 1, 3))", "input[#input] = nil return nil, #input",
+      "for i = #input, 1, -1 do input[i] = nil end return nil, #input",
+      "state[input.key] = nil return nil, #input", "local t = { n = 3, 1, nil, 3 }",
+      "local j = 0 for i = 1, #input do local v = input[i] input[i] = nil "
+        .. "if v then j = j + 1 input[j] = v end end return nil, #input" }
+  end)
+
+  it("names orders of iteration that are not the same elsewhere", function()
+    expect("NEXT_FIRST", { "local k = next(input)", "return nil, (next(input))",
+      "for k, v in pairs(input) do state.first = v break end",
+      "for k in pairs(input) do return k end" })
+    expect_none { "if next(input) then state.some = true end", "if next(input) == nil then return end",
+      "for _ in pairs(input) do return 'some' end", "local k2 = next(input, 1)",
+      "for k, v in pairs(input) do if v == 1 then return k end end" }
+  end)
+
+  it("names equality of sums of fractions", function()
+    expect("FLOAT_EQUAL", { "if 0.1 + input.x == 0.3 then return end",
+      "if input.x * 0.1 ~= state.y then return end", "if input.a + input.b == 0.3 then return end",
+      "local sum = 0 sum = sum + 0.1 if sum == 1 then return end",
+      "local sum = input.a + input.b if sum == 0.7 then return end" })
+    expect_none { "if input.x == 0.1 then return end", "if input.x / 2 == 1 then return end",
+      "if input.x + 0.5 == 1 then return end", "if input.a + input.b == 3 then return end",
+      "if input.x % 2 == 0 then return end", "if 0.1 + input.x >= 0.3 then return end" }
+  end)
+
+  it("names calls in loops without an end", function()
+    expect("ENDLESS_CALLS", { "while true do ctx.sleep(1) end",
+      "repeat ctx.http { url = 'http://x' } until false", "while 1 do input.f(ctx) end",
+      "for i = 1, math.huge do ctx.artifact.write('x') end",
+      "while true do for i = 1, 2 do ctx.now() break end end" })
+    expect_none { "while true do if ctx.now() > 5 then break end end",
+      "while true do if ctx.now() then return nil end end", "while true do local x = 1 end",
+      "while state.more do ctx.sleep(1) end", "while true do assert(ctx.http('http://x')) end",
+      "while true do ctx.log('x') end", "repeat ctx.sleep(1) until ctx.now() > 5" }
+  end)
+
+  it("names a ctx that is hidden or misplaced", function()
+    expect("CTX_SHADOWED", { "local ctx = input", "for ctx in pairs(input) do end",
+      "for ctx = 1, 2 do end" })
+    expect_none { "ctx.http { url = 'http://x', reconcile = function(ctx) return ctx end }" }
+    local function places(nodes)
+      return codes_of(check(([[
+        local elg = require "elg" return elg.graph { id = "x", version = "1", entry = "a",
+        nodes = { a = %s]]):format(nodes)))
+    end
+    assert.same({ "CTX_PLACE graph.lua:2" }, places "function(state, ctx) end } }")
+    assert.same({ "CTX_PLACE graph.lua:2" }, places "{ run = function(ctx) end } } }")
+    assert.same({}, places "function(s, i, ctx) end } }")
+    assert.same({ "CTX_PLACE graph.lua:2" }, places
+      [[function() end }, initial = function(input, ctx) return {} end }]])
+    assert.same({ "CTX_PLACE graph.lua:2" }, places
+      [[function() end }, edges = { { from = "a", key = "b", to = "a", when = function(s, o, ctx) end } } }]])
+  end)
+
+  it("names require in a node, and what the sandbox does not have", function()
+    expect("REQUIRE_IN_NODE", { "local x = require 'other'" })
+    expect("UNKNOWN_GLOBAL", { "print(input)", "io.open('x')", "os.getenv('HOME')",
+      "string.dump(run)", "table.unpack(input)", "debug.traceback()", "foo:bar()" })
+    expect_none { "local f = jit and jit.version", "if print then print(1) end",
+      "local t = os.time() return nil, string.rep('x', 3)",
+      "local unpack = table.unpack or unpack return nil, unpack(input)" }
+  end)
+
+  it("leaves out what a comment asks for, there alone", function()
+    assert.same({}, codes_in "outer = 1 -- elg: ignore OUTER_ASSIGN")
+    assert.same({}, codes_in "outer = 1 -- elg: ignore")
+    assert.same({}, codes_in "\n-- elg: ignore OUTER_ASSIGN, HOLES\nouter = 1")
+    assert.same({ "OUTER_ASSIGN graph.lua:4" }, codes_in "outer = 1 -- elg: ignore HOLES")
+    assert.same({ "OUTER_ASSIGN graph.lua:5" },
+      codes_in "outer = 1 -- elg: ignore OUTER_ASSIGN\nouter = 2")
+    assert.same({ "OUTER_ASSIGN graph.lua:4" }, codes_in "outer = 1 -- ignored by elg: ignorance")
+  end)
+
+  it("reads modules that the graph requires, and says so if it cannot", function()
+    assert.same({ "UNREADABLE other.lua:2" }, codes_in("", { ["other.lua"] = "local x =\n=" }))
+    assert.same({ "HOLES a/init.lua:2" }, codes_in("", { ["other.lua"] = "return require 'a'",
+      ["a/init.lua"] = "local t =\n{ 1, nil, 2 }\nreturn #t" }))
+  end)
+
+  it("has no warning for the examples and the specs' graphs", function()
+    local count = 0
+    for path in io.popen("ls examples/*/graph.lua spec/graphs/*.lua lua/elg/templates/graph.lua"):lines() do
+      local folder, entry = path:match("^(.*/)(.*)$")
+      local found = lint.check(entry, function(name)
+        local file = io.open(folder .. name)
+        local text = file and file:read("*a")
+        if file then file:close() end
+        return text
+      end)
+      assert.same({}, codes_of(found), path)
+      count = count + 1
+    end
+    assert.is_true(count >= 6)
+  end)
+end)
