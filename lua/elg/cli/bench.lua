@@ -68,7 +68,7 @@ local function measure(options, folder, work)
     work:run(host, function()
       left = left - 1
       if left < 0 then return nil end
-      return codes.check(host:start(graph, { input = input })), true
+      return (codes.check(host:start(graph, { input = input })))
     end)
     local steps, p50, p95, p99 = host:steps()
     return { seconds = (sys.monotonic_us() - began_us) / 1e6, cpu_us = sys.usage() - cpu_us,

@@ -59,23 +59,12 @@ function loop:finish(trace_id, status, text)
   self.printer:text(report.result(text, result, (sys.monotonic_us() - begun_us) / 1000))
 end
 
--- Whether the store holds a result for good.
-function loop:has_ended(trace_id)
-  local text = codes.check(self.host:result(trace_id))
-  return codes.ended[codes.check(json.decode(text)).status]
-end
-
--- The run is in hand. One that had ended before is in no hand and gets no event.
-function loop:begin(trace_id, unfinished)
+-- The run is in hand. One that had ended before gets no event and counts until the next
+-- tick only; its result comes with those of the parked ones.
+function loop:begin(trace_id)
   if self.begun[trace_id] then return end
   self.begun[trace_id] = sys.monotonic_us()
-  self.in_hand = self.in_hand + 1
-  if unfinished or not self:has_ended(trace_id) then
-    self.active = self.active + 1
-    self.executing = self.executing + 1
-  else
-    self:finish(trace_id)
-  end
+  self.in_hand, self.active, self.executing = self.in_hand + 1, self.active + 1, self.executing + 1
 end
 
 -- Runs that only wait for the disk to end make room, up to a point.
@@ -83,14 +72,13 @@ function loop:has_room()
   return self.executing < self.concurrency and self.active < ENDING * self.concurrency
 end
 
--- Begins runs as long as there is room. `start` returns trace id and whether it is sure
--- that the run has not ended; false to be called again (it has reported an error); nil
--- when there are no more.
+-- Begins runs as long as there is room. `start` returns a trace id; false to be called
+-- again (it has reported an error); nil when there are no more.
 function loop:feed(start)
   while start and self:has_room() do
-    local trace_id, created = start()
+    local trace_id = start()
     if trace_id == nil then return nil end
-    if trace_id then self:begin(trace_id, created) end
+    if trace_id then self:begin(trace_id) end
   end
   return start
 end

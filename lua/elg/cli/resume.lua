@@ -54,7 +54,7 @@ local function starter(host, traces, named, work, printer)
     local trace_id = traces[i]
     if not trace_id then return nil end
     local ok, message, status = host:resume(trace_id)
-    if ok then return trace_id, not named end -- what was listed had not ended
+    if ok then return trace_id end
     refused(work, printer, trace_id, named, message, status)
     return false
   end

@@ -38,7 +38,7 @@ local function starter(host, graph, options, work, printer)
     if not text then return nil end
     local trace_id, created, status, where = host:start(graph, { trace_id = options.trace,
       seed = options.seed, input = text })
-    if trace_id then return trace_id, created end
+    if trace_id then return trace_id end
     if not many then codes.fail_status(created, status, where) end
     local place = where ~= "" and where .. ": " or ""
     printer:error(("input line %d: %s%s"):format(number, place, created))

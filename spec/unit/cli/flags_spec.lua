@@ -86,6 +86,21 @@ describe("cli.env.parse_line", function()
   end)
 end)
 
+describe("cli.env.load", function()
+  it("sets what elg knows and nothing else", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write("ELG_SPEC_GIVEN=yes\nSSL_CERT_FILE=/tmp/mine.pem\nELG_COMPILER=/tmp/mine\nHOME=/tmp\n")
+    file:close()
+    local before = { os.getenv "SSL_CERT_FILE", os.getenv "ELG_COMPILER", os.getenv "HOME" }
+    env.load(path)
+    os.remove(path)
+    assert.equal("yes", os.getenv "ELG_SPEC_GIVEN")
+    assert.same(before, { os.getenv "SSL_CERT_FILE", os.getenv "ELG_COMPILER", os.getenv "HOME" })
+    env.load "/no/such/file"
+  end)
+end)
+
 describe("cli.codes", function()
   it("has an exit code for every status of the library", function()
     local header, inside = io.open("src/elg.h"), false
