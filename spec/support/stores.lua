@@ -1,5 +1,5 @@
 -- stores: rows and stores for specs of the checkpoint folder.
--- Uses the modules checkpoint_c and sqlite_c. Every folder it makes is below one of its own.
+-- Uses the modules checkpoint_c, sqlite_c and postgres. Every folder it makes is below one of its own.
 local checkpoint = require "checkpoint_c"
 
 local M = {}
@@ -24,6 +24,10 @@ end
 M.backends = {
   { name = "memory", shared = false, url = function() return "memory:" end },
   { name = "sqlite", shared = true, url = function() return "sqlite:" .. M.folder() .. "/s.db" end },
+  { name = "postgres", shared = true, url = function()
+    local postgres = require "postgres"
+    return (postgres.schema(postgres.shared()))
+  end },
 }
 
 function M.hash(text)

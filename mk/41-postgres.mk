@@ -1,0 +1,19 @@
+# The Postgres store: libpq, and the numbered migrations as C strings:
+# gen/postgres_migrations.h.
+
+PQ_INC := $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
+LIBS   += -lpq
+
+$(B)/obj/checkpoint/postgres%: CFLAGS += $(PQ_INC)
+$(B)/spec/postgres%: CFLAGS += $(PQ_INC)
+
+POSTGRES_MIGRATIONS := $(sort $(wildcard sql/postgres/[0-9]*.sql))
+
+$(B)/gen/postgres_migrations.h: $(POSTGRES_MIGRATIONS) mk/41-postgres.mk
+	@mkdir -p $(@D)
+	awk 'FNR == 1 { if (NR > 1) print "    ,"; print "    /* " FILENAME " */" } \
+	     { sub(/ *--.*/, ""); if ($$0 == "") next; gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); \
+	       print "    \"" $$0 "\\n\"" }' $(POSTGRES_MIGRATIONS) >$@.tmp
+	mv $@.tmp $@
+
+$(B)/obj/checkpoint/postgres_schema.c.o: $(B)/gen/postgres_migrations.h

@@ -1,0 +1,80 @@
+-- postgres: real servers for specs, started here and ended with this process, whatever ends it.
+-- Uses the module postgres_c and postgres_server.sh.
+local pg = require "postgres_c"
+
+local M = {}
+
+local FIRST_PORT, PORTS = 21000, 9000
+local WAIT_TRIES = 600
+
+local function read_file(path)
+  local file = io.open(path, "r")
+  if not file then return nil end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local started = 0
+
+-- Starts a server: { folder =, port =, pid =, pipe = }. `settings` are of postgresql.conf.
+-- `folder` (may be nil) is kept from an earlier start.
+function M.start(settings, folder)
+  started = started + 1
+  local server = { port = FIRST_PORT + (pg.pid() * 7 + started) % PORTS }
+  if not folder then
+    local pipe = assert(io.popen("mktemp -d /tmp/elg-postgres-XXXXXX"))
+    folder = pipe:read("*l")
+    pipe:close()
+  end
+  server.folder = folder
+  os.remove(folder .. "/pid")
+  server.pipe = assert(io.popen(("exec sh spec/support/postgres_server.sh %s %d %s"):format(
+    folder, server.port, table.concat(settings or {}, " ")), "w"))
+  for _ = 1, WAIT_TRIES do
+    local pid = read_file(folder .. "/pid")
+    if pid then
+      server.pid = tonumber(pid)
+      return server
+    end
+    os.execute("sleep 0.05")
+  end
+  error("the server did not start: " .. (read_file(folder .. "/log") or "no log"))
+end
+
+function M.stop(server)
+  server.pipe:close()
+end
+
+-- The one that all suites of this process share. It may forget what it was told when the machine
+-- stops: nothing here asks that.
+local shared
+function M.shared()
+  if not shared then
+    shared = M.start { "fsync=off", "full_page_writes=off", "autovacuum=off" }
+  end
+  return shared
+end
+
+-- URL of the server by its socket; `query` is more of the form &name=value.
+function M.url(server, database, query)
+  return ("postgres://elg@/%s?host=%s&port=%d%s"):format(database or "postgres",
+    server.folder, server.port, query or "")
+end
+
+-- A new schema of the database, and its URL: as good as a new database, and faster.
+local schemas = 0
+function M.schema(server)
+  schemas = schemas + 1
+  local name = ("s%d_%d"):format(pg.pid(), schemas)
+  M.sql(M.url(server), "CREATE SCHEMA " .. name)
+  return M.url(server, nil, "&options=-csearch_path%3D" .. name), name
+end
+
+-- Rows of a query, values as text. Fails the spec if the query does.
+function M.sql(url, text)
+  local rows, message = pg.sql(url, text)
+  return rows or error(message, 2)
+end
+
+return M

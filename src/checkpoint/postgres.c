@@ -1,0 +1,27 @@
+/* postgres: the ops table of the Postgres back end. Provides elg_checkpoint_postgres_ops;
+ * the parts and the invariants are in postgres.h.
+ */
+#include "checkpoint/postgres.h"
+
+static const struct elg_checkpoint_ops POSTGRES_OPS = {
+    .version = 1,
+    .scheme = "postgres",
+    .open = elg_postgres_open,
+    .close = elg_postgres_close,
+    .graph_put = elg_postgres_graph_put,
+    .graph_get = elg_postgres_graph_get,
+    .reserve = elg_postgres_reserve,
+    .claim = elg_postgres_claim,
+    .release = elg_postgres_release,
+    .commit = elg_postgres_commit,
+    .run_get = elg_postgres_run_get,
+    .run_list = elg_postgres_run_list,
+    .journal = elg_postgres_journal,
+    .abort_request = elg_postgres_abort_request,
+    .abort_poll = elg_postgres_abort_poll,
+};
+
+const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)
+{
+    return &POSTGRES_OPS;
+}

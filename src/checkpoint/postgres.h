@@ -1,0 +1,429 @@
+/* postgres: the parts of the Postgres back end. Private to postgres*.c.
+ *
+ * Invariants
+ * P1 Three connections and no more: the writer's for commit (committer's thread), the
+ * loop's for all other calls, and the keeper's, whose thread renews the lease. Each has a
+ * mutex.
+ * P2 No call waits without end: every exchange has a deadline, and reconnecting has one.
+ * P3 A flush is one transaction. In it the worker's marker in cmo_flushes takes the
+ * flush's number, if it is not below the marker's fence. If the reply to COMMIT is lost,
+ * the marker is locked and read: it has the number, or the fence is raised past it and
+ * the flush can never commit. Nothing is guessed.
+ * P4 A process executes under a lease, cmo_workers.lease_until. A run is someone's if its
+ * worker's lease lasts. Leases are compared with the database's clock alone.
+ * P5 Every write of a run names its epoch (I8). A lease that ran out costs nothing until
+ * someone claims: the claim raises the epoch.
+ * P6 What COMMIT acknowledged is durable: synchronous_commit is never off in the
+ * connections.
+ */
+#ifndef ELG_CHECKPOINT_POSTGRES_H
+#define ELG_CHECKPOINT_POSTGRES_H
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/traces.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ELG_POSTGRES_VERSION_MIN 130000
+#define ELG_POSTGRES_CONNECT_MS_MAX 5000  /* one attempt to connect */
+#define ELG_POSTGRES_REPLY_MS_MAX 15000   /* one exchange */
+#define ELG_POSTGRES_KEEPER_MS_MAX 2000   /* one exchange of the keeper */
+#define ELG_POSTGRES_RETRY_MS_MAX 20000   /* a call over lost connections */
+#define ELG_POSTGRES_MIGRATE_MS_MAX 60000 /* waiting for another who migrates too */
+#define ELG_POSTGRES_BACKOFF_MS_MIN 10    /* between attempts to connect; doubled */
+#define ELG_POSTGRES_BACKOFF_MS_MAX 1000
+#define ELG_POSTGRES_LEASE_MS 5000
+#define ELG_POSTGRES_LEASE_RENEW_MS 1000
+#define ELG_POSTGRES_DEADLOCKS_MAX 8     /* repeats of a flush that met one */
+#define ELG_POSTGRES_PARAMS_MAX 160      /* of one exchange */
+#define ELG_POSTGRES_MESSAGES_MAX 12     /* of one exchange */
+#define ELG_POSTGRES_LABEL_BYTES_MAX 256 /* a connection's name in messages */
+#define ELG_POSTGRES_OWNER_BYTES_MAX 256
+
+enum elg_postgres_statement {
+    /* of every connection */
+    ELG_POSTGRES_BEGIN,
+    ELG_POSTGRES_COMMIT,
+    ELG_POSTGRES_ROLLBACK,
+    /* the writer's */
+    ELG_POSTGRES_SAVE,
+    ELG_POSTGRES_SAVE_BACK,
+    ELG_POSTGRES_SAVE_DROP,
+    ELG_POSTGRES_MARK,
+    ELG_POSTGRES_MARK_SETTLE,
+    ELG_POSTGRES_MARK_AGAIN,
+    ELG_POSTGRES_RUN_UPDATE,
+    ELG_POSTGRES_RUN_INSERT,
+    ELG_POSTGRES_INPUT_INSERT,
+    ELG_POSTGRES_INPUT_UPDATE,
+    ELG_POSTGRES_STEPS_WRITE,
+    ELG_POSTGRES_ACTIVITIES_WRITE,
+    ELG_POSTGRES_FENCE_READ,
+    /* the loop's */
+    ELG_POSTGRES_BEGIN_READ,
+    ELG_POSTGRES_RESERVE,
+    ELG_POSTGRES_RELEASE,
+    ELG_POSTGRES_UNRESERVE,
+    ELG_POSTGRES_OWNER_READ,
+    ELG_POSTGRES_CLAIM,
+    ELG_POSTGRES_QUARANTINE,
+    ELG_POSTGRES_ABORT,
+    ELG_POSTGRES_ABORTS_READ,
+    ELG_POSTGRES_NOTIFY,
+    ELG_POSTGRES_GRAPH_EXISTS,
+    ELG_POSTGRES_GRAPH_INSERT,
+    ELG_POSTGRES_GRAPH_READ,
+    ELG_POSTGRES_RUN_READ,
+    ELG_POSTGRES_RUN_EXISTS,
+    /* the loop's, sent as text: cursors */
+    ELG_POSTGRES_LIST_ALL,
+    ELG_POSTGRES_LIST_STATUS,
+    ELG_POSTGRES_LIST_UNFINISHED,
+    ELG_POSTGRES_LIST_FETCH,
+    ELG_POSTGRES_STEPS_READ,
+    ELG_POSTGRES_STEPS_FETCH,
+    ELG_POSTGRES_STEPS_FETCH_ONE,
+    ELG_POSTGRES_ACTIVITIES_READ,
+    ELG_POSTGRES_ACTIVITIES_FETCH,
+    ELG_POSTGRES_ACTIVITIES_FETCH_ONE,
+    /* the keeper's */
+    ELG_POSTGRES_WORKER_INSERT,
+    ELG_POSTGRES_WORKER_RENEW,
+    ELG_POSTGRES_WORKER_AGAIN,
+    ELG_POSTGRES_WORKER_DELETE,
+    ELG_POSTGRES_WORKERS_SWEEP,
+    ELG_POSTGRES_RELEASE_OTHERS,
+    ELG_POSTGRES_STATEMENT_COUNT
+};
+
+/* ---- postgres_batch.c: the messages of one exchange, and their parameters in binary */
+
+struct elg_postgres_param {
+    size_t offset;
+    int size; /* -1: NULL */
+};
+
+struct elg_postgres_message {
+    enum elg_postgres_statement statement;
+    int first, count; /* of its parameters */
+};
+
+struct elg_postgres_batch {
+    struct elg_buf bytes;
+    struct elg_postgres_param params[ELG_POSTGRES_PARAMS_MAX];
+    int param_count;
+    struct elg_postgres_message messages[ELG_POSTGRES_MESSAGES_MAX];
+    int message_count;
+    bool in_array;
+    size_t array_offset;
+    uint32_t array_count;
+    const char *bad; /* why a value cannot be kept; NULL: all can */
+};
+
+enum elg_postgres_type { /* object identifiers of the server */
+                         ELG_POSTGRES_BOOL = 16,
+                         ELG_POSTGRES_BYTEA = 17,
+                         ELG_POSTGRES_INT8 = 20,
+                         ELG_POSTGRES_INT4 = 23,
+                         ELG_POSTGRES_TEXT = 25,
+                         ELG_POSTGRES_FLOAT8 = 701,
+                         ELG_POSTGRES_TIME = 1184
+};
+
+void elg_postgres_batch_init(struct elg_postgres_batch *batch,
+                             const struct elg_alloc *alloc);
+void elg_postgres_batch_fini(struct elg_postgres_batch *batch);
+/* No messages; memory is kept. */
+void elg_postgres_batch_reset(struct elg_postgres_batch *batch);
+/* Begins a message; its parameters follow. */
+void elg_postgres_add(struct elg_postgres_batch *batch,
+                      enum elg_postgres_statement statement);
+/* A parameter that is an array: the values put until the end are its elements. */
+void elg_postgres_array_begin(struct elg_postgres_batch *batch,
+                              enum elg_postgres_type type);
+void elg_postgres_array_end(struct elg_postgres_batch *batch);
+/* A value: a parameter, or an element of the array that has begun. */
+void elg_postgres_put_null(struct elg_postgres_batch *batch);
+void elg_postgres_put_text(struct elg_postgres_batch *batch,
+                           const char *text); /* NULL: NULL */
+void elg_postgres_put_blob(struct elg_postgres_batch *batch, const struct elg_blob *blob);
+/* Zeros: NULL. */
+void elg_postgres_put_hash(struct elg_postgres_batch *batch, const struct elg_hash *hash);
+void elg_postgres_put_bool(struct elg_postgres_batch *batch, bool value);
+void elg_postgres_put_int4(struct elg_postgres_batch *batch, int64_t value);
+void elg_postgres_put_int8(struct elg_postgres_batch *batch, int64_t value);
+void elg_postgres_put_real(struct elg_postgres_batch *batch, double value);
+/* Milliseconds since 1970, as a moment. */
+void elg_postgres_put_moment(struct elg_postgres_batch *batch, int64_t value_ms);
+void elg_postgres_put_time(struct elg_postgres_batch *batch,
+                           int64_t value_ms); /* 0: NULL */
+/* ELG_NO_MEMORY; ELG_LIMIT: a value that the database has no room for. */
+enum elg_status elg_postgres_batch_check(const struct elg_postgres_batch *batch,
+                                         struct elg_error *error);
+
+/* ---- the back end */
+
+enum elg_postgres_role {
+    ELG_POSTGRES_WRITER,
+    ELG_POSTGRES_LOOP,
+    ELG_POSTGRES_KEEPER,
+    ELG_POSTGRES_ROLE_COUNT
+};
+
+struct elg_postgres;
+
+struct elg_postgres_connection {
+    struct elg_postgres *postgres;
+    enum elg_postgres_role role;
+    pthread_mutex_t mutex; /* of everything below */
+    PGconn *pg;            /* NULL: none */
+    struct elg_postgres_batch batch;
+    /* Of the last exchange: */
+    PGresult *results[ELG_POSTGRES_MESSAGES_MAX]; /* by message; NULL: it has none */
+    int failed;                                   /* the message that failed; -1: none */
+    char sqlstate[6];                             /* of that failure, or "" */
+    bool lost;             /* the connection went: what became of it is not known */
+    int64_t lost_since_us; /* 0: connected, or not tried */
+};
+
+/* What PQconnectStartParams takes. */
+struct elg_postgres_settings {
+    const char **keywords; /* both arrays end with NULL */
+    char **values;         /* owned */
+    size_t count, capacity;
+    PQconninfoOption *options; /* of the URL; owned */
+    char label[ELG_POSTGRES_LABEL_BYTES_MAX];
+};
+
+struct elg_postgres {
+    struct elg_checkpoint_env env;
+    struct elg_postgres_settings settings;
+    char owner[ELG_POSTGRES_OWNER_BYTES_MAX];
+    struct elg_postgres_connection connections[ELG_POSTGRES_ROLE_COUNT];
+    int64_t worker; /* 0: none, opened for reading only */
+    /* The writer's, under its mutex: */
+    int64_t flush;     /* number of the last flush that was tried */
+    int64_t unsettled; /* a flush whose outcome is not known; 0: none */
+    pthread_mutex_t own_mutex;
+    struct elg_traces owned; /* struct elg_postgres_owned */
+    /* The keeper: */
+    pthread_t keeper;
+    bool keeping; /* the thread runs */
+    int stop_fd;
+    atomic_bool aborts_maybe;    /* an abort may have been requested */
+    atomic_bool release_again;   /* a release did not arrive */
+    atomic_llong lease_until_us; /* by the monotonic clock */
+    atomic_llong wall_offset_us; /* the database's clock less the monotonic one */
+    atomic_uint commits_fenced;  /* turns refused as FENCED */
+    atomic_uint commits_settled; /* flushes whose reply was lost and looked up */
+};
+
+struct elg_postgres_owned {
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    bool abort_reported;
+    bool reserved; /* there may be a row of cmo_reservations */
+};
+
+/* ---- postgres_url.c */
+/* Reads `url` and what POSTGRES_* of the environment adds. ELG_USAGE, ELG_NO_MEMORY. */
+enum elg_status elg_postgres_settings_read(const struct elg_alloc *alloc, const char *url,
+                                           struct elg_postgres_settings *out,
+                                           struct elg_error *error);
+void elg_postgres_settings_fini(const struct elg_alloc *alloc,
+                                struct elg_postgres_settings *settings);
+
+/* ---- postgres_error.c */
+/* Fills `error` from a result that failed; keeps its SQLSTATE in the connection. */
+enum elg_status elg_postgres_fail(struct elg_postgres_connection *connection,
+                                  const PGresult *result, struct elg_error *error);
+/* The connection is gone: closes it, with its own words or `why` as the reason. ELG_IO.
+ */
+enum elg_status elg_postgres_lose(struct elg_postgres_connection *connection,
+                                  const char *why, struct elg_error *error);
+/* True if the last exchange failed for a count that a statement was to meet. */
+bool elg_postgres_mismatch(const struct elg_postgres_connection *connection);
+/* True if the last exchange may go well if it is repeated. */
+bool elg_postgres_transient(const struct elg_postgres_connection *connection);
+
+/* ---- postgres_statement.c */
+const char *elg_postgres_sql(enum elg_postgres_statement statement);
+/* What it is prepared as. */
+void elg_postgres_statement_name(enum elg_postgres_statement statement, char out[8]);
+/* False: it goes as text each time. */
+bool elg_postgres_prepared(enum elg_postgres_statement statement);
+/* Prepares what the connection's role uses, in one exchange. */
+enum elg_status elg_postgres_prepare(struct elg_postgres_connection *connection,
+                                     struct elg_error *error);
+
+/* ---- postgres_exchange.c */
+/* Sends the batch's messages and a sync, and reads all results. Not OK: of the first that
+ * failed; the messages after it were not executed. */
+enum elg_status elg_postgres_exchange(struct elg_postgres_connection *connection,
+                                      struct elg_error *error);
+/* As that for one text of any number of statements, before the pipeline has begun. `out`
+ * (may be NULL): the last result that has rows; the caller clears it. */
+enum elg_status elg_postgres_exec(struct elg_postgres_connection *connection,
+                                  const char *sql, int timeout_ms, PGresult **out,
+                                  struct elg_error *error);
+/* Reads what is left up to the next sync. `keep`: results go to their messages. */
+enum elg_status elg_postgres_drain(struct elg_postgres_connection *connection, bool keep,
+                                   struct elg_error *error);
+/* Waits for the socket: reading, writing or both. ELG_TIMEOUT; ELG_ABORTED: told to stop.
+ */
+enum elg_status elg_postgres_wait(struct elg_postgres_connection *connection, bool read,
+                                  bool write, int64_t until_us);
+void elg_postgres_results_clear(struct elg_postgres_connection *connection);
+/* Ends a transaction, if one is open. */
+void elg_postgres_rollback(struct elg_postgres_connection *connection);
+int64_t elg_postgres_now_us(const struct elg_postgres_connection *connection);
+
+/* ---- postgres_connect.c */
+/* One attempt, without what is prepared. ELG_IO, ELG_UNSUPPORTED (an old server). */
+enum elg_status elg_postgres_connect(struct elg_postgres_connection *connection,
+                                     struct elg_error *error);
+/* Connected and prepared, with repeated attempts until until_us (0: one attempt). */
+enum elg_status elg_postgres_ensure(struct elg_postgres_connection *connection,
+                                    int64_t until_us, struct elg_error *error);
+/* Until when a call that begins now repeats over lost connections. */
+int64_t elg_postgres_retry_until_us(const struct elg_postgres_connection *connection);
+void elg_postgres_disconnect(struct elg_postgres_connection *connection);
+/* Sleeps for the n-th time, 0 being the first; false if told to stop. */
+bool elg_postgres_backoff(struct elg_postgres_connection *connection, int n);
+/* Runs `attempt` under the connection's mutex, again if the connection was lost, with the
+ * same `self`. */
+typedef enum elg_status (*elg_postgres_attempt_fn)(
+    struct elg_postgres_connection *connection, void *self, struct elg_error *error);
+enum elg_status elg_postgres_try(struct elg_postgres_connection *connection,
+                                 elg_postgres_attempt_fn attempt, void *self,
+                                 struct elg_error *error);
+
+/* ---- postgres_column.c: reading columns 0, 1, ... of a row in order, trusting nothing
+ */
+struct elg_postgres_columns {
+    const struct elg_alloc *alloc;
+    const char *label; /* of the database, for messages */
+    const PGresult *result;
+    int at;                  /* the row */
+    const char *table, *row; /* for messages */
+    int index;
+    enum elg_status status; /* the first failure; later reads give zeros */
+    struct elg_error *error;
+};
+int64_t elg_postgres_column_int(struct elg_postgres_columns *columns, int64_t min,
+                                int64_t max);
+bool elg_postgres_column_bool(struct elg_postgres_columns *columns);
+double elg_postgres_column_real(struct elg_postgres_columns *columns);
+int64_t elg_postgres_column_time(struct elg_postgres_columns *columns,
+                                 bool nullable); /* NULL: 0 */
+/* The bytes of a text, borrowed; data NULL: NULL or failed. */
+struct elg_bytes elg_postgres_column_bytes(struct elg_postgres_columns *columns,
+                                           enum elg_postgres_type type, bool nullable);
+/* False: NULL or failed. */
+bool elg_postgres_column_text(struct elg_postgres_columns *columns, char *out,
+                              size_t out_size, bool nullable);
+void elg_postgres_column_long_text(struct elg_postgres_columns *columns,
+                                   const char **text, struct elg_blob **blob);
+void elg_postgres_column_hash(struct elg_postgres_columns *columns, struct elg_hash *out,
+                              bool nullable);
+struct elg_blob *elg_postgres_column_blob(struct elg_postgres_columns *columns,
+                                          bool nullable);
+/* Fails the row for the column read last. */
+void elg_postgres_column_bad(struct elg_postgres_columns *columns, const char *why);
+
+/* ---- postgres_row.c: rows of the tables, by one description for both ways */
+struct elg_postgres_field;
+extern const struct elg_postgres_field *const elg_postgres_step_fields;
+extern const struct elg_postgres_field *const elg_postgres_activity_fields;
+/* The next field of the table, NULL after the last. */
+const struct elg_postgres_field *
+elg_postgres_field_next(const struct elg_postgres_field *field);
+enum elg_postgres_type elg_postgres_field_type(const struct elg_postgres_field *field);
+void elg_postgres_field_put(struct elg_postgres_batch *batch,
+                            const struct elg_postgres_field *field, const void *row);
+/* Row `at` of the result. `summary`: without the payloads. */
+enum elg_status elg_postgres_row_run(const struct elg_postgres *postgres,
+                                     const PGresult *result, int at, bool summary,
+                                     struct elg_run_row *out, struct elg_error *error);
+enum elg_status elg_postgres_row_step(const struct elg_postgres *postgres,
+                                      const PGresult *result, int at,
+                                      const char *trace_id, struct elg_step_row *out,
+                                      struct elg_error *error);
+enum elg_status elg_postgres_row_activity(const struct elg_postgres *postgres,
+                                          const PGresult *result, int at,
+                                          const char *trace_id,
+                                          struct elg_activity_row *out,
+                                          struct elg_error *error);
+enum elg_status elg_postgres_row_graph(const struct elg_postgres *postgres,
+                                       const PGresult *result, const char *hex,
+                                       struct elg_graph_row *out,
+                                       struct elg_error *error);
+enum elg_status elg_postgres_run_missing(const struct elg_postgres *postgres,
+                                         const char *trace_id, struct elg_error *error);
+
+/* ---- postgres_schema.c */
+/* Brings the database to this build's schema, one process at a time. `migrate` false:
+ * only looks. ELG_UNSUPPORTED: it is newer, or older and not to be migrated. */
+enum elg_status elg_postgres_schema_open(struct elg_postgres_connection *connection,
+                                         bool migrate, struct elg_error *error);
+
+/* ---- postgres_flush.c: the messages of a flush */
+/* Adds what writes the turn or turns: all of them go or none does. The turns are of
+ * different runs, by trace id; updates are in that order. *run_messages: how many
+ * messages are about the runs' own rows; those behind are records. */
+void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *const *turns,
+                            size_t turn_count, int64_t now_ms, int *run_messages);
+/* True if a record of the turn meets one that is not open in the same turn. */
+bool elg_postgres_flush_twice(const struct elg_turn *turn);
+
+/* ---- postgres_keeper.c */
+/* Makes this process a worker, with a lease. */
+enum elg_status elg_postgres_keeper_start(struct elg_postgres *postgres,
+                                          struct elg_error *error);
+/* Ends the thread; the lease and all that is held under it are given up. */
+void elg_postgres_keeper_stop(struct elg_postgres *postgres);
+
+/* ---- postgres_own.c: the runs that are held here */
+/* ELG_NO_MEMORY. *before: it was already. */
+enum elg_status elg_postgres_own(struct elg_postgres *postgres, const char *trace_id,
+                                 bool reserved, bool *before, struct elg_error *error);
+/* False: it was not held. *reserved: as own was told. */
+bool elg_postgres_disown(struct elg_postgres *postgres, const char *trace_id,
+                         bool *reserved);
+/* True the first time for a run that is held. */
+bool elg_postgres_own_abort(struct elg_postgres *postgres, const char *trace_id);
+/* Puts the ids of all that are held, as one array. */
+void elg_postgres_own_put(struct elg_postgres *postgres,
+                          struct elg_postgres_batch *batch);
+
+/* ---- the calls: elg_checkpoint_ops of the same names */
+enum elg_status elg_postgres_open(const char *url, const struct elg_checkpoint_env *env,
+                                  void **out, struct elg_error *error);
+void elg_postgres_close(void *self);
+enum elg_status elg_postgres_graph_put(void *self, const struct elg_graph_row *row,
+                                       struct elg_error *error);
+enum elg_status elg_postgres_graph_get(void *self, const struct elg_hash *hash,
+                                       struct elg_graph_row *out,
+                                       struct elg_error *error);
+enum elg_status elg_postgres_reserve(void *self, const char *trace_id,
+                                     struct elg_error *error);
+enum elg_status elg_postgres_claim(void *self, const char *trace_id,
+                                   struct elg_run_row *out, struct elg_error *error);
+void elg_postgres_release(void *self, const char *trace_id);
+enum elg_status elg_postgres_commit(void *self, struct elg_turn *turns, size_t turn_count,
+                                    struct elg_error *error);
+enum elg_status elg_postgres_run_get(void *self, const char *trace_id,
+                                     struct elg_run_row *out, struct elg_error *error);
+enum elg_status elg_postgres_run_list(void *self, const struct elg_run_filter *filter,
+                                      elg_run_row_fn row, void *row_self,
+                                      struct elg_error *error);
+enum elg_status elg_postgres_journal(void *self, const char *trace_id, int64_t from,
+                                     int64_t to, elg_journal_row_fn row, void *row_self,
+                                     struct elg_error *error);
+enum elg_status elg_postgres_abort_request(void *self, const char *trace_id,
+                                           struct elg_error *error);
+enum elg_status elg_postgres_abort_poll(void *self, elg_run_row_fn row, void *row_self,
+                                        struct elg_error *error);
+
+#endif

@@ -1,0 +1,114 @@
+/* postgres_error: what the server's and libpq's failures mean to us. Uses postgres.h. */
+#include "checkpoint/postgres.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *state; /* SQLSTATE, or its first characters */
+    enum elg_status status;
+    const char *hint;
+} MEANINGS[] = {
+    {"53100", ELG_FULL, "; make room on the server and go on"},
+    {"53300", ELG_IO, "; raise max_connections or run fewer workers"},
+    {"53", ELG_IO, ""},
+    {"54", ELG_LIMIT, ""},
+    {"28", ELG_IO, ""},
+    {"3D000", ELG_IO, "; create it with createdb"},
+    {"3F", ELG_IO, "; name a schema that exists in search_path"},
+    {"42501", ELG_IO, "; grant this role SELECT, INSERT, UPDATE and DELETE there"},
+    {"25006", ELG_IO, "; name the primary server, or a role that may write"},
+    {"55P03", ELG_BUSY, "; another session holds a lock for too long"},
+    {"57014", ELG_IO, ""},
+    {"58", ELG_IO, ""},
+    {"57", ELG_IO, ""},
+    {"08", ELG_IO, ""},
+    {"40", ELG_BUSY, ""},
+    {"25P03", ELG_IO, ""},
+    {"XX", ELG_CORRUPT, "; restore it from a copy"},
+    {"22", ELG_CORRUPT, ""},
+    {"23", ELG_CORRUPT, "; the tables were changed by someone else"},
+    {"42", ELG_CORRUPT, "; the tables are not those of this elg"},
+};
+#define MEANING_COUNT (sizeof MEANINGS / sizeof MEANINGS[0])
+
+static const char *const LOST_STATES[] = {"08",    "57P01", "57P02",
+                                          "57P03", "57P05", "25P03"};
+#define LOST_COUNT (sizeof LOST_STATES / sizeof LOST_STATES[0])
+
+static bool starts(const char *state, const char *with)
+{
+    return strncmp(state, with, strlen(with)) == 0;
+}
+
+/* The first line, without its end. */
+static void line_copy(const char *text, char *out, size_t out_size)
+{
+    size_t size = strcspn(text, "\n");
+    snprintf(out, out_size, "%.*s", (int)(size < out_size ? size : out_size - 1), text);
+}
+
+static enum elg_status meaning_fail(const char *label, const char *state,
+                                    const char *text, struct elg_error *error)
+{
+    char line[ELG_ERROR_TEXT_MAX / 2];
+    line_copy(text, line, sizeof line);
+    for (size_t i = 0; i < MEANING_COUNT; i++) {
+        if (starts(state, MEANINGS[i].state))
+            return elg_base_fail(error, MEANINGS[i].status, label, "%s%s", line,
+                                 MEANINGS[i].hint);
+    }
+    return elg_base_fail(error, ELG_INTERNAL, label, "%s (SQLSTATE %s)", line, state);
+}
+
+/* Only the primary message: a detail may show a row. */
+enum elg_status elg_postgres_fail(struct elg_postgres_connection *connection,
+                                  const PGresult *result, struct elg_error *error)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    snprintf(connection->sqlstate, sizeof connection->sqlstate, "%s", state ? state : "");
+    if (text == NULL)
+        text = PQresultErrorMessage(result);
+    if (state == NULL && strstr(text, "out of memory") != NULL)
+        return elg_base_no_memory(error);
+    if (state == NULL) {
+        char line[ELG_ERROR_TEXT_MAX / 2];
+        line_copy(text, line, sizeof line);
+        return elg_base_fail(error, ELG_IO, connection->postgres->settings.label, "%s",
+                             line);
+    }
+    for (size_t i = 0; i < LOST_COUNT; i++) {
+        if (starts(state, LOST_STATES[i]))
+            connection->lost = true;
+    }
+    return meaning_fail(connection->postgres->settings.label, state, text, error);
+}
+
+enum elg_status elg_postgres_lose(struct elg_postgres_connection *connection,
+                                  const char *why, struct elg_error *error)
+{
+    const char *text = why ? why : PQerrorMessage(connection->pg);
+    const char *last = text; /* libpq gives a line for each address and try */
+    char line[ELG_ERROR_TEXT_MAX / 2];
+    for (const char *p = text; (p = strchr(p, '\n')) != NULL && p[1] != '\0'; p++)
+        last = *(p + 1) == '\t' ? last : p + 1;
+    line_copy(why ? why : last, line, sizeof line);
+    elg_base_fail(error, ELG_IO, connection->postgres->settings.label, "%s",
+                  line[0] ? line : "the connection is gone");
+    elg_postgres_disconnect(connection);
+    connection->lost = true;
+    if (connection->lost_since_us == 0)
+        connection->lost_since_us = elg_postgres_now_us(connection);
+    return ELG_IO;
+}
+
+bool elg_postgres_mismatch(const struct elg_postgres_connection *connection)
+{
+    return strcmp(connection->sqlstate, "22012") == 0;
+}
+
+bool elg_postgres_transient(const struct elg_postgres_connection *connection)
+{
+    return starts(connection->sqlstate, "40");
+}

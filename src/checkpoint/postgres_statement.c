@@ -1,0 +1,282 @@
+/* postgres_statement: the SQL of the back end. Uses postgres.h.
+ *
+ * The order of columns is that in which postgres_flush.c puts and postgres_row.c reads
+ * them. A statement that must write a known number of rows divides by whether it did: a
+ * wrong count is an error (22012), so that the server itself skips the COMMIT behind it
+ * and a flush is one way there and back. Whether a run is free is asked of the leases, by
+ * the database's clock.
+ */
+#include "checkpoint/postgres.h"
+
+#include <stdio.h>
+
+/* clang-format off */
+static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
+    [ELG_POSTGRES_BEGIN] =
+        "BEGIN",
+    [ELG_POSTGRES_COMMIT] =
+        "COMMIT",
+    [ELG_POSTGRES_ROLLBACK] =
+        "ROLLBACK",
+    [ELG_POSTGRES_SAVE] =
+        "SAVEPOINT turn",
+    [ELG_POSTGRES_SAVE_BACK] =
+        "ROLLBACK TO SAVEPOINT turn",
+    [ELG_POSTGRES_SAVE_DROP] =
+        "RELEASE SAVEPOINT turn",
+    [ELG_POSTGRES_MARK] =
+        "WITH w AS (UPDATE cmo_flushes SET flush = $2::bigint, fence = $2::bigint + 1 "
+        "WHERE worker = $1::bigint AND fence <= $2::bigint RETURNING 1) SELECT 1 / "
+        "count(*) FROM w",
+    [ELG_POSTGRES_MARK_SETTLE] =
+        "UPDATE cmo_flushes SET fence = greatest(fence, $2::bigint + 1) WHERE worker = "
+        "$1::bigint RETURNING flush",
+    [ELG_POSTGRES_MARK_AGAIN] =
+        "INSERT INTO cmo_flushes (worker, flush, fence) VALUES ($1::bigint, -1, "
+        "$2::bigint) ON CONFLICT (worker) DO NOTHING",
+    [ELG_POSTGRES_RUN_UPDATE] =
+        "WITH w AS (UPDATE cmo_runs r SET status = t.status, error = t.error, "
+        "step_count = t.step_count, chain = t.chain, due_at = t.due_at, started_at = "
+        "t.started_at, completed_at = t.completed_at, updated_at = t.updated_at, claims "
+        "= CASE WHEN t.progress THEN 0 ELSE r.claims END, worker = CASE WHEN "
+        "t.completed_at IS NULL THEN r.worker END FROM unnest($1::text[], $2::int8[], "
+        "$3::int8[], $4::text[], $5::bytea[], $6::int8[], $7::text[], "
+        "$8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], "
+        "$12::bool[]) AS t (trace_id, epoch, step_count_before, status, error, "
+        "step_count, chain, due_at, started_at, completed_at, updated_at, progress) "
+        "WHERE r.trace_id = t.trace_id AND r.epoch = t.epoch AND r.step_count = "
+        "t.step_count_before AND r.completed_at IS NULL RETURNING 1) SELECT 1 / "
+        "(count(*) = cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_RUN_INSERT] =
+        "WITH w AS (INSERT INTO cmo_runs (trace_id, graph_id, graph_version, "
+        "graph_hash, status, seed, step_count, chain, epoch, claims, abort_requested, "
+        "due_at, error, started_at, completed_at, created_at, updated_at, worker) "
+        "SELECT t.*, $18::bigint FROM unnest($1::text[], $2::text[], $3::text[], "
+        "$4::text[], $5::text[], $6::text[], $7::int8[], $8::text[], $9::int8[], "
+        "$10::int4[], $11::bool[], $12::timestamptz[], $13::bytea[], "
+        "$14::timestamptz[], $15::timestamptz[], $16::timestamptz[], "
+        "$17::timestamptz[]) AS t ON CONFLICT (trace_id) DO NOTHING RETURNING 1) SELECT "
+        "1 / (count(*) = cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_INPUT_INSERT] =
+        "INSERT INTO cmo_inputs (trace_id, input, initial_state, limits) SELECT * FROM "
+        "unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])",
+    [ELG_POSTGRES_INPUT_UPDATE] =
+        "UPDATE cmo_inputs i SET initial_state = t.state FROM unnest($1::text[], "
+        "$2::bytea[]) AS t (trace_id, state) WHERE i.trace_id = t.trace_id",
+    [ELG_POSTGRES_STEPS_WRITE] =
+        "WITH w AS (INSERT INTO cmo_steps (trace_id, step_index, attempt, node_id, "
+        "status, input_hash, state_hash, output_hash, next_edge, next_node, fuel, "
+        "activity_count, clock, retry_at, started_at, completed_at, duration_ms, "
+        "fingerprint, digest, chain, state, output, metadata, error, stop) SELECT * "
+        "FROM unnest($1::text[], $2::int4[], $3::int4[], $4::text[], $5::text[], "
+        "$6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::int8[], "
+        "$12::int4[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], "
+        "$16::timestamptz[], $17::float8[], $18::text[], $19::text[], $20::text[], "
+        "$21::bytea[], $22::bytea[], $23::bytea[], $24::bytea[], $25::bytea[]) ON "
+        "CONFLICT (trace_id, step_index, attempt) DO UPDATE SET node_id = "
+        "excluded.node_id, status = excluded.status, input_hash = excluded.input_hash, "
+        "state_hash = excluded.state_hash, output_hash = excluded.output_hash, "
+        "next_edge = excluded.next_edge, next_node = excluded.next_node, fuel = "
+        "excluded.fuel, activity_count = excluded.activity_count, clock = "
+        "excluded.clock, retry_at = excluded.retry_at, started_at = "
+        "excluded.started_at, completed_at = excluded.completed_at, duration_ms = "
+        "excluded.duration_ms, fingerprint = excluded.fingerprint, digest = "
+        "excluded.digest, chain = excluded.chain, state = excluded.state, output = "
+        "excluded.output, metadata = excluded.metadata, error = excluded.error, stop = "
+        "excluded.stop WHERE cmo_steps.status = 'open' RETURNING 1) SELECT 1 / "
+        "(count(*) = cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_ACTIVITIES_WRITE] =
+        "WITH w AS (INSERT INTO cmo_activities (trace_id, step_index, attempt, seq, "
+        "activity_type, status, request_hash, idempotency_key, due_at, \"timestamp\", "
+        "location, digest, response_blob_ref, request_data, response_data) SELECT * "
+        "FROM unnest($1::text[], $2::int4[], $3::int4[], $4::int4[], $5::text[], "
+        "$6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], "
+        "$11::text[], $12::text[], $13::text[], $14::bytea[], $15::bytea[]) ON CONFLICT "
+        "(trace_id, step_index, attempt, seq) DO UPDATE SET activity_type = "
+        "excluded.activity_type, status = excluded.status, request_hash = "
+        "excluded.request_hash, idempotency_key = excluded.idempotency_key, due_at = "
+        "excluded.due_at, \"timestamp\" = excluded.\"timestamp\", location = "
+        "excluded.location, digest = excluded.digest, response_blob_ref = "
+        "excluded.response_blob_ref, request_data = excluded.request_data, "
+        "response_data = excluded.response_data WHERE cmo_activities.status = 'intent' "
+        "RETURNING 1) SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_FENCE_READ] =
+        "SELECT epoch FROM cmo_runs WHERE trace_id = $1::text",
+    [ELG_POSTGRES_BEGIN_READ] =
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    [ELG_POSTGRES_RESERVE] =
+        "INSERT INTO cmo_reservations AS v (trace_id, worker) SELECT $1::text, "
+        "$2::bigint WHERE NOT EXISTS (SELECT 1 FROM cmo_runs r JOIN cmo_workers w ON "
+        "w.worker = r.worker WHERE r.trace_id = $1::text AND r.completed_at IS NULL AND "
+        "r.worker <> $2::bigint AND w.lease_until > clock_timestamp()) ON CONFLICT "
+        "(trace_id) DO UPDATE SET worker = $2::bigint WHERE v.worker = $2::bigint OR "
+        "NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE w.worker = v.worker AND "
+        "w.lease_until > clock_timestamp()) RETURNING 1",
+    [ELG_POSTGRES_RELEASE] =
+        "UPDATE cmo_runs SET worker = NULL WHERE trace_id = $1::text AND worker = "
+        "$2::bigint AND completed_at IS NULL",
+    [ELG_POSTGRES_UNRESERVE] =
+        "DELETE FROM cmo_reservations WHERE trace_id = $1::text AND worker = $2::bigint",
+    [ELG_POSTGRES_OWNER_READ] =
+        "SELECT w.owner FROM cmo_workers w WHERE w.worker IN (SELECT worker FROM "
+        "cmo_runs WHERE trace_id = $1::text UNION ALL SELECT worker FROM "
+        "cmo_reservations WHERE trace_id = $1::text) AND w.worker <> $2::bigint",
+    [ELG_POSTGRES_CLAIM] =
+        "UPDATE cmo_runs r SET epoch = epoch + 1, claims = claims + 1, worker = "
+        "$2::bigint, updated_at = $3::timestamptz WHERE r.trace_id = $1::text AND "
+        "r.completed_at IS NULL AND r.claims < $4::int4 AND (r.worker IS NULL OR "
+        "r.worker = $2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE "
+        "w.worker = r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
+    [ELG_POSTGRES_QUARANTINE] =
+        "UPDATE cmo_runs r SET epoch = epoch + 1, claims = claims + 1, worker = NULL, "
+        "updated_at = $3::timestamptz, status = 'quarantined', error = $5::bytea, "
+        "completed_at = $3::timestamptz WHERE r.trace_id = $1::text AND r.completed_at "
+        "IS NULL AND r.claims >= $4::int4 AND (r.worker IS NULL OR r.worker = "
+        "$2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE w.worker = "
+        "r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
+    [ELG_POSTGRES_ABORT] =
+        "UPDATE cmo_runs SET abort_requested = true, updated_at = $2::timestamptz WHERE "
+        "trace_id = $1::text AND NOT abort_requested",
+    [ELG_POSTGRES_ABORTS_READ] =
+        "SELECT r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, "
+        "r.seed, r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, "
+        "r.error, r.started_at, r.completed_at, r.created_at, r.updated_at, i.trace_id, "
+        "i.input, i.initial_state, i.limits FROM cmo_runs r LEFT JOIN cmo_inputs i ON "
+        "i.trace_id = r.trace_id WHERE r.worker = $1::bigint AND r.abort_requested AND "
+        "r.completed_at IS NULL",
+    [ELG_POSTGRES_NOTIFY] =
+        "SELECT pg_notify('cmo_aborts', $1::text)",
+    [ELG_POSTGRES_GRAPH_EXISTS] =
+        "SELECT 1 FROM cmo_graphs WHERE graph_hash = $1::text",
+    [ELG_POSTGRES_GRAPH_INSERT] =
+        "INSERT INTO cmo_graphs (graph_hash, graph_id, graph_version, definition, "
+        "created_at) VALUES ($1::text, $2::text, $3::text, $4::bytea, $5::timestamptz) "
+        "ON CONFLICT (graph_hash) DO NOTHING",
+    [ELG_POSTGRES_GRAPH_READ] =
+        "SELECT graph_hash, graph_id, graph_version, definition FROM cmo_graphs WHERE "
+        "graph_hash = $1::text",
+    [ELG_POSTGRES_RUN_READ] =
+        "SELECT r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, "
+        "r.seed, r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, "
+        "r.error, r.started_at, r.completed_at, r.created_at, r.updated_at, i.trace_id, "
+        "i.input, i.initial_state, i.limits FROM cmo_runs r LEFT JOIN cmo_inputs i ON "
+        "i.trace_id = r.trace_id WHERE r.trace_id = $1::text",
+    [ELG_POSTGRES_RUN_EXISTS] =
+        "SELECT 1 FROM cmo_runs WHERE trace_id = $1::text",
+    [ELG_POSTGRES_LIST_ALL] =
+        "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
+        "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
+        "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
+        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r ORDER BY "
+        "r.created_at DESC, r.run_no DESC",
+    [ELG_POSTGRES_LIST_STATUS] =
+        "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
+        "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
+        "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
+        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r WHERE r.status = "
+        "$1::text ORDER BY r.created_at DESC, r.run_no DESC",
+    [ELG_POSTGRES_LIST_UNFINISHED] =
+        "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
+        "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
+        "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
+        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r WHERE "
+        "r.completed_at IS NULL ORDER BY r.created_at DESC, r.run_no DESC",
+    [ELG_POSTGRES_LIST_FETCH] =
+        "FETCH 256 FROM runs",
+    [ELG_POSTGRES_STEPS_READ] =
+        "DECLARE steps NO SCROLL CURSOR FOR SELECT step_index, attempt, node_id, "
+        "status, input_hash, state_hash, output_hash, next_edge, next_node, fuel, "
+        "activity_count, clock, retry_at, started_at, completed_at, duration_ms, "
+        "fingerprint, digest, chain, state, output, metadata, error, stop FROM "
+        "cmo_steps WHERE trace_id = $1::text AND step_index BETWEEN $2::int4 AND "
+        "$3::int4 ORDER BY step_index, attempt",
+    [ELG_POSTGRES_STEPS_FETCH] =
+        "FETCH 64 FROM steps",
+    [ELG_POSTGRES_STEPS_FETCH_ONE] =
+        "FETCH 1 FROM steps",
+    [ELG_POSTGRES_ACTIVITIES_READ] =
+        "DECLARE activities NO SCROLL CURSOR FOR SELECT step_index, attempt, seq, "
+        "activity_type, status, request_hash, idempotency_key, due_at, \"timestamp\", "
+        "location, digest, response_blob_ref, request_data, response_data FROM "
+        "cmo_activities WHERE trace_id = $1::text AND step_index BETWEEN $2::int4 AND "
+        "$3::int4 ORDER BY step_index, attempt, seq",
+    [ELG_POSTGRES_ACTIVITIES_FETCH] =
+        "FETCH 64 FROM activities",
+    [ELG_POSTGRES_ACTIVITIES_FETCH_ONE] =
+        "FETCH 1 FROM activities",
+    [ELG_POSTGRES_WORKER_INSERT] =
+        "WITH w AS (INSERT INTO cmo_workers (owner, lease_until) VALUES ($1::text, "
+        "clock_timestamp() + $2::int8 * interval '1 millisecond') RETURNING worker), f "
+        "AS (INSERT INTO cmo_flushes (worker, flush, fence) SELECT worker, 0, 1 FROM w) "
+        "SELECT worker, clock_timestamp() FROM w",
+    [ELG_POSTGRES_WORKER_RENEW] =
+        "UPDATE cmo_workers SET lease_until = clock_timestamp() + $2::int8 * interval "
+        "'1 millisecond' WHERE worker = $1::bigint RETURNING clock_timestamp(), EXISTS "
+        "(SELECT 1 FROM cmo_runs r WHERE r.worker = $1::bigint AND r.abort_requested "
+        "AND r.completed_at IS NULL)",
+    [ELG_POSTGRES_WORKER_AGAIN] =
+        "INSERT INTO cmo_workers (worker, owner, lease_until) VALUES ($1::bigint, "
+        "$3::text, clock_timestamp() + $2::int8 * interval '1 millisecond') ON CONFLICT "
+        "(worker) DO NOTHING",
+    [ELG_POSTGRES_WORKER_DELETE] =
+        "WITH r AS (DELETE FROM cmo_reservations WHERE worker = $1::bigint), f AS "
+        "(DELETE FROM cmo_flushes WHERE worker = $1::bigint) DELETE FROM cmo_workers "
+        "WHERE worker = $1::bigint",
+    [ELG_POSTGRES_WORKERS_SWEEP] =
+        "WITH d AS (DELETE FROM cmo_workers WHERE lease_until < clock_timestamp() - "
+        "interval '1 day' RETURNING worker), r AS (DELETE FROM cmo_reservations v USING "
+        "d WHERE v.worker = d.worker) DELETE FROM cmo_flushes f USING d WHERE f.worker "
+        "= d.worker",
+    [ELG_POSTGRES_RELEASE_OTHERS] =
+        "UPDATE cmo_runs SET worker = NULL WHERE worker = $1::bigint AND completed_at "
+        "IS NULL AND trace_id <> ALL ($2::text[])",
+};
+/* clang-format on */
+
+/* Which statements a connection prepares; bits of roles. */
+#define OF(role) (1u << ELG_POSTGRES_##role)
+
+static unsigned roles_of(enum elg_postgres_statement statement)
+{
+    if (statement <= ELG_POSTGRES_ROLLBACK)
+        return OF(WRITER) | OF(LOOP) | OF(KEEPER);
+    if (statement <= ELG_POSTGRES_FENCE_READ)
+        return OF(WRITER);
+    if (statement <= ELG_POSTGRES_RUN_EXISTS)
+        return OF(LOOP);
+    if (statement <= ELG_POSTGRES_ACTIVITIES_FETCH_ONE)
+        return 0;
+    return OF(KEEPER);
+}
+
+const char *elg_postgres_sql(enum elg_postgres_statement statement)
+{
+    return SQL[statement];
+}
+
+bool elg_postgres_prepared(enum elg_postgres_statement statement)
+{
+    return roles_of(statement) != 0;
+}
+
+void elg_postgres_statement_name(enum elg_postgres_statement statement, char out[8])
+{
+    snprintf(out, 8, "e%d", (int)statement & 0xFF);
+}
+
+enum elg_status elg_postgres_prepare(struct elg_postgres_connection *connection,
+                                     struct elg_error *error)
+{
+    if (PQenterPipelineMode(connection->pg) == 0)
+        return elg_postgres_lose(connection, NULL, error);
+    for (int i = 0; i < ELG_POSTGRES_STATEMENT_COUNT; i++) {
+        char name[8];
+        elg_postgres_statement_name((enum elg_postgres_statement)i, name);
+        if ((roles_of((enum elg_postgres_statement)i) & (1u << connection->role)) != 0 &&
+            PQsendPrepare(connection->pg, name, SQL[i], 0, NULL) == 0)
+            return elg_postgres_lose(connection, NULL, error);
+    }
+    if (PQpipelineSync(connection->pg) == 0)
+        return elg_postgres_lose(connection, NULL, error);
+    return elg_postgres_drain(connection, false, error);
+}
