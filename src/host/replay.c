@@ -198,10 +198,12 @@ static enum elg_status stand_at_beginning(struct elg_replay *replay,
              elg_graph_entry(replay->graph->data));
     elg_base_buf_append(&replay->input, input.data, input.size);
     elg_checkpoint_chain_begin(replay->host->sha, replay->row, &replay->chain);
-    if (!replay->verify) {
+    if (!replay->verify)
         elg_base_buf_append(&replay->state, initial.data, initial.size);
-        return replay->state.failed ? elg_base_no_memory(error) : ELG_OK;
-    }
+    if (replay->input.failed || replay->state.failed)
+        return elg_base_no_memory(error);
+    if (!replay->verify)
+        return ELG_OK;
     enum elg_status status = elg__replay_initial(replay, error);
     if (status == ELG_OK &&
         !elg_base_bytes_equal(initial, elg_base_buf_bytes(&replay->state)))

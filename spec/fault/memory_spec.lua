@@ -1,0 +1,93 @@
+-- Memory (I16): every allocation of a whole run fails once, and from some point on all of
+-- them: an error or a good end, never a crash, a leak or a wrong record; the run can be taken
+-- up and ends as it would have. ELG_ALLOCATIONS: each so-many-th allocation fails in its turn.
+local host_c = require "host_c"
+local outside = require "outside"
+
+local STRIDE = tonumber(os.getenv("ELG_ALLOCATIONS") or "") or os.getenv("ELG_TORTURE") and 1 or 7
+
+local GRAPH = [[
+local elg = require "elg"
+local function ask(state, _, ctx)
+  ctx.log("asking", { n = state.n })
+  state.got = assert(ctx.call("echo", { n = state.n }))
+  ctx.now()
+  return "many"
+end
+local function many(state, _, ctx)
+  state.n = state.n + 1
+  local list = ctx.all { { "call", "echo", { n = 1 } }, { "artifact.write", { content = "text" } } }
+  state.hash = list[2].value.hash
+  if state.n == 2 and ctx.attempt == 1 then error("once") end
+  return "rest", { n = state.n }
+end
+local function rest(state, _, ctx)
+  ctx.sleep(1)
+  state.text = ctx.artifact.read(state.hash)
+  state.chance = ctx.rand(1000)
+  return state.n < 3 and "again" or nil, { n = state.n }
+end
+return elg.graph { id = "memory", version = "1", entry = "ask",
+  initial = function(input) return { n = input.n } end,
+  nodes = { ask = ask, rest = rest, many = { run = many, retry = { max_attempts = 2 } } },
+  edges = { { from = "ask", key = "many", to = "many" }, { from = "many", key = "rest", to = "rest" },
+    { from = "rest", key = "again", to = "ask", when = function(s) return s.n < 3 end } } }
+]]
+
+describe("a host whose memory runs out", function()
+  local place, clean
+
+  local function travel(name, fail_at, fail_count)
+    return host_c.travel { store = name == "memory:" and name or "sqlite:" .. place:file(name),
+      compiler = outside.build .. "/elg-compile", graph = place:file("memory.lua"),
+      input = '{"n":1}', fail_at = fail_at, fail_count = fail_count }
+  end
+
+  local function forget(name)
+    os.execute("rm -rf '" .. place:file(name) .. "'*")
+  end
+
+  setup(function()
+    place = outside.place("memory")
+    place:write("memory.lua", GRAPH)
+    clean = travel("clean.db", 0)
+  end)
+  teardown(function() place:remove() end)
+
+  it("does it all as long as there is enough, and gives everything back", function()
+    assert.equal("done", clean.stage, clean.text)
+    assert.equal(0, clean.blocks)
+    assert.is_true(clean.calls > 300, clean.calls)
+  end)
+
+  for _, kind in ipairs { "one.db", "memory:" } do
+    it("survives each allocation failing once: " .. kind, function()
+      local ended = {}
+      for at = 1, clean.calls, STRIDE do
+        forget("one.db")
+        local result = travel(kind, at, 1)
+        assert.equal(0, result.blocks, ("allocation %d: %s"):format(at, result.stage))
+        assert.not_equal("verify", result.stage, ("allocation %d: %s"):format(at, result.text))
+        ended[result.stage] = (ended[result.stage] or 0) + 1
+        if result.stage ~= "done" and kind ~= "memory:" then
+          local again = travel(kind, 0)
+          assert.equal("done", again.stage, ("after %d at %s (%s): %s"):format(at, result.stage,
+            result.text, again.text))
+        end
+      end
+      assert.is_true((ended.done or 0) > 0)
+      assert.is_true((ended.open or 0) + (ended.graph or 0) + (ended.start or 0) > 0)
+    end)
+  end
+
+  it("survives all allocations failing from one on", function()
+    for at = 1, clean.calls, STRIDE * 3 do
+      forget("all.db")
+      local result = travel("all.db", at, 1e9)
+      assert.equal(0, result.blocks, ("allocation %d: %s"):format(at, result.stage))
+      local again = travel("all.db", 0)
+      assert.equal("done", again.stage, ("after %d at %s (%s): %s"):format(at, result.stage,
+        result.text, again.text))
+    end
+  end)
+end)
