@@ -36,7 +36,7 @@ describe("README", function()
   end)
 
   it("kills, resumes, verifies and rewinds", function()
-    box:sh "$ELG run order.lua --input '{\"item\":\"teapot\"}' --trace job-1 & sleep 1; kill -9 $!"
+    box:sh "$ELG run order.lua --input '{\"item\":\"teapot\"}' --trace job-1 & sleep 4; kill -9 $!"
     local _, shown = box:run "show job-1"
     assert.truthy(shown:find("waiting     job-1  1 step\n", 1, true), shown)
     assert.truthy(shown:find("1  wait     1  open", 1, true), shown)
