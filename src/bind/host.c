@@ -40,8 +40,10 @@ void elg__bind_leave(struct bind_host *host, lua_State *L)
 static int traceback(lua_State *L)
 {
     lua_getglobal(L, "debug");
-    if (!lua_istable(L, -1) || !lua_isstring(L, 1))
+    if (!lua_istable(L, -1) || !lua_isstring(L, 1)) {
+        lua_settop(L, 1); /* the error as it is */
         return 1;
+    }
     lua_getfield(L, -1, "traceback");
     lua_pushvalue(L, 1);
     lua_pushinteger(L, 2);

@@ -186,9 +186,12 @@ describe("elg", function()
       local code, _, err = p:sh "$ELG run hello.lua --quiet --json >/dev/full"
       assert.equal(4, code)
       assert.truthy(err:find("standard output: No space left", 1, true), err)
-      code, _, err = p:sh "{ sleep 0.3; $ELG list; echo $? >&2; } | true"
-      assert.equal(0, code)
-      assert.equal("4\n", err)
+      for _, command in ipairs { "list", "list --json", "show one", "run hello.lua --json" } do
+        code, _, err = p:sh("$ELG run hello.lua --trace one --quiet\n"
+          .. "{ sleep 0.3; LOG_LEVEL=error $ELG " .. command .. "; echo $? >&2; } | true")
+        assert.equal(0, code)
+        assert.equal("4\n", err, command)
+      end
     end)
   end)
 

@@ -183,6 +183,17 @@ describe("core host", function()
     assert.truthy(message:find("stack traceback", 1, true))
   end)
 
+  it("raises a table that a callback raises as that table", function()
+    local mine = { exit = 9 }
+    run { trace_id = "t" }
+    local ok, raised = pcall(host.list, host, nil, function() error(mine) end)
+    assert.is_false(ok)
+    assert.equal(mine, raised)
+    local count = 0
+    assert.is_true(host:list(nil, function() count = count + 1 return false end))
+    assert.equal(1, count)
+  end)
+
   it("is closed with its graphs and calls, once or twice", function()
     local graph = assert(host:graph(folder .. "/g.lua"))
     assert.equal(64, #graph:hash())
