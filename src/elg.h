@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define ELG_ABI_VERSION 1
+#define ELG_ABI_VERSION 2
 #define ELG_VERSION "0.1.0"
 #define ELG_API __attribute__((visibility("default")))
 
@@ -143,6 +143,10 @@ struct elg_host_options {
     /* Called inside elg_host_tick, after what it tells of is durable. NULL: none. */
     void (*on_event)(void *self, const struct elg_event *event);
     void *self;
+    /* 0 to 1: this share of the steps, chosen by trace and step, is executed twice, the
+     * second time in a state built anew at another address; a difference ends the run as
+     * diverged and says what differed. An audited step is one piece of work more. */
+    double audit_rate;
 };
 
 /* Opens the store (made if it is not there, except with read_only) and everything else.

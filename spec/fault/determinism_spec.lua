@@ -104,15 +104,15 @@ describe("the same graph, input, seed and results", function()
     same("other.db")
   end)
 
-  it("give the same with states built anew", function()
-    separately("fresh.db", { "--fresh-states" })
+  it("give the same with states built anew, each step executed twice", function()
+    separately("fresh.db", { "--fresh-states", "--audit", "1" })
     same("fresh.db")
   end)
 
-  it("give the same after and among other graphs in one process, in any slices", function()
+  it("give the same among others in one process, in any slices, each step executed twice", function()
     local order = {}
     for i = 1, #runs do order[i] = #runs - i + 1 end
-    together("among.db", { slice_instructions = 777 }, order, 8)
+    together("among.db", { slice_instructions = 777, audit_rate = 1 }, order, 8)
     same("among.db")
   end)
 

@@ -211,6 +211,14 @@ static enum elg_durability option_durability(lua_State *L, int table)
     return which == 1 ? ELG_DURABILITY_SYNC : ELG_DURABILITY_EFFECT;
 }
 
+static double option_share(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    double value = luaL_optnumber(L, -1, 0);
+    lua_pop(L, 1);
+    return value;
+}
+
 static void read_options(lua_State *L, int table, struct elg_host_options *options)
 {
     options->abi_version = ELG_ABI_VERSION;
@@ -229,6 +237,7 @@ static void read_options(lua_State *L, int table, struct elg_host_options *optio
     options->slice_instructions = option_u32(L, table, "slice_instructions");
     options->fresh_states = option_flag(L, table, "fresh_states");
     options->read_only = option_flag(L, table, "read_only");
+    options->audit_rate = option_share(L, table, "audit_rate");
 }
 
 /* Keeps the host's table of callbacks under its address. Stack: options host -> same */

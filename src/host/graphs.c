@@ -153,6 +153,7 @@ void elg_graph_close(struct elg_graph *graph)
         link = &(*link)->next;
     if (*link == graph)
         *link = graph->next;
+    elg_sandbox_program_destroy(graph->audit_program);
     elg_sandbox_program_destroy(graph->program);
     elg_graph_data_destroy(graph->data);
     elg_base_blob_unref(graph->definition);
@@ -362,6 +363,26 @@ enum elg_status elg_graph_open_stored(struct elg_host *host, const char *graph_h
         return elg_base_fail(error, ELG_USAGE, "graph_hash",
                              "a hash is 64 lower-case hex digits");
     return elg__graph_stored(host, &hash, out, error);
+}
+
+enum elg_status elg__graph_program(const struct elg_graph *graph, struct elg_sandbox *box,
+                                   struct elg_program **out, struct elg_error *error)
+{
+    struct elg_json_doc *doc;
+    enum elg_status status = elg_json_parse(
+        graph->host->alloc, elg_base_blob_bytes(graph->definition), &doc, error);
+    if (status != ELG_OK)
+        return status;
+    const struct elg_json_value *root = elg_json_root(doc);
+    struct elg_bytes entry = elg_json_string(elg_json_get(root, "entry"));
+    struct elg_program_loader loader = {
+        read_from_definition,
+        (void *)(uintptr_t)elg_json_get(root, "sources"),
+    };
+    status =
+        elg_sandbox_program_create(box, (const char *)entry.data, &loader, out, error);
+    elg_json_doc_destroy(doc);
+    return status;
 }
 
 enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error)

@@ -131,7 +131,8 @@ static enum elg_status open_sandbox(struct elg_host *host, struct elg_error *err
                                 ? limits.memory_bytes
                                 : ELG_MEMORY_BYTES_DEFAULT,
     };
-    return elg_sandbox_create(&options, &host->box, error);
+    status = elg_sandbox_create(&options, &host->box, error);
+    return status == ELG_OK ? elg__audit_open(host, &options, error) : status;
 }
 
 static enum elg_status open_performer(struct elg_host *host, struct elg_error *error)
@@ -224,6 +225,7 @@ void elg_host_close(struct elg_host *host)
         host->graphs->references = 1; /* handles that the caller forgot */
         elg_graph_close(host->graphs);
     }
+    elg_sandbox_destroy(host->audit_box);
     elg_sandbox_destroy(host->box);
     elg_sandbox_compiler_destroy(host->compiler);
     elg_checkpoint_close(host->store);

@@ -40,6 +40,7 @@ struct elg_graph {
     struct elg_hash hash;
     char hash_hex[ELG_HASH_HEX_SIZE];
     struct elg_program *program;
+    struct elg_program *audit_program; /* the same in audit_box; NULL: not needed yet */
     struct elg_graph_data *data;
     struct elg_blob *definition;
 };
@@ -136,6 +137,7 @@ struct elg_host {
     struct elg_store *store;
     struct elg_compiler *compiler;
     struct elg_sandbox *box;
+    struct elg_sandbox *audit_box; /* NULL: no audits */
     struct elg_performer *performer;
     struct elg_committer *committer;
     struct elg_graph *graphs;
@@ -189,6 +191,9 @@ enum elg_status elg__graph_load_file(struct elg_host *host, const char *path,
 /* "dir/graph.lua" -> "dir/" and "graph.lua" (borrowed from path). */
 enum elg_status elg__graph_split_path(const char *path, char folder[4096],
                                       const char **entry, struct elg_error *error);
+/* The graph's program once more, in another sandbox; from its definition. */
+enum elg_status elg__graph_program(const struct elg_graph *graph, struct elg_sandbox *box,
+                                   struct elg_program **out, struct elg_error *error);
 /* Makes sure that the store has it (I9). */
 enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error);
 
@@ -318,6 +323,16 @@ void elg__loop_fini(struct elg_host *host);
 enum elg_status elg__replay_state(struct elg_host *host, struct elg_graph *graph,
                                   const struct elg_run_row *row, int64_t to,
                                   struct elg_buf *out, struct elg_error *error);
+
+/* ---- audit.c
+ * ----------------------------------------------------------------------------- */
+/* The second sandbox, if the options ask for audits. ELG_USAGE: no such rate. */
+enum elg_status elg__audit_open(struct elg_host *host,
+                                const struct elg_sandbox_options *main_options,
+                                struct elg_error *error);
+/* Executes the attempt that has just ended again, if its step is to be audited. False:
+ * that ended the run (diverged), or it was lost. */
+bool elg__audit(struct elg_host_run *hr, const struct elg_outcome *outcome);
 
 /* ---- documents.c
  * ------------------------------------------------------------------------- */

@@ -91,7 +91,7 @@ static void keep_step(struct elg_replay *replay, const struct elg_step_row *row)
     replay->collected = true;
 }
 
-static bool keep_call(struct elg_replay *replay, const struct elg_activity_row *row)
+bool elg__replay_keep_call(struct elg_replay *replay, const struct elg_activity_row *row)
 {
     const struct elg_alloc *alloc = replay->host->alloc;
     if (replay->call_count == replay->call_capacity) {
@@ -132,7 +132,7 @@ static bool feed_row(void *self, const struct elg_step_row *step,
                 feed->status = elg__replay_stray(replay, activity);
             return false;
         }
-        kept = keep_call(replay, activity);
+        kept = elg__replay_keep_call(replay, activity);
     }
     if (!kept)
         feed->status = elg_base_no_memory(feed->error);
@@ -156,13 +156,15 @@ static enum elg_status feed_journal(struct elg_replay *replay, struct elg_error 
 /* ---- begin and end
  * -------------------------------------------------------------------------------- */
 
-static enum elg_status replay_init(struct elg_replay *replay, struct elg_host *host,
-                                   struct elg_graph *graph, const struct elg_run_row *row,
-                                   struct elg_error *error)
+enum elg_status elg__replay_init(struct elg_replay *replay, struct elg_host *host,
+                                 struct elg_graph *graph, const struct elg_run_row *row,
+                                 struct elg_error *error)
 {
     memset(replay, 0, sizeof *replay);
     replay->host = host;
     replay->graph = graph;
+    replay->box = host->box;
+    replay->program = graph->program;
     replay->row = row;
     replay->to = -1;
     replay->attempt = 1;
@@ -174,7 +176,7 @@ static enum elg_status replay_init(struct elg_replay *replay, struct elg_host *h
                             &replay->limits, error);
 }
 
-static void replay_fini(struct elg_replay *replay)
+void elg__replay_fini(struct elg_replay *replay)
 {
     const struct elg_alloc *alloc = replay->host->alloc;
     drop_attempt(replay);
@@ -274,7 +276,7 @@ enum elg_status elg__replay_state(struct elg_host *host, struct elg_graph *graph
                                   struct elg_buf *out, struct elg_error *error)
 {
     struct elg_replay replay;
-    enum elg_status status = replay_init(&replay, host, graph, row, error);
+    enum elg_status status = elg__replay_init(&replay, host, graph, row, error);
     if (status == ELG_OK)
         status = stand_near(&replay, to, error);
     replay.to = to;
@@ -288,7 +290,7 @@ enum elg_status elg__replay_state(struct elg_host *host, struct elg_graph *graph
         elg_base_buf_append(out, replay.state.data, replay.state.size);
     if (status == ELG_DIVERGED && replay.divergence.found)
         status = divergence_error(&replay, error);
-    replay_fini(&replay);
+    elg__replay_fini(&replay);
     return status;
 }
 
@@ -328,7 +330,7 @@ enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
     else
         status = elg__graph_stored(host, &row.graph_hash, &graph, error);
     if (status == ELG_OK) {
-        status = replay_init(&replay, host, graph, &row, error);
+        status = elg__replay_init(&replay, host, graph, &row, error);
         if (status == ELG_OK)
             status = replay_run(&replay, options, error);
         bool report = replay.verify || replay.divergence.found;
@@ -338,7 +340,7 @@ enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
             elg__replay_write_report(&buf, &replay);
         else if (status == ELG_OK)
             elg__replay_write_state(&buf, &replay);
-        replay_fini(&replay);
+        elg__replay_fini(&replay);
     }
     elg_graph_close(graph);
     elg_checkpoint_run_row_fini(&row);

@@ -19,6 +19,8 @@ struct elg_divergence {
 struct elg_replay {
     struct elg_host *host;
     struct elg_graph *graph;
+    struct elg_sandbox *box;     /* the host's own, or that of audits */
+    struct elg_program *program; /* the graph's, in that box */
     const struct elg_run_row *row;
     struct elg_limits limits;
     bool verify;     /* compare everything; else only what recomputing needs */
@@ -47,6 +49,14 @@ struct elg_replay {
     size_t call_count, call_capacity;
 };
 
+/* A replay of the graph in the host's box that stands nowhere yet; due for fini also on
+ * failure. All borrowed. ELG_NO_MEMORY, ELG_CORRUPT (the run's limits). */
+enum elg_status elg__replay_init(struct elg_replay *replay, struct elg_host *host,
+                                 struct elg_graph *graph, const struct elg_run_row *row,
+                                 struct elg_error *error);
+void elg__replay_fini(struct elg_replay *replay);
+/* Adds a call to the collected attempt, by reference. False: no memory. */
+bool elg__replay_keep_call(struct elg_replay *replay, const struct elg_activity_row *row);
 /* Says what differs, once. Returns ELG_DIVERGED. */
 enum elg_status elg__replay_differs(struct elg_replay *replay, int64_t seq,
                                     const char *what, struct elg_bytes expected,

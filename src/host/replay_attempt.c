@@ -349,7 +349,7 @@ static enum elg_status begin(struct elg_replay *replay, struct elg_error *error)
         .fuel_max = stop.in_code && !replay->other_code ? stop.fuel : replay->limits.fuel,
         .memory_bytes_max = replay->limits.memory_bytes,
     };
-    return elg_sandbox_begin(replay->host->box, replay->graph->program, &job, error);
+    return elg_sandbox_begin(replay->box, replay->program, &job, error);
 }
 
 static bool set_buf(struct elg_buf *buf, struct elg_bytes bytes)
@@ -379,7 +379,7 @@ static enum elg_status step_over(struct elg_replay *replay,
 static enum elg_status execute(struct asker *asker, struct elg_outcome *outcome,
                                struct elg_error *error)
 {
-    struct elg_sandbox *box = asker->replay->host->box;
+    struct elg_sandbox *box = asker->replay->box;
     struct elg_reply reply, *next = NULL;
     for (;;) {
         enum elg_status status = elg_sandbox_resume(box, next, outcome, error);
@@ -425,6 +425,13 @@ static enum elg_status run_attempt(struct elg_replay *replay, struct asker *aske
     return status;
 }
 
+/* The host's own box may have a job in it. */
+static void vacate(struct elg_replay *replay)
+{
+    if (replay->box == replay->host->box)
+        elg__turn_vacate(replay->host);
+}
+
 enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error)
 {
     struct asker asker = {.replay = replay};
@@ -432,10 +439,10 @@ enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error 
         replay->attempt++;
         return ELG_OK;
     }
-    elg__turn_vacate(replay->host);
+    vacate(replay);
     elg_base_buf_init(&asker.answer, replay->host->alloc);
     enum elg_status status = run_attempt(replay, &asker, error);
-    elg_sandbox_discard(replay->host->box);
+    elg_sandbox_discard(replay->box);
     elg_base_buf_fini(&asker.answer);
     return status;
 }
@@ -454,10 +461,9 @@ enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error 
     };
     struct asker asker = {.replay = replay};
     struct elg_outcome outcome;
-    elg__turn_vacate(replay->host);
+    vacate(replay);
     elg_base_buf_init(&asker.answer, replay->host->alloc);
-    enum elg_status status =
-        elg_sandbox_begin(replay->host->box, replay->graph->program, &job, error);
+    enum elg_status status = elg_sandbox_begin(replay->box, replay->program, &job, error);
     if (status == ELG_OK)
         status = execute(&asker, &outcome, error);
     if (status == ELG_OK && outcome.kind != ELG_OUTCOME_DONE)
@@ -466,7 +472,7 @@ enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error 
                                 elg_base_bytes("an error"), "initial");
     else if (status == ELG_OK && !set_buf(&replay->state, outcome.state))
         status = elg_base_no_memory(error);
-    elg_sandbox_discard(replay->host->box);
+    elg_sandbox_discard(replay->box);
     elg_base_buf_fini(&asker.answer);
     return status;
 }

@@ -427,12 +427,14 @@ void elg__turn(struct elg_host_run *hr)
                 return;
             continue;
         case ELG_OUTCOME_DONE:
-            finish(hr, &outcome);
+            if (elg__audit(hr, &outcome))
+                finish(hr, &outcome);
             return;
         case ELG_OUTCOME_ERROR:
         case ELG_OUTCOME_FUEL:
         case ELG_OUTCOME_MEMORY:
-            fail_with_outcome(hr, &outcome);
+            if (elg__audit(hr, &outcome))
+                fail_with_outcome(hr, &outcome);
             return;
         }
     }

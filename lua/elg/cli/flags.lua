@@ -8,7 +8,7 @@ local U32_MAX = 4294967295
 local EXACT_MAX = 9007199254740992
 
 -- kind: switch, text, list (repeatable; commas in the environment), count (an integer in
--- min..max), bytes (a count with K, M or G), enum (one of `values`).
+-- min..max), bytes (a count with K, M or G), share (0 to 1), enum (one of `values`).
 M.all = {
   store = { kind = "text", env = "ELG_STORE", default = "sqlite:elg.db", value = "URL",
     help = "sqlite:PATH or memory:" },
@@ -43,6 +43,8 @@ M.all = {
     help = "of an HTTP response; K, M, G allowed" },
   ["fresh-states"] = { kind = "switch", env = "ELG_FRESH_STATES",
     help = "build each step's Lua state anew (slower, same results)" },
+  audit = { kind = "share", env = "ELG_AUDIT", value = "RATE",
+    help = "execute this share of the steps twice, 0 to 1, and compare" },
   to = { kind = "count", min = 0, max = EXACT_MAX, value = "N", help = "up to and with step N" },
   verify = { kind = "switch", help = "compare everything with the journal" },
   graph = { kind = "text", value = "FILE", help = "execute this code instead of the run's own" },
@@ -61,7 +63,8 @@ M.all = {
 M.common = { "json", "quiet", "help" }
 M.stored = { "store", "artifacts" }
 M.executing = { "durability", "allow-net", "checkpoint-interval", "fuel", "memory",
-  "step-timeout-ms", "run-timeout-ms", "activity-timeout-ms", "max-body", "fresh-states" }
+  "step-timeout-ms", "run-timeout-ms", "activity-timeout-ms", "max-body", "fresh-states",
+  "audit" }
 
 local SCALES = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3 }
 
@@ -79,6 +82,14 @@ local function read_number(label, flag, text)
   return number
 end
 
+local function read_share(label, text)
+  local number = text:match("^[%d.]+$") and tonumber(text)
+  if not number or number > 1 then
+    usage(("%s: %q is not a number from 0 to 1"):format(label, text))
+  end
+  return number
+end
+
 local function read_enum(label, flag, text)
   for _, value in ipairs(flag.values) do
     if value == text then return value end
@@ -89,6 +100,7 @@ end
 -- The value of a text that is not a list's; `label` is "--fuel" or "ELG_FUEL".
 local function read_value(label, flag, text)
   if flag.kind == "count" or flag.kind == "bytes" then return read_number(label, flag, text) end
+  if flag.kind == "share" then return read_share(label, text) end
   if flag.kind == "enum" then return read_enum(label, flag, text) end
   if text == "" then usage(label .. ": must not be empty") end
   return text

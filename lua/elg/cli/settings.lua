@@ -34,6 +34,7 @@ function M.open_host(options, more)
     activity_timeout_ms = options["activity-timeout-ms"],
     body_bytes_max = options["max-body"],
     fresh_states = options["fresh-states"],
+    audit_rate = options.audit,
     allow_net = options["allow-net"],
     read_only = more.read_only,
     on_event = more.on_event,
