@@ -4,7 +4,7 @@ local tree = require "elg.lint.tree"
 
 -- Real Lua: the runtime's own, its libraries, ours.
 local CORPUS = "find /usr/share/lua/5.1 /usr/share/luajit-2.1* lua spec tools examples -name '*.lua'"
-local MUTATIONS = 4000
+local MUTATIONS = 2000
 local PIECES = { "end", "(", ")", "{", "}", "\"", "[[", "]]", "--[[", "::", "goto x", "=", ",", "..",
   "...", "function", "local", "return", "0x", "1e", "\\", "~", "not", "break", ";", "\n", ":" }
 
@@ -35,7 +35,41 @@ local function agrees(text, name)
   return (compiled ~= nil) == (file ~= nil), message or problem and problem.text
 end
 
+-- Every form of statement and expression.
+local EVERYTHING = [=[
+local a, b = 1, 0x1p4 local function f(x, ...) return ... end
+function a.b.c:d(y) self.y = y end function g() end
+while a do if b then break elseif c then a = 1 else b = 2 end end
+repeat local z = -a ^ 2 until not z
+for i = 1, 10, 2 do ::top:: if a then goto top end end
+for k, v in pairs(t) do a[k], b.v = v, #k end
+do f(1, 2) f "x" f { 1, [2] = 3, x = 4; 5 } a:m [[y]] end
+local h = function(...) return (f(...)), a .. b .. "c", a + b * c < d and e or not g, nil, true, false end
+return f, 1e3, 'z'
+]=]
+
 describe("lint parser", function()
+  it("reads the whole grammar, and refuses what LuaJIT refuses when a word is missing or doubled", function()
+    assert.is_true(agrees(EVERYTHING, "everything"))
+    assert.is_truthy(loadstring(EVERYTHING))
+    local count = 0
+    for first, last in EVERYTHING:gmatch("()[%w_]+()") do
+      for _, text in ipairs { EVERYTHING:sub(1, first - 1) .. EVERYTHING:sub(last),
+        EVERYTHING:sub(1, last - 1) .. " " .. EVERYTHING:sub(first) } do
+        local same, message = agrees(text, "changed")
+        assert.is_true(same, tostring(message) .. "\n" .. text)
+        count = count + 1
+      end
+    end
+    for at in EVERYTHING:gmatch("()%p") do
+      local text = EVERYTHING:sub(1, at - 1) .. EVERYTHING:sub(at + 1)
+      local same, message = agrees(text, "changed")
+      assert.is_true(same, tostring(message) .. "\n" .. text)
+      count = count + 1
+    end
+    assert.is_true(count > 300)
+  end)
+
   it("reads every Lua file of this machine that LuaJIT reads, and no other", function()
     local count = 0
     for path in io.popen(CORPUS):lines() do
