@@ -1,11 +1,11 @@
-# The Postgres store: libpq, and the numbered migrations as C strings:
+# The Postgres store: the headers of libpq (which is loaded when needed), and the numbered migrations as C strings:
 # gen/postgres_migrations.h.
 
 PQ_INC := $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
-LIBS   += -lpq
 
-$(B)/obj/checkpoint/postgres%: CFLAGS += $(PQ_INC)
+$(B)/obj/checkpoint/postgres% $(B)/obj/checkpoint/libpq%: CFLAGS += $(PQ_INC)
 $(B)/spec/postgres%: CFLAGS += $(PQ_INC)
+$(B)/spec/postgres%: LIBS += -lpq
 
 POSTGRES_MIGRATIONS := $(sort $(wildcard sql/postgres/[0-9]*.sql))
 

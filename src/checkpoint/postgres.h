@@ -20,9 +20,9 @@
 #define ELG_CHECKPOINT_POSTGRES_H
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/libpq.h"
 #include "checkpoint/traces.h"
 
-#include <libpq-fe.h>
 #include <pthread.h>
 #include <stdatomic.h>
 

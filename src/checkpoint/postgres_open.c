@@ -51,11 +51,13 @@ static enum elg_status connections_open(struct elg_postgres *postgres,
 enum elg_status elg_postgres_open(const char *url, const struct elg_checkpoint_env *env,
                                   void **out, struct elg_error *error)
 {
+    enum elg_status status = elg__pq_load(error);
+    if (status != ELG_OK)
+        return status;
     struct elg_postgres *postgres = create(env);
     if (postgres == NULL)
         return elg_base_no_memory(error);
-    enum elg_status status =
-        elg_postgres_settings_read(env->alloc, url, &postgres->settings, error);
+    status = elg_postgres_settings_read(env->alloc, url, &postgres->settings, error);
     if (status == ELG_OK)
         status = connections_open(postgres, error);
     if (status != ELG_OK) {
