@@ -44,11 +44,12 @@ static int l_sql(lua_State *L)
     }
     ExecStatusType status = PQresultStatus(result);
     bool ok = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-    if (ok)
+    if (ok) {
         rows_push(L, result);
-    else
+    } else {
         lua_pushnil(L);
-    lua_pushstring(L, PQerrorMessage(pg));
+        lua_pushstring(L, PQerrorMessage(pg));
+    }
     PQclear(result);
     PQfinish(pg);
     return ok ? 1 : 2;
