@@ -116,6 +116,14 @@ describe("the same graph, input, seed and results", function()
     same("among.db")
   end)
 
+  it("give the same when every single instruction is a slice", function()
+    local order = {}
+    for i = 1, #runs do order[i] = (i * 7) % #runs + 1 end
+    if #runs % 7 == 0 then for i = 1, #runs do order[i] = i end end
+    together("slices.db", { slice_instructions = 1 }, order, 16)
+    same("slices.db")
+  end)
+
   it("give the same in one process, states built anew, durability sync, other slices", function()
     local order, random = {}, generate.generator(SEED)
     for i = 1, #runs do order[i] = i end

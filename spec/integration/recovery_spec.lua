@@ -206,4 +206,31 @@ describe("a run taken up again", function()
     assert.equal(5, done.code)
     assert.equal(0, done.doc.divergence.step)
   end)
+
+  it("is quarantined once ten claims came to nothing; other runs go on", function()
+    place:write("poison.lua", outside.one_node("while true do end"))
+    place:write("fine.lua", outside.one_node("return nil, 1"))
+    local function claims()
+      local ok, rows = pcall(place.sql, place,
+        "SELECT claims, epoch FROM cmo_runs WHERE trace_id = 'poison'")
+      return ok and rows[1] and rows[1].epoch or 0
+    end
+    -- Its first record is its beginning; from then on nothing more comes.
+    local owner = place:start_elg { "run", "poison.lua", "--trace", "poison", "--fuel",
+      "100000000000" }
+    local epoch = 0
+    for _ = 1, 12 do
+      outside.eventually(function() return claims() > epoch end, 3000)
+      epoch = claims()
+      owner:stop()
+      owner = place:start_elg { "resume", "poison" }
+    end
+    local done = owner:wait(20000)
+    assert.equal(1, done.code, done.err)
+    local shown = place:json { "show", "poison" }
+    assert.equal("quarantined", shown.doc.status)
+    assert.truthy(shown.doc.error.message:find("10", 1, true))
+    assert.equal(0, place:elg({ "run", "fine.lua" }).code)
+    assert.equal(0, place:elg({ "resume" }).code)
+  end)
 end)
