@@ -4,8 +4,9 @@
  * strings, statuses as their names. Failures are nil, { status, where, text }. The
  * allocator and the clock can be told what to do.
  */
-#include "checkpoint_rows.h"
+#include "checkpoint_turns.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,6 +186,42 @@ static int l_claim(lua_State *L)
     return run_result(L, status, &row, &error);
 }
 
+#define GRAPHS_MAX 16
+/* store:claim_next(list of graph ids or nil) */
+static int l_claim_next(lua_State *L)
+{
+    struct elg_store *store = store_of(L);
+    struct elg_error error = {ELG_OK, "", ""};
+    struct elg_run_row row;
+    const char *graphs[GRAPHS_MAX];
+    size_t count = lua_istable(L, 2) ? lua_objlen(L, 2) : 0;
+    luaL_argcheck(L, count <= GRAPHS_MAX, 2, "too many");
+    for (size_t i = 0; i < count; i++) { /* they live in the table */
+        lua_rawgeti(L, 2, (int)i + 1);
+        graphs[i] = luaL_checkstring(L, -1);
+        lua_pop(L, 1);
+    }
+    enum elg_status status = elg_checkpoint_claim_next(
+        store, lua_istable(L, 2) ? graphs : NULL, count, &row, &error);
+    return run_result(L, status, &row, &error);
+}
+
+/* store:lease_left_us(): microseconds; math.huge where there is no lease */
+static int l_lease_left_us(lua_State *L)
+{
+    int64_t until_us = elg_checkpoint_lease_until_us(store_of(L));
+    lua_pushnumber(L, until_us == INT64_MAX
+                          ? HUGE_VAL
+                          : (lua_Number)(until_us - spec_monotonic_us(NULL)));
+    return 1;
+}
+
+static int l_wall_ms(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)elg_checkpoint_wall_ms(store_of(L)));
+    return 1;
+}
+
 static int l_run_get(lua_State *L)
 {
     struct elg_error error = {ELG_OK, "", ""};
@@ -192,58 +229,6 @@ static int l_run_get(lua_State *L)
     enum elg_status status =
         elg_checkpoint_run_get(store_of(L), luaL_checkstring(L, 2), &row, &error);
     return run_result(L, status, &row, &error);
-}
-
-/* ---- turns */
-
-static void record_read(lua_State *L, struct elg_record *record)
-{
-    lua_getfield(L, -1, "seq");
-    record->kind = lua_isnil(L, -1) ? ELG_RECORD_STEP : ELG_RECORD_ACTIVITY;
-    lua_pop(L, 1);
-    if (record->kind == ELG_RECORD_STEP)
-        row_read(L, lua_gettop(L), STEP_FIELDS, &record->row.step);
-    else
-        row_read(L, lua_gettop(L), ACTIVITY_FIELDS, &record->row.activity);
-}
-
-/* The turn's table is on the top. */
-static void turn_read(lua_State *L, struct elg_turn *turn, struct elg_run_row *run)
-{
-    lua_getfield(L, -1, "create");
-    turn->create = lua_toboolean(L, -1);
-    lua_getfield(L, -2, "before");
-    turn->step_count_before = (uint64_t)lua_tonumber(L, -1);
-    lua_getfield(L, -3, "run");
-    row_read(L, lua_gettop(L), RUN_FIELDS, run);
-    turn->run = run;
-    lua_getfield(L, -4, "records");
-    turn->record_count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    struct elg_record *records = calloc(turn->record_count + 1, sizeof *records);
-    for (size_t i = 0; i < turn->record_count; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        record_read(L, &records[i]);
-        lua_pop(L, 1);
-    }
-    turn->records = records;
-    lua_pop(L, 4);
-}
-
-static void turns_free(struct elg_turn *turns, struct elg_run_row *runs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct elg_record *records = (struct elg_record *)turns[i].records;
-        for (size_t k = 0; k < turns[i].record_count; k++) {
-            if (records[k].kind == ELG_RECORD_STEP)
-                elg_checkpoint_step_row_fini(&records[k].row.step);
-            else
-                elg_checkpoint_activity_row_fini(&records[k].row.activity);
-        }
-        free(records);
-        elg_checkpoint_run_row_fini(&runs[i]);
-    }
-    free(turns);
-    free(runs);
 }
 
 /* store:commit{ { create, before, run, records }, ... } -> { result, ... } */
@@ -466,6 +451,9 @@ static const luaL_Reg METHODS[] = {{"close", l_close},
                                    {"reserve", l_reserve},
                                    {"release", l_release},
                                    {"claim", l_claim},
+                                   {"claim_next", l_claim_next},
+                                   {"lease_left_us", l_lease_left_us},
+                                   {"wall_ms", l_wall_ms},
                                    {"commit", l_commit},
                                    {"run_get", l_run_get},
                                    {"run_list", l_run_list},

@@ -5,7 +5,7 @@ local pg = require "postgres_c"
 local M = {}
 
 local FIRST_PORT, PORTS = 21000, 9000
-local WAIT_TRIES = 600
+local WAIT_TRIES, PORT_TRIES = 600, 5
 
 local function read_file(path)
   local file = io.open(path, "r")
@@ -15,33 +15,42 @@ local function read_file(path)
   return text
 end
 
-local started = 0
+local tries = 0
+
+-- The process id of a server that takes connections, or nil and its log.
+local function wait_for(folder)
+  for _ = 1, WAIT_TRIES do
+    local pid = tonumber((read_file(folder .. "/pid") or ""):match "^%d+")
+    if pid == 0 then break end
+    if pid then return pid end
+    os.execute("sleep 0.05")
+  end
+  return nil, read_file(folder .. "/log") or "no log"
+end
 
 -- Starts a server: { folder =, port =, pid =, pipe = }. `settings` are of postgresql.conf.
--- `folder` (may be nil) is kept from an earlier start.
+-- `folder` (may be nil) has the data of an earlier one.
 function M.start(settings, folder)
-  started = started + 1
-  local server = { port = FIRST_PORT + (pg.pid() * 7 + started) % PORTS }
   if not folder then
     local pipe = assert(io.popen("mktemp -d /tmp/elg-postgres-XXXXXX"))
     folder = pipe:read("*l")
     pipe:close()
   end
-  server.folder = folder
-  os.remove(folder .. "/pid")
-  server.pipe = assert(io.popen(("exec sh spec/support/postgres_server.sh %s %d %s"):format(
-    folder, server.port, table.concat(settings or {}, " ")), "w"))
-  for _ = 1, WAIT_TRIES do
-    local pid = read_file(folder .. "/pid")
-    if pid then
-      server.pid = tonumber(pid)
-      return server
-    end
-    os.execute("sleep 0.05")
+  local message
+  for _ = 1, PORT_TRIES do -- someone may have the port
+    tries = tries + 1
+    local server = { folder = folder, port = FIRST_PORT + (pg.pid() * 7 + tries) % PORTS }
+    os.remove(folder .. "/pid")
+    server.pipe = assert(io.popen(("exec sh spec/support/postgres_server.sh %s %d %s"):format(
+      folder, server.port, table.concat(settings or {}, " ")), "w"))
+    server.pid, message = wait_for(folder)
+    if server.pid then return server end
+    server.pipe:close()
   end
-  error("the server did not start: " .. (read_file(folder .. "/log") or "no log"))
+  error("the server did not start: " .. message)
 end
 
+-- Ends it and removes its folder.
 function M.stop(server)
   server.pipe:close()
 end

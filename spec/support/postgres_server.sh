@@ -1,8 +1,8 @@
 #!/bin/sh
 # postgres_server: a Postgres server for one spec: initialised in a folder, started, and ended
 # with this script's standard input. postgres_server.sh FOLDER PORT [SETTING=VALUE ...].
-# Writes the server's process id to FOLDER/pid when it takes connections, and what goes wrong
-# to FOLDER/log. The server's user is postgres, because it refuses root.
+# Writes the server's process id to FOLDER/pid when it takes connections, 0 if it does not
+# start, and what goes wrong to FOLDER/log. The server's user is postgres, because it refuses root.
 set -u
 folder=$1
 port=$2
@@ -39,7 +39,10 @@ server=$!
 tries=0
 until as_server pg_isready -q -h "$folder" -p "$port"; do
     tries=$((tries + 1))
-    kill -0 "$server" 2>/dev/null && [ "$tries" -lt 300 ] || exit 1
+    kill -0 "$server" 2>/dev/null && [ "$tries" -lt 300 ] || {
+        echo 0 >"$folder/pid"
+        exit 1
+    }
     sleep 0.05
 done
 head -1 "$folder/data/postmaster.pid" >"$folder/pid.new"

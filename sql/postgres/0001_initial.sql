@@ -72,7 +72,11 @@ CREATE TABLE cmo_runs (
 CREATE INDEX cmo_runs_created ON cmo_runs (created_at, run_no);
 CREATE INDEX cmo_runs_unfinished ON cmo_runs (created_at, run_no) WHERE completed_at IS NULL;
 CREATE INDEX cmo_runs_completed ON cmo_runs (completed_at) WHERE completed_at IS NOT NULL;
-CREATE INDEX cmo_runs_due ON cmo_runs (due_at) WHERE completed_at IS NULL AND due_at IS NOT NULL;
+-- What anyone may take up: runs whose time has come, and runs that wait for nothing.
+CREATE INDEX cmo_runs_due ON cmo_runs (due_at)
+  WHERE completed_at IS NULL AND worker IS NULL AND due_at IS NOT NULL;
+CREATE INDEX cmo_runs_free ON cmo_runs (created_at, run_no)
+  WHERE completed_at IS NULL AND worker IS NULL AND due_at IS NULL AND status <> 'waiting';
 CREATE INDEX cmo_runs_worker ON cmo_runs (worker) WHERE completed_at IS NULL;
 CREATE INDEX cmo_runs_abort ON cmo_runs (worker) WHERE abort_requested AND completed_at IS NULL;
 

@@ -261,6 +261,21 @@ struct elg_checkpoint_ops {
      * called for; cheap when nothing changed. */
     enum elg_status (*abort_poll)(void *self, elg_run_row_fn row, void *row_self,
                                   struct elg_error *error);
+    /* Until when, by the monotonic clock in microseconds, what is owned here is surely
+     * not taken over; INT64_MAX where a live process cannot lose a run (I8). Cheap; any
+     * thread. */
+    int64_t (*lease_until_us)(void *self);
+    /* Milliseconds since 1970 by the clock that all processes of this store share: due
+     * times are compared with it. Of a store of one machine that machine's. Cheap; any
+     * thread. */
+    int64_t (*wall_ms)(void *self);
+    /* Takes up the next run that has not ended, that no one owns and that is due (due_ms
+     * 0, or past), as claim does: the longest waiting first. `graph_ids` (may be NULL:
+     * all) names those that are wanted. A run that is quarantined by this is returned
+     * too. ELG_NOT_FOUND: there is none now. */
+    enum elg_status (*claim_next)(void *self, const char *const *graph_ids,
+                                  size_t graph_count, struct elg_run_row *out,
+                                  struct elg_error *error);
 };
 
 /* The back ends. */
@@ -310,6 +325,12 @@ enum elg_status elg_checkpoint_abort_request(struct elg_store *store,
                                              struct elg_error *error);
 enum elg_status elg_checkpoint_abort_poll(struct elg_store *store, elg_run_row_fn row,
                                           void *row_self, struct elg_error *error);
+int64_t elg_checkpoint_lease_until_us(struct elg_store *store);
+int64_t elg_checkpoint_wall_ms(struct elg_store *store);
+enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
+                                          const char *const *graph_ids,
+                                          size_t graph_count, struct elg_run_row *out,
+                                          struct elg_error *error);
 
 /* A fault that a spec plants: the next `skip` calls of `op` go well, then `count` of them
  * fail with `status` (op: "commit", "claim", ...; NULL takes the fault away). delay_us >

@@ -418,6 +418,40 @@ static enum elg_status memory_abort_poll(void *self, elg_run_row_fn row, void *r
     return ELG_OK;
 }
 
+/* ---- whatever is next */
+
+static int64_t memory_lease_until_us(void *self)
+{
+    (void)self;
+    return INT64_MAX;
+}
+
+static int64_t memory_wall_ms(void *self)
+{
+    struct elg_memory *memory = self;
+    return elg_base_wall_ms(memory->env.clock);
+}
+
+static enum elg_status memory_claim_next(void *self, const char *const *graph_ids,
+                                         size_t graph_count, struct elg_run_row *out,
+                                         struct elg_error *error)
+{
+    struct elg_memory *memory = self;
+    enum elg_status status = ELG_NOT_FOUND;
+    pthread_mutex_lock(&memory->mutex);
+    struct elg_memory_run *next = elg_memory_next(memory, graph_ids, graph_count);
+    if (next != NULL)
+        status = claim(memory, next);
+    if (status == ELG_OK)
+        elg_checkpoint_run_row_copy(&next->row, out);
+    pthread_mutex_unlock(&memory->mutex);
+    if (status == ELG_NO_MEMORY)
+        elg_base_no_memory(error);
+    if (status == ELG_NOT_FOUND)
+        elg_base_fail(error, ELG_NOT_FOUND, "memory:", "no run waits to be taken up");
+    return status;
+}
+
 static const struct elg_checkpoint_ops MEMORY_OPS = {
     .version = 1,
     .scheme = "memory",
@@ -434,6 +468,9 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .journal = memory_journal,
     .abort_request = memory_abort_request,
     .abort_poll = memory_abort_poll,
+    .lease_until_us = memory_lease_until_us,
+    .wall_ms = memory_wall_ms,
+    .claim_next = memory_claim_next,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

@@ -50,6 +50,9 @@ int elg_memory_record_compare(const struct elg_record *a, const struct elg_recor
 size_t elg_memory_record_find(const struct elg_memory_run *run,
                               const struct elg_record *key);
 
+/* What elg_checkpoint_ops.claim_next is to claim, or NULL; with the mutex held. */
+struct elg_memory_run *elg_memory_next(struct elg_memory *memory,
+                                       const char *const *graph_ids, size_t graph_count);
 /* elg_checkpoint_ops.commit, with the mutex held. */
 enum elg_status elg_memory_commit(struct elg_memory *memory, struct elg_turn *turns,
                                   size_t turn_count, struct elg_error *error);

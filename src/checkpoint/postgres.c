@@ -19,6 +19,9 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .journal = elg_postgres_journal,
     .abort_request = elg_postgres_abort_request,
     .abort_poll = elg_postgres_abort_poll,
+    .lease_until_us = elg_postgres_lease_until_us,
+    .wall_ms = elg_postgres_wall_ms,
+    .claim_next = elg_postgres_claim_next,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

@@ -69,6 +69,8 @@ enum elg_postgres_statement {
     ELG_POSTGRES_OWNER_READ,
     ELG_POSTGRES_CLAIM,
     ELG_POSTGRES_QUARANTINE,
+    ELG_POSTGRES_CLAIM_DUE,
+    ELG_POSTGRES_CLAIM_FREE,
     ELG_POSTGRES_ABORT,
     ELG_POSTGRES_ABORTS_READ,
     ELG_POSTGRES_NOTIFY,
@@ -92,6 +94,7 @@ enum elg_postgres_statement {
     ELG_POSTGRES_WORKER_INSERT,
     ELG_POSTGRES_WORKER_RENEW,
     ELG_POSTGRES_WORKER_AGAIN,
+    ELG_POSTGRES_WORKERS_DEAD,
     ELG_POSTGRES_WORKER_DELETE,
     ELG_POSTGRES_WORKERS_SWEEP,
     ELG_POSTGRES_RELEASE_OTHERS,
@@ -424,6 +427,11 @@ enum elg_status elg_postgres_journal(void *self, const char *trace_id, int64_t f
 enum elg_status elg_postgres_abort_request(void *self, const char *trace_id,
                                            struct elg_error *error);
 enum elg_status elg_postgres_abort_poll(void *self, elg_run_row_fn row, void *row_self,
+                                        struct elg_error *error);
+int64_t elg_postgres_lease_until_us(void *self);
+int64_t elg_postgres_wall_ms(void *self);
+enum elg_status elg_postgres_claim_next(void *self, const char *const *graph_ids,
+                                        size_t graph_count, struct elg_run_row *out,
                                         struct elg_error *error);
 
 #endif

@@ -159,6 +159,106 @@ enum elg_status elg_postgres_claim(void *self, const char *trace_id,
     return ELG_OK;
 }
 
+/* ---- claiming whatever is next */
+
+struct next {
+    struct elg_postgres *postgres;
+    const char *const *graph_ids;
+    size_t graph_count;
+    struct elg_blob *quarantine; /* the error of a run that was claimed too often */
+    struct elg_run_row *out;
+};
+
+static void next_add(struct elg_postgres_batch *batch, const struct next *next,
+                     enum elg_postgres_statement statement)
+{
+    elg_postgres_add(batch, statement);
+    elg_postgres_put_int8(batch, next->postgres->worker);
+    elg_postgres_put_moment(batch, elg_base_wall_ms(next->postgres->env.clock));
+    elg_postgres_put_int4(batch, ELG_CLAIMS_MAX);
+    elg_postgres_put_blob(batch, next->quarantine);
+    if (next->graph_ids == NULL) {
+        elg_postgres_put_null(batch);
+        return;
+    }
+    elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
+    for (size_t i = 0; i < next->graph_count; i++)
+        elg_postgres_put_text(batch, next->graph_ids[i]);
+    elg_postgres_array_end(batch);
+}
+
+/* The claimed row, while its transaction is open. */
+static enum elg_status next_find(struct elg_postgres_connection *connection,
+                                 struct next *next, struct elg_error *error)
+{
+    elg_postgres_batch_reset(&connection->batch);
+    elg_postgres_add(&connection->batch, ELG_POSTGRES_BEGIN);
+    next_add(&connection->batch, next, ELG_POSTGRES_CLAIM_DUE);
+    enum elg_status status = elg_postgres_exchange(connection, error);
+    const PGresult *result = connection->results[1];
+    if (status == ELG_OK && PQntuples(result) == 0) {
+        elg_postgres_batch_reset(&connection->batch);
+        next_add(&connection->batch, next, ELG_POSTGRES_CLAIM_FREE);
+        status = elg_postgres_exchange(connection, error);
+        result = connection->results[0];
+    }
+    if (status != ELG_OK)
+        return status;
+    if (PQntuples(result) == 0)
+        return elg_base_fail(error, ELG_NOT_FOUND, next->postgres->settings.label,
+                             "no run waits to be taken up");
+    return elg_postgres_row_run(next->postgres, result, 0, false, next->out, error);
+}
+
+/* A commit whose reply is lost may leave a run that this worker holds and does not
+ * execute: the keeper gives it back. */
+static enum elg_status next_attempt(struct elg_postgres_connection *connection,
+                                    void *self, struct elg_error *error)
+{
+    struct next *next = self;
+    bool before, reserved;
+    enum elg_status status = next_find(connection, next, error);
+    if (status != ELG_OK)
+        return status;
+    bool ended = elg_checkpoint_status_ended(next->out->status);
+    const char *trace_id = next->out->trace_id;
+    if (!ended)
+        status = elg_postgres_own(next->postgres, trace_id, false, &before, error);
+    if (status == ELG_OK) {
+        elg_postgres_batch_reset(&connection->batch);
+        elg_postgres_add(&connection->batch, ELG_POSTGRES_COMMIT);
+        status = elg_postgres_exchange(connection, error);
+        if (status != ELG_OK && !ended)
+            elg_postgres_disown(next->postgres, trace_id, &reserved);
+        if (connection->lost)
+            atomic_store(&next->postgres->release_again, true);
+    }
+    if (status != ELG_OK)
+        elg_checkpoint_run_row_fini(next->out);
+    return status;
+}
+
+enum elg_status elg_postgres_claim_next(void *self, const char *const *graph_ids,
+                                        size_t graph_count, struct elg_run_row *out,
+                                        struct elg_error *error)
+{
+    struct elg_postgres *postgres = self;
+    struct elg_run_row row;
+    struct next next = {postgres, graph_ids, graph_count,
+                        elg_checkpoint_quarantine_error(postgres->env.alloc), &row};
+    if (next.quarantine == NULL)
+        return elg_base_no_memory(error);
+    enum elg_status status = elg_postgres_try(&postgres->connections[ELG_POSTGRES_LOOP],
+                                              next_attempt, &next, error);
+    elg_base_blob_unref(next.quarantine);
+    if (status != ELG_OK)
+        return status;
+    if (row.abort_requested)
+        atomic_store(&postgres->aborts_maybe, true);
+    *out = row;
+    return ELG_OK;
+}
+
 /* ---- releasing */
 
 static enum elg_status release_attempt(struct elg_postgres_connection *connection,

@@ -353,9 +353,11 @@ void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *cons
     struct elg_postgres_batch *batch = &postgres->connections[ELG_POSTGRES_WRITER].batch;
     struct flush flush = {postgres, batch, turns, turn_count, now_ms};
     int before = batch->message_count;
-    if (any_turn(&flush, is_update))
+    if (any_turn(&flush, is_update)) {
         runs_add(&flush, ELG_POSTGRES_RUN_UPDATE, is_update, UPDATE_TYPES, UPDATE_END,
                  update_put);
+        elg_postgres_put_int8(batch, postgres->worker);
+    }
     if (any_turn(&flush, is_create)) {
         runs_add(&flush, ELG_POSTGRES_RUN_INSERT, is_create, INSERT_TYPES, INSERT_END,
                  insert_put);

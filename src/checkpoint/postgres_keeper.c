@@ -35,6 +35,24 @@ static void clock_learn(struct elg_postgres_connection *connection, int column,
                  wall_ms * US_PER_MS - (sent_us + (now_us - sent_us) / 2));
 }
 
+int64_t elg_postgres_lease_until_us(void *self)
+{
+    struct elg_postgres *postgres = self;
+    return postgres->worker != 0 ? atomic_load(&postgres->lease_until_us) : INT64_MAX;
+}
+
+/* The database's clock, through the monotonic one: what someone does to this machine's
+ * clock changes nothing. */
+int64_t elg_postgres_wall_ms(void *self)
+{
+    struct elg_postgres *postgres = self;
+    if (postgres->worker == 0)
+        return elg_base_wall_ms(postgres->env.clock);
+    return (elg_base_monotonic_us(postgres->env.clock) +
+            atomic_load(&postgres->wall_offset_us)) /
+           US_PER_MS;
+}
+
 /* ---- the thread */
 
 static void notices_take(struct elg_postgres_connection *connection)
@@ -71,6 +89,16 @@ static void release_others(struct elg_postgres_connection *connection)
         atomic_store(&postgres->release_again, true);
 }
 
+/* The runs of workers whose lease ran out are anyone's. Apart from the renewal, which no
+ * lock of a run may hold up. */
+static void dead_release(struct elg_postgres_connection *connection)
+{
+    elg_postgres_batch_reset(&connection->batch);
+    elg_postgres_add(&connection->batch, ELG_POSTGRES_WORKERS_DEAD);
+    elg_postgres_put_int8(&connection->batch, connection->postgres->worker);
+    elg_postgres_exchange(connection, NULL);
+}
+
 /* False: it has to be tried again soon. */
 static bool renew(struct elg_postgres_connection *connection)
 {
@@ -97,6 +125,7 @@ static bool renew(struct elg_postgres_connection *connection)
         atomic_store(&postgres->aborts_maybe, true);
     notices_take(connection);
     release_others(connection);
+    dead_release(connection);
     return true;
 }
 

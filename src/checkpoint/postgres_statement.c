@@ -39,7 +39,7 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "step_count = t.step_count, chain = t.chain, due_at = t.due_at, started_at = "
         "t.started_at, completed_at = t.completed_at, updated_at = t.updated_at, claims "
         "= CASE WHEN t.progress THEN 0 ELSE r.claims END, worker = CASE WHEN "
-        "t.completed_at IS NULL THEN r.worker END FROM unnest($1::text[], $2::int8[], "
+        "t.completed_at IS NULL THEN $13::bigint END FROM unnest($1::text[], $2::int8[], "
         "$3::int8[], $4::text[], $5::bytea[], $6::int8[], $7::text[], "
         "$8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], "
         "$12::bool[]) AS t (trace_id, epoch, step_count_before, status, error, "
@@ -134,6 +134,34 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "IS NULL AND r.claims >= $4::int4 AND (r.worker IS NULL OR r.worker = "
         "$2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE w.worker = "
         "r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
+    [ELG_POSTGRES_CLAIM_DUE] =
+        "WITH c AS (SELECT trace_id FROM cmo_runs WHERE completed_at IS NULL AND worker "
+        "IS NULL AND due_at IS NOT NULL AND due_at <= clock_timestamp() AND ($5::text[] "
+        "IS NULL OR graph_id = ANY ($5::text[])) ORDER BY due_at LIMIT 1 FOR UPDATE "
+        "SKIP LOCKED) UPDATE cmo_runs r SET epoch = r.epoch + 1, claims = r.claims + 1, "
+        "updated_at = $2::timestamptz, worker = CASE WHEN r.claims < $3::int4 THEN "
+        "$1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN r.status ELSE "
+        "'quarantined' END, error = CASE WHEN r.claims < $3::int4 THEN r.error ELSE "
+        "$4::bytea END, completed_at = CASE WHEN r.claims >= $3::int4 THEN "
+        "$2::timestamptz END FROM c JOIN cmo_inputs i ON i.trace_id = c.trace_id WHERE "
+        "r.trace_id = c.trace_id RETURNING r.trace_id, r.graph_id, r.graph_version, "
+        "r.graph_hash, r.status, r.seed, r.step_count, r.chain, r.epoch, r.claims, "
+        "r.abort_requested, r.due_at, r.error, r.started_at, r.completed_at, "
+        "r.created_at, r.updated_at, i.trace_id, i.input, i.initial_state, i.limits",
+    [ELG_POSTGRES_CLAIM_FREE] =
+        "WITH c AS (SELECT trace_id FROM cmo_runs WHERE completed_at IS NULL AND worker "
+        "IS NULL AND due_at IS NULL AND status <> 'waiting' AND ($5::text[] IS NULL OR "
+        "graph_id = ANY ($5::text[])) ORDER BY created_at, run_no LIMIT 1 FOR UPDATE "
+        "SKIP LOCKED) UPDATE cmo_runs r SET epoch = r.epoch + 1, claims = r.claims + 1, "
+        "updated_at = $2::timestamptz, worker = CASE WHEN r.claims < $3::int4 THEN "
+        "$1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN r.status ELSE "
+        "'quarantined' END, error = CASE WHEN r.claims < $3::int4 THEN r.error ELSE "
+        "$4::bytea END, completed_at = CASE WHEN r.claims >= $3::int4 THEN "
+        "$2::timestamptz END FROM c JOIN cmo_inputs i ON i.trace_id = c.trace_id WHERE "
+        "r.trace_id = c.trace_id RETURNING r.trace_id, r.graph_id, r.graph_version, "
+        "r.graph_hash, r.status, r.seed, r.step_count, r.chain, r.epoch, r.claims, "
+        "r.abort_requested, r.due_at, r.error, r.started_at, r.completed_at, "
+        "r.created_at, r.updated_at, i.trace_id, i.input, i.initial_state, i.limits",
     [ELG_POSTGRES_ABORT] =
         "UPDATE cmo_runs SET abort_requested = true, updated_at = $2::timestamptz WHERE "
         "trace_id = $1::text AND NOT abort_requested",
@@ -218,15 +246,22 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "INSERT INTO cmo_workers (worker, owner, lease_until) VALUES ($1::bigint, "
         "$3::text, clock_timestamp() + $2::int8 * interval '1 millisecond') ON CONFLICT "
         "(worker) DO NOTHING",
+    [ELG_POSTGRES_WORKERS_DEAD] =
+        "WITH d AS (SELECT r.trace_id FROM cmo_workers w JOIN cmo_runs r ON r.worker = "
+        "w.worker WHERE r.completed_at IS NULL AND w.lease_until < clock_timestamp() "
+        "AND w.worker <> $1::bigint LIMIT 1000 FOR UPDATE OF r SKIP LOCKED) UPDATE "
+        "cmo_runs r SET worker = NULL FROM d WHERE r.trace_id = d.trace_id",
     [ELG_POSTGRES_WORKER_DELETE] =
-        "WITH r AS (DELETE FROM cmo_reservations WHERE worker = $1::bigint), f AS "
-        "(DELETE FROM cmo_flushes WHERE worker = $1::bigint) DELETE FROM cmo_workers "
-        "WHERE worker = $1::bigint",
+        "WITH u AS (UPDATE cmo_runs SET worker = NULL WHERE worker = $1::bigint AND "
+        "completed_at IS NULL), r AS (DELETE FROM cmo_reservations WHERE worker = "
+        "$1::bigint), f AS (DELETE FROM cmo_flushes WHERE worker = $1::bigint) DELETE "
+        "FROM cmo_workers WHERE worker = $1::bigint",
     [ELG_POSTGRES_WORKERS_SWEEP] =
         "WITH d AS (DELETE FROM cmo_workers WHERE lease_until < clock_timestamp() - "
-        "interval '1 day' RETURNING worker), r AS (DELETE FROM cmo_reservations v USING "
-        "d WHERE v.worker = d.worker) DELETE FROM cmo_flushes f USING d WHERE f.worker "
-        "= d.worker",
+        "interval '1 day' RETURNING worker), u AS (UPDATE cmo_runs c SET worker = NULL "
+        "FROM d WHERE c.worker = d.worker AND c.completed_at IS NULL), r AS (DELETE "
+        "FROM cmo_reservations v USING d WHERE v.worker = d.worker) DELETE FROM "
+        "cmo_flushes f USING d WHERE f.worker = d.worker",
     [ELG_POSTGRES_RELEASE_OTHERS] =
         "UPDATE cmo_runs SET worker = NULL WHERE worker = $1::bigint AND completed_at "
         "IS NULL AND trace_id <> ALL ($2::text[])",

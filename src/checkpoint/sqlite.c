@@ -19,6 +19,9 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .journal = elg_sqlite_journal,
     .abort_request = elg_sqlite_abort_request,
     .abort_poll = elg_sqlite_abort_poll,
+    .lease_until_us = elg_sqlite_lease_until_us,
+    .wall_ms = elg_sqlite_wall_ms,
+    .claim_next = elg_sqlite_claim_next,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

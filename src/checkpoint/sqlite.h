@@ -59,6 +59,7 @@ enum elg_sqlite_statement {
     ELG_SQLITE_STEPS_READ,
     ELG_SQLITE_ACTIVITIES_READ,
     ELG_SQLITE_ABORTS_READ,
+    ELG_SQLITE_NEXT_READ,
     ELG_SQLITE_STATEMENT_COUNT
 };
 
@@ -214,6 +215,8 @@ void elg_sqlite_guard_end(struct elg_sqlite *sqlite);
 enum elg_status elg_sqlite_own(struct elg_sqlite *sqlite, const char *trace_id,
                                bool *before, struct elg_error *error);
 void elg_sqlite_disown(struct elg_sqlite *sqlite, const char *trace_id);
+/* True if the run is ours already. */
+bool elg_sqlite_owned(struct elg_sqlite *sqlite, const char *trace_id);
 /* True the first time for a run that is ours. */
 bool elg_sqlite_own_abort(struct elg_sqlite *sqlite, const char *trace_id);
 
@@ -255,6 +258,11 @@ enum elg_status elg_sqlite_journal(void *self, const char *trace_id, int64_t fro
 enum elg_status elg_sqlite_abort_request(void *self, const char *trace_id,
                                          struct elg_error *error);
 enum elg_status elg_sqlite_abort_poll(void *self, elg_run_row_fn row, void *row_self,
+                                      struct elg_error *error);
+int64_t elg_sqlite_lease_until_us(void *self);
+int64_t elg_sqlite_wall_ms(void *self);
+enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
+                                      size_t graph_count, struct elg_run_row *out,
                                       struct elg_error *error);
 
 #endif

@@ -178,6 +178,14 @@ void elg_sqlite_disown(struct elg_sqlite *sqlite, const char *trace_id)
     pthread_mutex_unlock(&sqlite->own_mutex);
 }
 
+bool elg_sqlite_owned(struct elg_sqlite *sqlite, const char *trace_id)
+{
+    pthread_mutex_lock(&sqlite->own_mutex);
+    bool owned = elg_checkpoint_traces_get(&sqlite->owned, trace_id) != NULL;
+    pthread_mutex_unlock(&sqlite->own_mutex);
+    return owned;
+}
+
 bool elg_sqlite_own_abort(struct elg_sqlite *sqlite, const char *trace_id)
 {
     pthread_mutex_lock(&sqlite->own_mutex);

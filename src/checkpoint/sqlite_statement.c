@@ -112,6 +112,10 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "request_data, response_data FROM cmo_activities "
         "WHERE trace_id = ? AND step_index BETWEEN ? AND ? "
         "ORDER BY step_index, attempt, seq",
+    [ELG_SQLITE_NEXT_READ] =
+        "SELECT trace_id, graph_id FROM cmo_runs WHERE completed_at IS NULL "
+        "AND (due_at <= ?1 OR (due_at IS NULL AND status <> 'waiting')) "
+        "ORDER BY due_at IS NULL, due_at, created_at, rowid LIMIT -1 OFFSET ?2",
     [ELG_SQLITE_ABORTS_READ] = "SELECT trace_id FROM cmo_runs "
                                "WHERE abort_requested = 1 AND completed_at IS NULL",
 };

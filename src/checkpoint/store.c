@@ -375,3 +375,24 @@ enum elg_status elg_checkpoint_abort_poll(struct elg_store *store, elg_run_row_f
     return status != ELG_OK ? status
                             : store->ops->abort_poll(store->self, row, row_self, error);
 }
+
+int64_t elg_checkpoint_lease_until_us(struct elg_store *store)
+{
+    return store->ops->lease_until_us(store->self);
+}
+
+int64_t elg_checkpoint_wall_ms(struct elg_store *store)
+{
+    return store->ops->wall_ms(store->self);
+}
+
+enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
+                                          const char *const *graph_ids,
+                                          size_t graph_count, struct elg_run_row *out,
+                                          struct elg_error *error)
+{
+    enum elg_status status = enter(store, "claim_next", true, NULL, error);
+    return status != ELG_OK
+               ? status
+               : store->ops->claim_next(store->self, graph_ids, graph_count, out, error);
+}

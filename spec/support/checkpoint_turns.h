@@ -1,0 +1,62 @@
+/* checkpoint_turns: turns of the store from Lua tables, for spec modules.
+ *
+ * Provides record_read, turn_read and turns_free. Uses checkpoint_rows.h.
+ */
+#ifndef ELG_SPEC_CHECKPOINT_TURNS_H
+#define ELG_SPEC_CHECKPOINT_TURNS_H
+
+#include "checkpoint_rows.h"
+
+#include <stdlib.h>
+
+static void record_read(lua_State *L, struct elg_record *record)
+{
+    lua_getfield(L, -1, "seq");
+    record->kind = lua_isnil(L, -1) ? ELG_RECORD_STEP : ELG_RECORD_ACTIVITY;
+    lua_pop(L, 1);
+    if (record->kind == ELG_RECORD_STEP)
+        row_read(L, lua_gettop(L), STEP_FIELDS, &record->row.step);
+    else
+        row_read(L, lua_gettop(L), ACTIVITY_FIELDS, &record->row.activity);
+}
+
+/* The turn's table is on the top. */
+static void turn_read(lua_State *L, struct elg_turn *turn, struct elg_run_row *run)
+{
+    lua_getfield(L, -1, "create");
+    turn->create = lua_toboolean(L, -1);
+    lua_getfield(L, -2, "before");
+    turn->step_count_before = (uint64_t)lua_tonumber(L, -1);
+    lua_getfield(L, -3, "run");
+    row_read(L, lua_gettop(L), RUN_FIELDS, run);
+    turn->run = run;
+    lua_getfield(L, -4, "records");
+    turn->record_count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    struct elg_record *records = calloc(turn->record_count + 1, sizeof *records);
+    for (size_t i = 0; i < turn->record_count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        record_read(L, &records[i]);
+        lua_pop(L, 1);
+    }
+    turn->records = records;
+    lua_pop(L, 4);
+}
+
+static void turns_free(struct elg_turn *turns, struct elg_run_row *runs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct elg_record *records = (struct elg_record *)turns[i].records;
+        for (size_t k = 0; k < turns[i].record_count; k++) {
+            if (records[k].kind == ELG_RECORD_STEP)
+                elg_checkpoint_step_row_fini(&records[k].row.step);
+            else
+                elg_checkpoint_activity_row_fini(&records[k].row.activity);
+        }
+        free(records);
+        elg_checkpoint_run_row_fini(&runs[i]);
+    }
+    free(turns);
+    free(runs);
+}
+
+#endif
