@@ -108,6 +108,14 @@ describe("checkpoint.chain", function()
       seen[digest] = key
     end
   end)
+  it("knows what is missing from what is empty", function()
+    for _, column in ipairs { "state", "output", "metadata", "error", "stop", "fingerprint" } do
+      local variants = each_change(step, { [column] = "" })
+      local empty = checkpoint.digest(variants[column])
+      variants = each_change(step, { [column] = "(none)" })
+      assert.not_equal(empty, checkpoint.digest(variants[column]), column)
+    end
+  end)
   it("does not see times, durations, digest and chain of a step", function()
     for key, row in pairs(each_change(step, { started_at_ms = 1, completed_at_ms = 2, duration_us = 3,
       digest = stores.hash "x", chain = stores.hash "y", has_chain = false })) do

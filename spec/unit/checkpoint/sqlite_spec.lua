@@ -229,6 +229,18 @@ describe("checkpoint.sqlite", function()
       assert.equal(2, row and row.epoch)
       store:close()
     end)
+    it("is given back run by run, in any order", function()
+      local a, b = opened(), opened()
+      for i = 1, 3000 do assert(a:reserve("t" .. i)) end
+      for i = 1, 3000, 2 do a:release("t" .. i) end
+      for i = 3000, 1, -1 do
+        assert.equal(i % 2 == 1, b:reserve("t" .. i) or false)
+      end
+      for i = 2, 3000, 2 do a:release("t" .. i) end
+      for i = 2, 3000, 2 do assert(b:reserve("t" .. i)) end
+      a:close()
+      b:close()
+    end)
     it("holds ten thousand runs without making a commit slow", function()
       local store = opened()
       for i = 1, 10000 do assert(store:reserve("t" .. i)) end
