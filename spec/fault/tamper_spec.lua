@@ -25,7 +25,7 @@ local CALLS = {
   { "request_hash", HASH }, { "response_blob_ref", HASH }, { "response_data", OBJECT },
   { "response_data", "CAST(replace(CAST(response_data AS TEXT), 'a', 'b') || ' ' AS BLOB)" },
   { "status", "'cancelled'" }, { "step_index", "step_index + 900" }, { "digest", HASH },
-  { "seq", "seq + 300" },
+  { "seq", "seq + 300" }, { "timestamp", "coalesce(timestamp, 0) + 1" },
 }
 local RUNS = {
   { "cmo_runs", "graph_id", "'other'", 0 }, { "cmo_runs", "graph_version", "'other'", 0 },
@@ -111,7 +111,9 @@ describe("a changed store", function()
       local step = case[4] == "last" and finished or case[4]
       reported(verdict(text), step, nil, text)
     end
-    assert.equal(4, verdict("UPDATE cmo_runs SET graph_hash = " .. HASH).code)
+    local done = verdict("UPDATE cmo_runs SET graph_hash = " .. HASH)
+    assert.equal(5, done.code)
+    assert.equal("graph", done.doc.divergence.what)
   end)
 
   it("is reported when rows are gone, or come twice", function()
@@ -126,11 +128,12 @@ describe("a changed store", function()
       .. " WHERE step_index = 4 AND attempt = 1 AND seq = 0"), 4, 77, "a row more")
   end)
 
-  it("is refused when it is the code, with or without a hash that fits", function()
+  it("is reported when it is the code, with or without a hash that fits", function()
     local done = verdict("UPDATE cmo_graphs SET definition = CAST(replace(CAST(definition AS TEXT),"
       .. " '1000003', '1000033') AS BLOB)")
-    assert.equal(4, done.code)
-    assert.truthy(done.err:find("hash", 1, true), done.err)
+    assert.equal(5, done.code)
+    assert.equal("graph", done.doc.divergence.what)
+    assert.truthy(done.doc.divergence.actual:find("hash", 1, true), done.out)
   end)
 
   it("does not agree with changed code, from the step and call where it asks for else", function()

@@ -9,7 +9,7 @@
  * value with kind 'N' for NULL (length 0), 'T' text, 'B' canonical bytes, 'H' the 32
  * bytes of a hash, 'I' an integer (8 bytes, big endian, two's complement). A hash of
  * zeros and a time of 0 are NULL, as in the tables. created_at, updated_at, started_at,
- * completed_at, duration_ms, timestamp, epoch, lease, owner, claims, digest and chain are
+ * completed_at, duration_ms, epoch, lease, owner, claims, digest and chain are
  * not chained.
  */
 #include "checkpoint/checkpoint.h"
@@ -169,6 +169,7 @@ void elg_checkpoint_activity_digest(struct elg_sha256 *sha,
     column_int(&frame, "seq", row->seq);
     column_text(&frame, "status", elg_checkpoint_activity_name(row->status));
     column_int(&frame, "step_index", row->step_index);
+    column_time(&frame, "timestamp", row->timestamp_ms);
     frame_end(&frame, out);
 }
 

@@ -137,7 +137,7 @@ struct elg_activity_row {
     struct elg_blob *response;                 /* canonical; NULL for INTENT */
     char response_blob_ref[ELG_HASH_HEX_SIZE]; /* of an artifact, or "" */
     int64_t due_ms;                            /* sleep: when it ends */
-    int64_t timestamp_ms;                      /* not chained */
+    int64_t timestamp_ms;                      /* when it was asked for or ended */
     const char *where;                         /* "file:line"; as fingerprint */
     struct elg_blob *where_blob;               /* NULL when filled */
     struct elg_hash digest; /* over this row's chained columns; zero for INTENT */

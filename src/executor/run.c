@@ -49,6 +49,8 @@ enum elg_status elg_executor_create(const struct elg_alloc *alloc, struct elg_sh
     run->create_pending = is_new;
     run->attempt = 1;
     run->step_count_taken = run->row.step_count;
+    if (is_new) /* until the initial state is known; what a failing `initial` leaves */
+        elg_checkpoint_chain_begin(sha, &run->row, &run->row.chain);
     *out = run;
     return ELG_OK;
 }
@@ -148,6 +150,41 @@ static enum elg_status contradiction(const struct elg_run *run, int64_t step,
     return elg_base_fail(error, ELG_CORRUPT, where, "%s", what);
 }
 
+static enum elg_status altered(const struct elg_run *run, int64_t step, const char *what,
+                               struct elg_error *error)
+{
+    char where[ELG_ERROR_WHERE_MAX];
+    snprintf(where, sizeof where, "%s step %lld", run->row.trace_id, (long long)step);
+    return elg_base_fail(error, ELG_DIVERGED, where, "%s is not what was written", what);
+}
+
+static bool has_hash(struct elg_run *run, const struct elg_blob *blob,
+                     const struct elg_hash *expected)
+{
+    struct elg_hash hash;
+    elg_base_sha256(run->sha, elg_base_blob_bytes(blob), &hash);
+    return elg_base_hash_equal(&hash, expected);
+}
+
+/* Nothing may depend on a row that was altered (I17). */
+static enum elg_status check_finished(struct elg_run *run,
+                                      const struct elg_step_row *step,
+                                      struct elg_error *error)
+{
+    struct elg_hash digest;
+    elg_checkpoint_step_digest(run->sha, step, &digest);
+    if (!elg_base_hash_equal(&digest, &step->digest))
+        return altered(run, step->step_index, "the step's row", error);
+    if (step->state != NULL && !has_hash(run, step->state, &step->state_hash))
+        return altered(run, step->step_index, "the state", error);
+    if (!has_hash(run, step->output, &step->output_hash))
+        return altered(run, step->step_index, "the output", error);
+    if (!elg_checkpoint_status_ended(run->row.status) &&
+        !elg_base_hash_equal(&step->chain, &run->row.chain))
+        return altered(run, step->step_index, "the chain", error);
+    return ELG_OK;
+}
+
 static void recall_finished(struct elg_run *run, const struct elg_step_row *step)
 {
     elg_base_blob_unref(run->state);
@@ -178,6 +215,8 @@ static enum elg_status recall_attempt(struct elg_run *run,
     struct elg_hash digest;
     elg_checkpoint_step_digest(run->sha, step, &digest);
     run->attempt++;
+    if (!elg_base_hash_equal(&digest, &step->digest))
+        return altered(run, step->step_index, "an attempt's row", error);
     return elg__digest_add(run, &digest, error);
 }
 
@@ -191,9 +230,10 @@ static enum elg_status recall_step(struct elg_run *run, const struct elg_step_ro
         return recall_attempt(run, step, error);
     if (step->step_index != count - 1)
         return contradiction(run, step->step_index, "a step past the run's count", error);
-    if (step->status == ELG_ATTEMPT_OK)
-        recall_finished(run, step);
-    return ELG_OK;
+    if (step->status != ELG_ATTEMPT_OK)
+        return ELG_OK;
+    recall_finished(run, step);
+    return check_finished(run, step, error);
 }
 
 /* The value of a recorded ctx.now, 0 if it is something else. */
@@ -243,19 +283,22 @@ enum elg_status elg_executor_recall(struct elg_run *run, const struct elg_step_r
         run->now_last_ms = now;
     if (activity->step_index != (int64_t)run->row.step_count)
         return ELG_OK;
+    struct elg_hash digest;
+    struct elg_activity_row stored = elg__stored_form(activity);
+    elg_checkpoint_activity_digest(run->sha, &stored, &digest);
+    if (activity->status != ELG_ACTIVITY_INTENT &&
+        !elg_base_hash_equal(&digest, &activity->digest))
+        return altered(run, activity->step_index, "a call's row", error);
     enum elg_status status = elg__outcome_learn(run, activity, error);
     if (status != ELG_OK)
         return status;
     if (run->opened)
         return recall_call(run, activity, error);
-    struct elg_hash digest;
-    struct elg_activity_row stored = elg__stored_form(activity);
-    elg_checkpoint_activity_digest(run->sha, &stored, &digest);
     return elg__digest_add(run, &digest, error);
 }
 
 /* Step 0 begins with the initial state and the run's input. */
-static void recall_beginning(struct elg_run *run)
+static enum elg_status recall_beginning(struct elg_run *run, struct elg_error *error)
 {
     elg_base_blob_unref(run->state);
     elg_base_blob_unref(run->input);
@@ -264,13 +307,23 @@ static void recall_beginning(struct elg_run *run)
     elg_base_sha256(run->sha, elg_base_blob_bytes(run->state), &run->state_hash);
     elg_base_sha256(run->sha, elg_base_blob_bytes(run->input), &run->input_hash);
     snprintf(run->node_id, sizeof run->node_id, "%s", elg_graph_entry(run->graph));
+    struct elg_hash chain;
+    elg_checkpoint_chain_begin(run->sha, &run->row, &chain);
+    if (!elg_checkpoint_status_ended(run->row.status) &&
+        !elg_base_hash_equal(&chain, &run->row.chain))
+        return altered(run, 0, "the run's beginning (input, initial state, limits)",
+                       error);
+    return ELG_OK;
 }
 
 enum elg_status elg_executor_recalled(struct elg_run *run, struct elg_error *error)
 {
     int64_t count = (int64_t)run->row.step_count;
+    enum elg_status status = ELG_OK;
     if (run->row.step_count == 0 && run->row.initial_state != NULL)
-        recall_beginning(run);
+        status = recall_beginning(run, error);
+    if (status != ELG_OK)
+        return status;
     if (elg_checkpoint_status_ended(run->row.status)) {
         run->phase = ELG_PHASE_ENDED;
         return ELG_OK;

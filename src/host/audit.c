@@ -189,7 +189,7 @@ static void report(struct elg_host_run *hr, const struct elg_divergence *d)
                   d->expected.data ? (const char *)d->expected.data : "",
                   shown(&d->actual), d->actual.data ? (const char *)d->actual.data : "");
     elg__release_clear(hr, &hr->logs);
-    elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", text.text);
+    elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", text.text, NULL);
 }
 
 static enum elg_status audit(struct elg_replay *replay, struct elg_host_run *hr,

@@ -423,14 +423,14 @@ static enum elg_status ask(void *self, const char *name, struct elg_bytes reques
 
 /* Diverged and over-the-limit end the run; anything else is not the run's own fault. */
 static enum elg__call_step refuse(struct elg_host_run *hr, enum elg_status status,
-                                  struct elg_error *error)
+                                  const char *where, struct elg_error *error)
 {
     if (hr->lost)
         return ELG_STEP_OVER;
     if (status == ELG_DIVERGED)
-        elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error->text);
+        elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error->text, error->where);
     else if (status == ELG_LIMIT)
-        elg__turn_stop(hr, ELG_RUN_FAILED, "LIMIT", error->text);
+        elg__turn_stop(hr, ELG_RUN_FAILED, "LIMIT", error->text, where);
     else
         elg__turn_lose(hr, error);
     return ELG_STEP_OVER;
@@ -448,7 +448,7 @@ enum elg__call_step elg__call_asked(struct elg_host_run *hr,
             ? elg__plan_each(hr->host, outcome->request, ask, &asker, &error)
             : ask(&asker, outcome->type, outcome->request, &error);
     if (status != ELG_OK)
-        return refuse(hr, status, &error);
+        return refuse(hr, status, outcome->where, &error);
     if (hr->waits_open == 0) {
         hr->answer_due = true;
         return ELG_STEP_ANSWER;

@@ -211,9 +211,9 @@ void elg__run_reap(struct elg_host *host);
 /* ---- turn.c, calls.c
  * --------------------------------------------------------------------- */
 void elg__turn(struct elg_host_run *hr);
-/* Ends a run from outside: abort, run timeout. */
+/* Ends a run from outside: abort, run timeout, divergence. where NULL: the node. */
 void elg__turn_stop(struct elg_host_run *hr, enum elg_run_status status, const char *code,
-                    const char *message);
+                    const char *message, const char *where);
 /* Something in this run went wrong that is not the run's own failure: back to its last
  * durable step; reported. */
 void elg__turn_lose(struct elg_host_run *hr, const struct elg_error *error);

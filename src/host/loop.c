@@ -193,7 +193,8 @@ static void fire(struct elg_host_run *hr)
     elg__loop_disarm(hr);
     if (hr->limits.run_timeout_ms > 0 && started_ms > 0 &&
         wall_ms >= started_ms + hr->limits.run_timeout_ms) {
-        elg__turn_stop(hr, ELG_RUN_TIMEOUT, "RUN_TIMEOUT", "the run's time was over");
+        elg__turn_stop(hr, ELG_RUN_TIMEOUT, "RUN_TIMEOUT", "the run's time was over",
+                       NULL);
         return;
     }
     if (hr->calls_in_flight > 0 &&

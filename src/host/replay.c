@@ -61,6 +61,8 @@ static enum elg_status replay_collected(struct elg_replay *replay,
         status = elg__replay_attempt(replay, error);
     if (status == ELG_OK && chained)
         status = elg__replay_check_chain(replay);
+    else if (status == ELG_OK && row->has_chain)
+        replay->chain = row->chain; /* as recorded: not compared */
     if (row->has_chain && row->status != ELG_ATTEMPT_OK) {
         elg_base_blob_unref(replay->last_error);
         replay->last_error = elg_base_blob_ref(row->error);
@@ -164,7 +166,7 @@ enum elg_status elg__replay_init(struct elg_replay *replay, struct elg_host *hos
     replay->host = host;
     replay->graph = graph;
     replay->box = host->box;
-    replay->program = graph->program;
+    replay->program = graph ? graph->program : NULL;
     replay->row = row;
     replay->to = -1;
     replay->attempt = 1;
@@ -312,37 +314,75 @@ static enum elg_status replay_run(struct elg_replay *replay,
     return status;
 }
 
+/* A journal, artifact or graph that cannot be read as it was written: a finding too. */
+static enum elg_status unreadable(struct elg_replay *replay, const char *what,
+                                  const struct elg_error *error)
+{
+    return elg__replay_differs(replay, -1, what, elg_base_bytes("what was written"),
+                               elg_base_bytes(error->text), error->where);
+}
+
+/* Replays with the graph at hand and appends the document. */
+static enum elg_status replay_graph(struct elg_replay *replay,
+                                    const struct elg_replay_options *options,
+                                    struct elg_buf *out, struct elg_error *error)
+{
+    enum elg_status status = replay_run(replay, options, error);
+    if (status == ELG_CORRUPT && options->verify)
+        status = unreadable(replay, "journal", error);
+    if (status == ELG_DIVERGED && replay->divergence.found)
+        status = ELG_OK;
+    if (status == ELG_OK && (replay->verify || replay->divergence.found))
+        elg__replay_write_report(out, replay);
+    else if (status == ELG_OK)
+        elg__replay_write_state(out, replay);
+    return status;
+}
+
+static enum elg_status replay_row(struct elg_host *host, const struct elg_run_row *row,
+                                  const struct elg_replay_options *options,
+                                  struct elg_buf *out, struct elg_error *error)
+{
+    struct elg_graph *graph = NULL;
+    struct elg_replay replay;
+    enum elg_status found = ELG_OK;
+    if (options->graph != NULL)
+        graph = elg__graph_ref(options->graph);
+    else
+        found = elg__graph_stored(host, &row->graph_hash, &graph, error);
+    bool no_graph = found == ELG_CORRUPT || found == ELG_NOT_FOUND;
+    if (found != ELG_OK && !(no_graph && options->verify))
+        return found;
+    struct elg_error why;
+    if (no_graph)
+        why = *error;
+    enum elg_status status = elg__replay_init(&replay, host, graph, row, error);
+    if (status == ELG_OK && no_graph) {
+        unreadable(&replay, "graph", &why);
+        elg__replay_write_report(out, &replay);
+    } else if (status == ELG_OK) {
+        status = replay_graph(&replay, options, out, error);
+    }
+    elg__replay_fini(&replay);
+    elg_graph_close(graph);
+    return status;
+}
+
 enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
                                const struct elg_replay_options *options,
                                struct elg_text *out, struct elg_error *error)
 {
     struct elg_run_row row;
-    struct elg_graph *graph = NULL;
-    struct elg_replay replay;
     struct elg_buf buf;
+    struct elg_error own;
+    if (error == NULL)
+        error = &own;
     memset(&row, 0, sizeof row);
     enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
     if (status != ELG_OK)
         return status;
     elg_base_buf_init(&buf, host->alloc);
-    if (options->graph != NULL)
-        graph = elg__graph_ref(options->graph);
-    else
-        status = elg__graph_stored(host, &row.graph_hash, &graph, error);
-    if (status == ELG_OK) {
-        status = elg__replay_init(&replay, host, graph, &row, error);
-        if (status == ELG_OK)
-            status = replay_run(&replay, options, error);
-        bool report = replay.verify || replay.divergence.found;
-        if (status == ELG_DIVERGED && replay.divergence.found)
-            status = ELG_OK;
-        if (status == ELG_OK && report)
-            elg__replay_write_report(&buf, &replay);
-        else if (status == ELG_OK)
-            elg__replay_write_state(&buf, &replay);
-        elg__replay_fini(&replay);
-    }
-    elg_graph_close(graph);
+    status = replay_row(host, &row, options, &buf, error);
     elg_checkpoint_run_row_fini(&row);
     if (status == ELG_OK)
         return elg__document_text(host->alloc, &buf, out, error);

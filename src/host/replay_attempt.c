@@ -122,10 +122,18 @@ static enum elg_status match(struct asker *asker, const struct elg_prepared *pre
     }
     if (stop.in_call && asker->asked >= stop.seq && row->status != ELG_ACTIVITY_DONE)
         asker->stops = true;
-    enum elg_status status = elg__call_hydrate(replay->host, row, error);
+    struct elg_error why;
+    enum elg_status status = elg__call_hydrate(replay->host, row, &why);
+    if (status == ELG_NOT_FOUND || status == ELG_CORRUPT)
+        return elg__replay_differs(replay, asker->asked, "artifact",
+                                   elg_base_bytes(row->response_blob_ref),
+                                   elg_base_bytes(why.text), asker->where);
     asker->asked++;
-    if (status != ELG_OK)
+    if (status != ELG_OK) {
+        if (error != NULL)
+            *error = why;
         return status;
+    }
     return answer(asker, elg_base_blob_bytes(row->response), error);
 }
 

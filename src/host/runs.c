@@ -199,7 +199,7 @@ enum elg_status elg__run_load(struct elg_host *host, struct elg_run_row *row, bo
     }
     table_add(hr);
     if (status == ELG_DIVERGED)
-        elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error->text);
+        elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error->text, error->where);
     else if (hr->run->phase == ELG_PHASE_RETRY)
         elg__loop_arm(hr);
     else

@@ -272,7 +272,7 @@ static void finish(struct elg_host_run *hr, const struct elg_outcome *outcome)
         status = finish_node(hr, outcome, &error);
     if (status == ELG_DIVERGED) {
         elg__release_clear(hr, &hr->logs);
-        elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error.text);
+        elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error.text, error.where);
     } else if (status != ELG_OK) {
         elg__turn_lose(hr, &error);
     } else {
@@ -320,7 +320,8 @@ static bool slice_over(struct elg_host_run *hr)
         return false;
     }
     if (run_time_over(hr)) {
-        elg__turn_stop(hr, ELG_RUN_TIMEOUT, "RUN_TIMEOUT", "the run's time was over");
+        elg__turn_stop(hr, ELG_RUN_TIMEOUT, "RUN_TIMEOUT", "the run's time was over",
+                       NULL);
         return false;
     }
     elg__loop_ready(hr); /* others, the world and the caller's budget come first */
@@ -331,7 +332,7 @@ static bool slice_over(struct elg_host_run *hr)
  * --------------------------------------------------------------------- */
 
 void elg__turn_stop(struct elg_host_run *hr, enum elg_run_status status, const char *code,
-                    const char *message)
+                    const char *message, const char *where)
 {
     struct elg_error error;
     struct elg_attempt_failure failure = {
@@ -341,7 +342,7 @@ void elg__turn_stop(struct elg_host_run *hr, enum elg_run_status status, const c
                                                : ELG_ATTEMPT_ERROR,
         .code = code,
         .message = message,
-        .where = hr->run->node_id,
+        .where = where ? where : hr->run->node_id,
         .stop_kind = hr->blocked ? "call" : "fuel",
         .fuel = hr->fuel,
         .fingerprint = elg_sandbox_fingerprint(),
@@ -398,11 +399,12 @@ void elg__turn(struct elg_host_run *hr)
     if (hr->run->phase == ELG_PHASE_ENDED)
         return;
     if (hr->abort_requested) {
-        elg__turn_stop(hr, ELG_RUN_ABORTED, "ABORTED", "the run was aborted");
+        elg__turn_stop(hr, ELG_RUN_ABORTED, "ABORTED", "the run was aborted", NULL);
         return;
     }
     if (hr->run->phase == ELG_PHASE_READY && run_time_over(hr)) {
-        elg__turn_stop(hr, ELG_RUN_TIMEOUT, "RUN_TIMEOUT", "the run's time was over");
+        elg__turn_stop(hr, ELG_RUN_TIMEOUT, "RUN_TIMEOUT", "the run's time was over",
+                       NULL);
         return;
     }
     enum elg_status status = load(hr, &error);

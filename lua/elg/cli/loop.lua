@@ -33,6 +33,10 @@ function loop:take_event(event)
   if event.kind == "end" then
     self.ended[#self.ended + 1] = event
   else
+    -- A warning that names a run means that this process has lost it.
+    if event.kind == "warning" and event.trace_id ~= "" then
+      self:worse(codes.exit.unavailable)
+    end
     self.printer:event(event)
   end
 end
