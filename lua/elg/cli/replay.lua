@@ -1,6 +1,7 @@
 -- replay: elg replay. Executes a run again from its journal, without any effect.
 local codes = require "elg.cli.codes"
 local flags = require "elg.cli.flags"
+local journal = require "elg.cli.journal"
 local json = require "elg.json"
 local report = require "elg.cli.report"
 local settings = require "elg.cli.settings"
@@ -35,24 +36,26 @@ local function divergence_lines(divergence)
   return table.concat(lines, "\n")
 end
 
-local function verdict(printer, text)
-  local result = codes.check(json.decode(text))
-  if printer.json then printer:data(text) end
-  if result.divergence ~= json.null then
-    printer:text(divergence_lines(result.divergence))
-    return codes.exit.diverged
-  end
+local function verdict(printer, result)
   local skipped = tonumber(result.fuel_not_compared) or 0
   printer:text(("verified    %s  %d steps agree%s"):format(result.trace_id, result.steps,
     skipped > 0 and (" (fuel not compared in %d: another engine)"):format(skipped) or ""))
-  return codes.exit.done
 end
 
-local function state(printer, text)
-  local result = codes.check(json.decode(text))
-  if printer.json then printer:data(text) end
+local function state(printer, result, text)
   printer:text(report.result(text, result))
   printer:text("state " .. json.pretty(json.member(text, "state") or "null"))
+end
+
+-- Whatever was asked for, the library answers with a divergence if it found one.
+local function answer(options, printer, result, text)
+  if printer.json then printer:data(text) end
+  if type(result.divergence) == "table" then
+    printer:text(divergence_lines(result.divergence))
+    return codes.exit.diverged
+  end
+  local print_answer = options.verify and verdict or state
+  print_answer(printer, result, text)
   return codes.exit.done
 end
 
@@ -62,7 +65,12 @@ function M.run(options, args, printer)
     local graph = options.graph and settings.open_graph(host, options.graph)
     local text = codes.check(host:replay(args[1], { to = options.to, verify = options.verify,
       graph = graph }))
-    return (options.verify and verdict or state)(printer, text)
+    local result = codes.check(json.decode(text))
+    local parted = type(result.divergence) == "table"
+    if options.to and result.steps <= options.to and not parted then
+      journal.step(host, args[1], options.to)
+    end
+    return answer(options, printer, result, text)
   end)
 end
 

@@ -1,6 +1,7 @@
 -- show: elg show. A run with its journal.
 local codes = require "elg.cli.codes"
 local flags = require "elg.cli.flags"
+local journal = require "elg.cli.journal"
 local json = require "elg.json"
 local out = require "elg.cli.out"
 local report = require "elg.cli.report"
@@ -70,12 +71,12 @@ local function print_detail(printer, step, text)
   print_activities(printer, step, text)
 end
 
-local function print_steps(printer, journal, texts, in_detail)
+local function print_steps(printer, steps, texts, in_detail)
   local rows = { HEAD }
-  for i, step in ipairs(journal) do rows[i + 1] = row_of(step) end
+  for i, step in ipairs(steps) do rows[i + 1] = row_of(step) end
   for i, line in ipairs(out.columns(rows)) do
     printer:text(line)
-    local step = journal[i - 1]
+    local step = steps[i - 1]
     if step then
       for _, error_line in ipairs(report.error_lines(step.error)) do
         printer:text("  " .. error_line)
@@ -88,7 +89,8 @@ end
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
   return settings.with_host(options, { read_only = true }, function(host)
-    local text = codes.check(host:show(args[1], options.step))
+    local text = options.step and journal.step(host, args[1], options.step)
+      or codes.check(host:show(args[1]))
     if printer.json then
       printer:data(text)
       return codes.exit.done
