@@ -160,12 +160,25 @@ static void push_name(lua_State *L, int index)
     lua_pushstring(L, text);
 }
 
+/* An error that leaves many of these calls is slow: the unwinder reads a table for each
+ * frame. Its work is charged before, where the frames are made. */
+#define TOSTRING_UNITS 64
+
+static bool call_tostring(lua_State *L, int index)
+{
+    if (!luaL_getmetafield(L, index, "__tostring"))
+        return false;
+    elg_sandbox_charge(L, TOSTRING_UNITS);
+    elg_sandbox_depth_enter(L, __builtin_frame_address(0));
+    lua_pushvalue(L, index);
+    lua_call(L, 1, 1);
+    elg_sandbox_depth_leave(L);
+    return true;
+}
+
 const char *elg_sandbox_text_of(lua_State *L, int index, size_t *size)
 {
-    elg_sandbox_depth_enter(L, __builtin_frame_address(0));
-    bool called = luaL_callmeta(L, index, "__tostring");
-    elg_sandbox_depth_leave(L);
-    if (called) {
+    if (call_tostring(L, index)) {
         if (!lua_isstring(L, -1))
             luaL_error(L, "'__tostring' must return a string");
         return lua_tolstring(L, -1, size);
@@ -242,6 +255,9 @@ int elg_sandbox_lib_setmetatable(lua_State *L)
 
 #define LOAD_PIECES_MAX 100000
 #define LOAD_UNITS 10000 /* a question to the helper and its answer */
+/* The host waits for the helper, and the engine's parser takes quadratic time over chains
+ * of `and`: 0.1 s for so many bytes. */
+#define LOAD_BYTES_MAX (64u << 10)
 
 /* Replaces the function at 1 by the concatenation of what it returns. */
 static void read_pieces(lua_State *L)
@@ -280,7 +296,7 @@ static bool compile(lua_State *L, struct elg_sandbox *box, const char *chunk)
     const char *text = lua_tolstring(L, 1, &size);
     if (chunk[0] == '=' || chunk[0] == '@')
         chunk++;
-    elg_sandbox_charge(L, LOAD_UNITS + size);
+    elg_sandbox_charge(L, LOAD_UNITS + size + size * size / 1024);
     elg_sandbox_set(box, &box->module, chunk, strnlen(chunk, 60));
     elg_sandbox_set(box, &box->source, text, size);
     elg_sandbox_leave(box, ELG_EVENT_COMPILE);
@@ -301,6 +317,8 @@ int elg_sandbox_lib_load(lua_State *L)
         luaL_checktype(L, 1, LUA_TSTRING);
     if (strchr(mode, 't') == NULL || lua_tostring(L, 1)[0] == LUA_SIGNATURE[0])
         return load_failed(L, "attempt to load a binary chunk: only text is loaded here");
+    if (lua_objlen(L, 1) > LOAD_BYTES_MAX)
+        return load_failed(L, "load: larger than 64 KiB; put it into a module");
     if (!compile(L, box, chunk)) {
         const char *why = elg_base_buf_cstr(&box->source);
         elg_sandbox_need(box, &box->source);

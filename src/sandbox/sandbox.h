@@ -58,7 +58,7 @@ struct elg_sandbox_options {
 enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
                                    struct elg_sandbox **out, struct elg_error *error);
 void elg_sandbox_destroy(struct elg_sandbox *box);
-/* Engine, library and fuel table: "elg/0.1.0 luajit/2.1.0-beta3-<date or hash> fuel/1
+/* Engine, library and fuel table: "elg/0.1.0 luajit/2.1.0-beta3-<date or hash> fuel/2
  * x64". */
 const char *elg_sandbox_fingerprint(void);
 
@@ -141,7 +141,7 @@ struct elg_outcome {
                                  "artifact.read", "call", "all", "wait", "settle", ... */
     struct elg_bytes request; /* canonical; secrets as {"$secret":"NAME"}, which node code
                                  cannot write itself */
-    /* CALL, ERROR: "file:line" of the author's code */
+    /* CALL, ERROR, FUEL, MEMORY: "file:line" of the author's code; "" if there is none */
     const char *where;
     /* ERROR */
     const char *code;    /* RAISED, INVALID_STATE, INVALID_OUTPUT, INVALID_RESULT, ... */
@@ -167,6 +167,11 @@ enum elg_status elg_sandbox_begin(struct elg_sandbox *box, struct elg_program *p
  * outcome. */
 enum elg_status elg_sandbox_resume(struct elg_sandbox *box, const struct elg_reply *reply,
                                    struct elg_outcome *out, struct elg_error *error);
+/* "file:line" of the author's innermost line where the job was left: after a SLICE, FUEL
+ * or MEMORY outcome, before anything else is done with the sandbox. "" if no author's
+ * code is on the stack. Borrowed until the next call on the sandbox. Looked for when it
+ * is asked: nothing is paid for it before. */
+const char *elg_sandbox_where(struct elg_sandbox *box);
 /* Drops the job under way, if any. */
 void elg_sandbox_discard(struct elg_sandbox *box);
 
