@@ -8,7 +8,7 @@ $(B)/planted/calls.c: src/host/calls.c
 	@! cmp -s $< $@ || { echo "$<: nothing to take out: see mk/92-torture.mk"; rm $@; exit 1; }
 
 $(B)/planted/calls.o: $(B)/planted/calls.c
-	$(CC) $(CFLAGS) -c $< -o $@
+	$(CC) $(CFLAGS) -MMD -c $< -o $@
 
 $(B)/planted/elg/core.so: $(B)/planted/calls.o $(MODBIND_OBJ) $(B)/libelg_all.a
 	@mkdir -p $(@D)
