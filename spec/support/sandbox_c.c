@@ -303,6 +303,12 @@ static int box_resume(lua_State *L)
     return 1;
 }
 
+static int box_where(lua_State *L)
+{
+    lua_pushstring(L, elg_sandbox_where(check_box(L, 1)->box));
+    return 1;
+}
+
 static int box_discard(lua_State *L)
 {
     elg_sandbox_discard(check_box(L, 1)->box);
@@ -380,11 +386,19 @@ __attribute__((visibility("default"))) int luaopen_sandbox_c(lua_State *L);
 
 int luaopen_sandbox_c(lua_State *L)
 {
-    static const luaL_Reg BOX_METHODS[] = {
-        {"close", box_close},   {"__gc", box_close},      {"counts", box_counts},
-        {"fail", box_fail},     {"program", box_program}, {"begin", box_begin},
-        {"resume", box_resume}, {"discard", box_discard}, {"park", box_park},
-        {"unpark", box_unpark}, {"compile", box_compile}, {NULL, NULL}};
+    static const luaL_Reg BOX_METHODS[] = {{"close", box_close},
+                                           {"__gc", box_close},
+                                           {"counts", box_counts},
+                                           {"fail", box_fail},
+                                           {"program", box_program},
+                                           {"begin", box_begin},
+                                           {"resume", box_resume},
+                                           {"discard", box_discard},
+                                           {"park", box_park},
+                                           {"where", box_where},
+                                           {"unpark", box_unpark},
+                                           {"compile", box_compile},
+                                           {NULL, NULL}};
     static const luaL_Reg PROGRAM_METHODS[] = {{"describe", program_describe},
                                                {"sources", program_sources},
                                                {"close", program_close},

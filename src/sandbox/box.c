@@ -81,7 +81,7 @@ lua_State *elg_sandbox_state_new(struct elg_sandbox *box)
     lua_State *L = lua_newstate(lua_memory, head);
     if (L == NULL)
         elg_sandbox_leave_for_good(box, ELG_EVENT_BROKEN);
-    head->L = L;
+    head->L = head->running = L;
     lua_atpanic(L, on_panic);
     lua_gc(L, LUA_GCSTOP, 0);
     if (!elg_sandbox_fuel_install(L, &head->fuel))

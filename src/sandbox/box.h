@@ -76,6 +76,7 @@ struct elg_head {
     struct elg_heap heap;
     struct elg_sandbox *box;
     lua_State *L;
+    lua_State *running; /* L, or the coroutine that has been resumed last */
     struct elg_fuel fuel;
     struct elg_chance chance;
     struct elg_depth depth;
@@ -118,6 +119,7 @@ struct elg_sandbox {
     bool found;            /* answer to MODULE and COMPILE; else message holds why */
     int module_index;
     struct elg_program *loading;
+    char place[ELG_ERROR_WHERE_MAX]; /* what elg_sandbox_where gave */
 };
 
 /* The head of the arena that the state lives in. */
@@ -143,7 +145,7 @@ void elg_sandbox_depth_enter(lua_State *L, const void *frame);
 void elg_sandbox_depth_leave(lua_State *L);
 
 /* Sets buf to "file:line" of the nearest author's function on L's stack, or to "". */
-void elg_sandbox_where(lua_State *L, struct elg_buf *buf);
+void elg_sandbox_write_where(lua_State *L, struct elg_buf *buf);
 /* Message handler of the outermost protected call: where and traceback to the box. */
 int elg_sandbox_on_error(lua_State *L);
 /* Fills code, message, where and retry of the box from the error value at `index`. */

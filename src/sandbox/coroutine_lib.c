@@ -34,7 +34,9 @@ static int resume_with(lua_State *L, lua_State *co, int count)
     }
     lua_xmove(L, co, count);
     elg_sandbox_depth_enter(L, __builtin_frame_address(0));
+    elg_sandbox_head(L)->running = co;
     int status = lua_resume(co, count);
+    elg_sandbox_head(L)->running = L;
     elg_sandbox_depth_leave(L);
     if (status != 0 && status != LUA_YIELD) {
         lua_xmove(co, L, 1);

@@ -1,6 +1,7 @@
 /* fault: from a Lua error to what the host is told: file and line, a traceback without
  * addresses, code, message. Provides the error part of box.h; uses the frames of L. */
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,20 +13,38 @@ static bool is_author(const lua_Debug *ar)
     return ar->source[0] == '@';
 }
 
-void elg_sandbox_where(lua_State *L, struct elg_buf *buf)
+/* The nearest author's frame of L that has a line. Pushes nothing, allocates nothing. */
+static bool find_author(lua_State *L, lua_Debug *ar)
+{
+    for (int level = 0; level < ELG_FRAMES_SEEN_MAX; level++) {
+        if (!lua_getstack(L, level, ar) || !lua_getinfo(L, "Sl", ar))
+            break;
+        if (is_author(ar) && ar->currentline > 0)
+            return true;
+    }
+    return false;
+}
+
+void elg_sandbox_write_where(lua_State *L, struct elg_buf *buf)
 {
     lua_Debug ar;
     elg_base_buf_reset(buf);
-    for (int level = 0; level < ELG_FRAMES_SEEN_MAX; level++) {
-        if (!lua_getstack(L, level, &ar) || !lua_getinfo(L, "Sl", &ar))
-            break;
-        if (!is_author(&ar) || ar.currentline <= 0)
-            continue;
+    if (find_author(L, &ar))
         elg_base_buf_printf(buf, "%s:%d", ar.source + 1, ar.currentline);
-        break;
-    }
     (void)elg_base_buf_cstr(buf);
     elg_sandbox_need(elg_sandbox_head(L)->box, buf);
+}
+
+/* On the host's side: the fiber has been left, its frames still lie in the arena. The
+ * engine has noted the place of execution wherever the fiber can be left. */
+const char *elg_sandbox_where(struct elg_sandbox *box)
+{
+    const struct elg_head *head = box->head;
+    lua_Debug ar;
+    box->place[0] = '\0';
+    if (head->L != NULL && (find_author(head->running, &ar) || find_author(head->L, &ar)))
+        snprintf(box->place, sizeof box->place, "%s:%d", ar.source + 1, ar.currentline);
+    return box->place;
 }
 
 static void trace_frame(struct elg_buf *buf, const lua_Debug *ar)
@@ -64,7 +83,7 @@ static void trace(lua_State *L, struct elg_buf *buf)
 int elg_sandbox_on_error(lua_State *L)
 {
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
-    elg_sandbox_where(L, &box->where);
+    elg_sandbox_write_where(L, &box->where);
     trace(L, &box->traceback);
     return 1;
 }

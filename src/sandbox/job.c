@@ -97,7 +97,7 @@ static void take_request(lua_State *L, struct elg_sandbox *box)
     }
     (void)elg_base_buf_cstr(&box->request);
     elg_sandbox_need(box, &box->request);
-    elg_sandbox_where(L, &box->where);
+    elg_sandbox_write_where(L, &box->where);
 }
 
 int elg_sandbox_job_call(lua_State *L)

@@ -84,6 +84,13 @@ static void where_of(const struct elg_program *program, char *out, size_t size)
         snprintf(out, size, "%s", program->modules[0].path);
 }
 
+/* Where loading was ended from outside. */
+static const char *left_at(const struct elg_program *program)
+{
+    const char *where = elg_sandbox_where(program->box);
+    return where[0] != '\0' ? where : program->modules[0].path;
+}
+
 static enum elg_status load_error(struct elg_program *program, struct elg_error *error)
 {
     struct elg_sandbox *box = program->box;
@@ -96,11 +103,11 @@ static enum elg_status load_error(struct elg_program *program, struct elg_error 
         where_of(program, where, sizeof where);
         return elg_base_fail(error, ELG_INVALID, where, "%s", text_of(&box->message));
     case ELG_EVENT_FUEL_OUT:
-        return elg_base_fail(error, ELG_INVALID, entry,
+        return elg_base_fail(error, ELG_INVALID, left_at(program),
                              "loading takes more than %d instructions",
                              ELG_LOAD_FUEL_MAX);
     case ELG_EVENT_MEMORY_OUT:
-        return elg_base_fail(error, ELG_INVALID, entry,
+        return elg_base_fail(error, ELG_INVALID, left_at(program),
                              "loading takes more than %u bytes of memory",
                              ELG_LOAD_BYTES_MAX);
     case ELG_EVENT_HOST_MEMORY_OUT:

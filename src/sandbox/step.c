@@ -87,9 +87,11 @@ static enum elg_status outcome_of(struct elg_sandbox *box, struct elg_outcome *o
         return ELG_OK;
     case ELG_EVENT_FUEL_OUT:
         out->kind = ELG_OUTCOME_FUEL;
+        out->where = elg_sandbox_where(box);
         return ELG_OK;
     case ELG_EVENT_MEMORY_OUT:
         out->kind = ELG_OUTCOME_MEMORY;
+        out->where = elg_sandbox_where(box);
         return ELG_OK;
     case ELG_EVENT_HOST_MEMORY_OUT:
         return elg_base_no_memory(error);
