@@ -6,6 +6,9 @@
  * nothing here blocks for longer than the store needs, except where it says so. No
  * globals.
  *
+ * Signals are the host program's: one that runs under a limit of file sizes ignores
+ * SIGXFSZ, so that a store which may not grow answers ELG_FULL instead of ending it.
+ *
  * JSON goes in and comes out as UTF-8 text; what comes out is canonical (RFC 8785) where
  * it is a value of a run. An elg_text belongs to the caller and is given back by
  * elg_text_destroy.

@@ -44,7 +44,8 @@ static int fail_errno(lua_State *L, const char *where)
 }
 
 /* catch_signals() -> true | nil, message. The first SIGINT or SIGTERM is kept for
- * signal(); a second one has its ordinary effect. SIGPIPE is ignored. */
+ * signal(); a second one has its ordinary effect. SIGPIPE and SIGXFSZ are ignored: the
+ * write that they are about fails instead. */
 static int sys_catch_signals(lua_State *L)
 {
     struct sigaction action;
@@ -58,6 +59,7 @@ static int sys_catch_signals(lua_State *L)
     action.sa_handler = SIG_IGN;
     action.sa_flags = 0;
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL);
     lua_pushboolean(L, 1);
     return 1;
 }
