@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sandbox/library.h"
+#include "sandbox/order.h"
 #include "sandbox/program.h"
 
 /* Ends the job with an error of the given code; message and where are in the box. */
@@ -119,6 +120,72 @@ int elg_sandbox_job_call(lua_State *L)
 
 /* ---- results */
 
+#define RESULT_FIELDS "state, output, next, metadata"
+#define KEY_SHOWN_BYTES_MAX 64
+
+/* Is the key at `index` one of RESULT_FIELDS? */
+static bool is_result_field(lua_State *L, int index)
+{
+    static const char *const FIELDS[] = {"state", "output", "next", "metadata"};
+    if (lua_type(L, index) != LUA_TSTRING)
+        return false;
+    const char *name = lua_tostring(L, index);
+    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++)
+        if (strcmp(name, FIELDS[i]) == 0)
+            return strlen(name) == lua_objlen(L, index);
+    return false;
+}
+
+/* Appends how the key at the top is shown. */
+static void show_key(lua_State *L, struct elg_buf *out)
+{
+    size_t size;
+    bool number = lua_type(L, -1) == LUA_TNUMBER;
+    lua_pushvalue(L, -1); /* lua_tolstring changes a number in place */
+    const char *text = lua_tolstring(L, -1, &size);
+    if (text == NULL || size > KEY_SHOWN_BYTES_MAX || strlen(text) != size ||
+        elg_json_check_utf8(elg_base_bytes(text)) != size)
+        elg_base_buf_printf(out, "(a %s)", luaL_typename(L, -1));
+    else
+        elg_base_buf_printf(out, number ? "[%s]" : "%s", text);
+    lua_pop(L, 1);
+}
+
+/* Ends the job; of the unknown fields of the table at `index` it names the first in the
+ * order of pairs. */
+static void refuse_fields(lua_State *L, struct elg_sandbox *box, int index)
+{
+    bool list = elg_sandbox_order_keys(L, index) > 0;
+    int keys = lua_gettop(L);
+    lua_pushnumber(L, 1);
+    for (int i = 1; !list && (i == 1 || is_result_field(L, -1)); i++) {
+        lua_settop(L, keys);
+        lua_rawgeti(L, keys, i);
+    }
+    elg_base_buf_reset(&box->message);
+    elg_base_buf_append_str(&box->message, "the node's result has an unknown field ");
+    show_key(L, &box->message);
+    elg_base_buf_append_str(&box->message,
+                            ": a table that a node returns first has the "
+                            "fields " RESULT_FIELDS
+                            "; to give an output alone, return key, output");
+    (void)elg_base_buf_cstr(&box->message);
+    elg_sandbox_need(box, &box->message);
+    where_node(L, box);
+    fail_now(box, "INVALID_RESULT", false);
+}
+
+/* The table at `index` has no other fields. At most five are looked at. */
+static void check_fields(lua_State *L, int index)
+{
+    lua_pushnil(L);
+    while (lua_next(L, index) != 0) {
+        lua_pop(L, 1);
+        if (!is_result_field(L, -1))
+            refuse_fields(L, elg_sandbox_head(L)->box, index);
+    }
+}
+
 /* Stack: state, then what the node returned. Leaves: state output metadata key. */
 static void arrange_results(lua_State *L)
 {
@@ -132,6 +199,7 @@ static void arrange_results(lua_State *L)
         return;
     }
     lua_settop(L, 2); /* state result */
+    check_fields(L, 2);
     lua_getfield(L, 2, "state");
     if (!lua_isnil(L, 3)) {
         lua_replace(L, 1);

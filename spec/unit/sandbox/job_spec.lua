@@ -56,6 +56,29 @@ describe("job", function()
     assert.is_false(out.retry)
   end)
 
+  it("refuses fields of a result that it does not know, and names the ones it does", function()
+    local cases = {
+      { "return { foo = 1 }", "unknown field foo:" },
+      { "return { 1, 2, 3 }", "unknown field [1]:" },
+      { 'return { next = "ok", outptu = 1 }', "unknown field outptu:" },
+      { 'return { next = "ok", state = {}, output = 1, metadata = {}, zz = 1, aa = 1 }', "unknown field aa:" },
+      { "return { [true] = 1 }", "unknown field (a boolean):" },
+      { 'return { ["next\\0"] = "ok" }', "unknown field (a string):" },
+      { 'return { ["\\255"] = "ok" }', "unknown field (a string):" },
+      { "return { [function() end] = 1, [2.5] = 1 }", "unknown field [2.5]:" },
+    }
+    for _, case in ipairs(cases) do
+      local out = eval(case[1])
+      assert.equal("error", out.kind, case[1])
+      assert.equal("INVALID_RESULT", out.code)
+      assert.is_false(out.retry)
+      assert.truthy(out.message:find(case[2], 1, true), out.message)
+      assert.truthy(out.message:find("state, output, next, metadata", 1, true), out.message)
+      assert.equal("graph.lua:2", out.where)
+    end
+    assert.equal("done", eval("return {}").kind)
+  end)
+
   it("tries edges in order, with copies for each condition", function()
     local box = assert(boxes.open())
     local program = assert(box:program("graph.lua", { ["graph.lua"] = [[
