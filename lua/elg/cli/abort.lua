@@ -18,7 +18,7 @@ M.examples = { { "elg abort job-7", "fails when job-7 is not in the store" } }
 function M.run(options, args, printer)
   local work = loop.create(printer, 1)
   work.on_end = function() end
-  return settings.with_host(options, { on_event = work.on_event }, function(host)
+  return settings.with_host(options, { on_event = work.on_event, there = true }, function(host)
     codes.check(host:abort(args[1]))
     work:run(host, nil)
     local text = codes.check(host:result(args[1]))

@@ -38,7 +38,7 @@ end
 
 -- Executes the command; the exit code.
 function M.run(options, _, printer)
-  return settings.with_host(options, { read_only = true }, function(host)
+  return settings.with_host(options, { read_only = true, executes = false }, function(host)
     local rows = { HEAD }
     codes.check(host:list(options.status, function(text)
       if options.json then

@@ -63,7 +63,7 @@ end
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
   local work = loop.create(printer, options.concurrency or CONCURRENCY)
-  return settings.with_host(options, { on_event = work.on_event }, function(host)
+  return settings.with_host(options, { on_event = work.on_event, there = true }, function(host)
     local named = #args > 0
     local traces = named and args or unfinished(host)
     if #traces == 0 then printer:note("nothing to resume") end

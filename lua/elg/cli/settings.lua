@@ -5,26 +5,50 @@ local sys = require "elg.sys"
 
 local M = {}
 
--- The compile helper: ELG_COMPILER, or beside the program, or where `make install` puts
--- it. nil leaves the search to the library.
+-- Where the compile helper may be, seen from the program's folder: beside it, or where
+-- `make install` puts it.
+local HELPERS = { "/elg-compile", "/../libexec/elg/elg-compile" }
+
+-- The compile helper: ELG_COMPILER, or the first of HELPERS that is there. Else nil and
+-- where it was looked for.
 local function compiler()
   local given = os.getenv("ELG_COMPILER")
   if given and given ~= "" then return given end
-  local folder = (sys.exe() or ""):match("^(.*)/[^/]*$")
-  if not folder then return nil end
-  for _, path in ipairs { "/elg-compile", "/../libexec/elg/elg-compile" } do
+  local folder, looked = (sys.exe() or ""):match("^(.*)/[^/]*$") or "", {}
+  for i, path in ipairs(HELPERS) do
     if sys.kind(folder .. path) == "file" then return folder .. path end
+    looked[i] = folder .. path
   end
+  return nil, table.concat(looked, " or ")
 end
 
--- open_host(options, more): a host of elg.core. `more` wins: read_only, store, on_event.
--- Ends the command when the store cannot be opened.
+-- As compiler, but of what cannot do without it: ends the command.
+local function needed_compiler()
+  local path, looked = compiler()
+  if path then return path end
+  codes.fail(codes.exit.unavailable, ("the compile helper is not there; looked for %s; "
+    .. "ELG_COMPILER may say where it is"):format(looked), "elg-compile")
+end
+
+-- A store that is a file is there already, or the command ends: a mistyped name must not
+-- make a new store.
+local function check_there(store)
+  local path = store:match("^sqlite:(.+)$")
+  local kind, message = sys.kind(path or ".")
+  if not kind then codes.fail(codes.exit.unavailable, "no such store: " .. message, path) end
+end
+
+-- open_host(options, more): a host of elg.core. `more` wins: read_only, store, on_event;
+-- there = true: the store must exist; executes = false: no graph is compiled. Ends the
+-- command when the store cannot be opened.
 function M.open_host(options, more)
   more = more or {}
+  if more.there then check_there(more.store or options.store) end
+  local find_compiler = more.executes == false and compiler or needed_compiler
   return codes.check(core.host_open {
     store = more.store or options.store,
     artifacts = options.artifacts,
-    compiler = compiler(),
+    compiler = (find_compiler()),
     durability = options.durability,
     checkpoint_interval = options["checkpoint-interval"],
     fuel_max = options.fuel,

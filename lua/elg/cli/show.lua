@@ -88,7 +88,7 @@ end
 
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
-  return settings.with_host(options, { read_only = true }, function(host)
+  return settings.with_host(options, { read_only = true, executes = false }, function(host)
     local text = options.step and journal.step(host, args[1], options.step)
       or codes.check(host:show(args[1]))
     if printer.json then
