@@ -112,7 +112,7 @@ struct elg_job {
     uint32_t attempt;     /* from 1 */
     const char *previous; /* node id of the step before; NULL at step 0 */
     const char *seed;
-    int64_t clock_ms;  /* what os.time and os.date see */
+    int64_t clock_ms; /* NODE: what os.time, os.date and os.clock see; INITIAL has none */
     uint64_t fuel_max; /* exact: the job ends after so many VM instructions */
     size_t memory_bytes_max;
 };

@@ -67,8 +67,9 @@ static void date_of(int64_t seconds, struct date *out)
 static int64_t now_ms(lua_State *L)
 {
     struct elg_head *head = elg_sandbox_head(L);
-    if (head->phase != ELG_PHASE_RUNNING)
-        luaL_error(L, "the clock is not here while the graph is loaded");
+    if (head->phase != ELG_PHASE_RUNNING || head->box->now.job.kind == ELG_JOB_INITIAL)
+        luaL_error(L, "the clock is not here while the graph is loaded and its initial "
+                      "state is made; a node has it");
     return head->box->now.job.clock_ms;
 }
 

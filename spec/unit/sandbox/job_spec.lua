@@ -273,4 +273,37 @@ describe("job", function()
       { clock_ms = 1700000000123 })
     assert.equal('[1700000000,1700000000.123,"2023-11-14 22:13:20"]', out.output)
   end)
+
+  local function initial(body, job)
+    local box = assert(boxes.open())
+    local program = assert(box:program("g.lua", { ["g.lua"] = 'return require"elg".graph { id = "g", ' ..
+      'version = "1", entry = "n", nodes = { n = function() end },\ninitial = function()\n' .. body .. " end }" }))
+    assert(box:begin(program, job or {}))
+    local out = assert(box:resume())
+    program:close()
+    box:close()
+    return out
+  end
+
+  it("has no clock in initial, as while the file is loaded", function()
+    local box = assert(boxes.open())
+    for _, call in ipairs { "os.time()", "os.clock()", "os.date()", "os.date('*t')" } do
+      local out = initial("return { t = " .. call .. " }", { clock_ms = 1e12 })
+      assert.equal("error", out.kind, call)
+      assert.equal("g.lua:3", out.where)
+      local program, err = box:program("g.lua", { ["g.lua"] = "return " .. call })
+      assert.is_nil(program)
+      assert.equal(err.text, out.message)
+      assert.truthy(out.message:find("the clock is not here while the graph is loaded", 1, true), out.message)
+    end
+    box:close()
+    assert.equal('{"d":"1970-01-02","t":86400}',
+      initial("return { t = os.time { year = 1970, month = 1, day = 2, hour = 0 }, d = os.date('%F', 86400) }").state)
+  end)
+
+  it("has random numbers in initial, computed from the seed", function()
+    local body = "return { r = math.random(1000000) }"
+    assert.equal(initial(body).state, initial(body).state)
+    assert.not_equal(initial(body).state, initial(body, { seed = "other" }).state)
+  end)
 end)
