@@ -221,11 +221,13 @@ static void fail_with_outcome(struct elg_host_run *hr, const struct elg_outcome 
         failure.traceback = outcome->traceback;
         failure.retry = outcome->retry;
     } else if (outcome->kind == ELG_OUTCOME_FUEL) {
+        failure.where = elg_sandbox_where(hr->host->box);
         failure.code = "FUEL";
         failure.message =
             "the attempt spent all its fuel (VM instructions); a loop without "
             "end? --fuel raises the limit of new runs";
     } else {
+        failure.where = elg_sandbox_where(hr->host->box);
         failure.status = ELG_ATTEMPT_MEMORY;
         failure.code = "MEMORY";
         failure.message =
@@ -284,14 +286,15 @@ static void finish(struct elg_host_run *hr, const struct elg_outcome *outcome)
     }
 }
 
-static void fail_timeout(struct elg_host_run *hr, const char *stop_kind)
+static void fail_timeout(struct elg_host_run *hr, const char *stop_kind,
+                         const char *where)
 {
     char text[96];
     snprintf(text, sizeof text, "the node's time of %u ms was over", hr->timeout_ms);
     struct elg_attempt_failure failure = {.status = ELG_ATTEMPT_TIMEOUT,
                                           .code = "TIMEOUT",
                                           .message = text,
-                                          .where = hr->run->node_id,
+                                          .where = where[0] ? where : hr->run->node_id,
                                           .retry = true,
                                           .stop_kind = stop_kind};
     fail(hr, &failure);
@@ -299,7 +302,12 @@ static void fail_timeout(struct elg_host_run *hr, const char *stop_kind)
 
 void elg__turn_call_timeout(struct elg_host_run *hr)
 {
-    fail_timeout(hr, "call");
+    const struct elg_run *run = hr->run;
+    uint32_t seq = 0;
+    while (seq + 1 < run->asked_count &&
+           run->calls[seq].row.status != ELG_ACTIVITY_INTENT)
+        seq++;
+    fail_timeout(hr, "call", seq < run->call_count ? run->calls[seq].row.where : "");
 }
 
 /* ---- between slices
@@ -316,7 +324,7 @@ static bool run_time_over(const struct elg_host_run *hr)
 static bool slice_over(struct elg_host_run *hr)
 {
     if (hr->used_us > (int64_t)hr->timeout_ms * 1000) {
-        fail_timeout(hr, "fuel");
+        fail_timeout(hr, "fuel", elg_sandbox_where(hr->host->box));
         return false;
     }
     if (run_time_over(hr)) {
