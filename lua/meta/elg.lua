@@ -14,7 +14,8 @@
 ---Text, or a secret's value, or both joined.
 ---@alias elg.Text string|elg.Secret|(string|elg.Secret)[]
 
----The error of a call: `nil, err`, or what is raised with `raise = true`.
+---The error of a call: `nil, err`, or what is raised with `raise = true`. tostring(err) is
+---"CODE: message".
 ---@class elg.Error
 ---@field code elg.ErrorCode
 ---@field message string
@@ -84,7 +85,7 @@
 ---@class elg.WriteOptions: elg.Raise
 ---@field name? string
 ---@field type? string media type
----@field encoding? "base64" of the content
+---@field encoding? "base64" of the content: what is kept are the bytes it stands for
 
 ---@class elg.ReadOptions: elg.Raise
 ---@field encoding? "base64" of the content that is given
@@ -97,7 +98,7 @@
 ---@class elg.CtxArtifact
 local artifact = {}
 
----Stores a text under its hash, durably.
+---Stores a text, or bytes given as base64 with encoding = "base64", under its hash, durably.
 ---@param content string
 ---@param options? elg.WriteOptions
 ---@return elg.ArtifactInfo? info
@@ -218,6 +219,8 @@ function ctx.secret(name) end
 ---@field run elg.Run
 ---@field retry? elg.Retry
 ---@field timeout_ms? integer of an attempt: executing and calls
+---@field input_schema? nil schemas are not supported by this version
+---@field output_schema? nil
 ---@field description? string
 
 ---@class elg.Edge
@@ -233,7 +236,7 @@ function ctx.secret(name) end
 ---@field entry string the first node
 ---@field nodes table<string, elg.Run|elg.Node>
 ---@field edges? elg.Edge[] tried in order
----@field initial? table|fun(input: any): table the state before the first step
+---@field initial? table|fun(input: any): table the state before the first step; no ctx, no clock
 ---@field description? string
 
 ---@class elg.Json

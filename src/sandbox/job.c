@@ -101,6 +101,24 @@ static void take_request(lua_State *L, struct elg_sandbox *box)
     elg_sandbox_write_where(L, &box->where);
 }
 
+/* Stack: type, request, then the reply. Marks what of it are errors: the value of a reply
+ * that is not ok, `err` in each entry of ctx.all's. */
+static void mark_errors(lua_State *L, bool ok)
+{
+    if (!ok)
+        elg_sandbox_mark_error(L);
+    if (!ok || strcmp(lua_tostring(L, 1), "all") != 0 || !lua_istable(L, 3))
+        return;
+    for (int i = 1; i <= (int)lua_objlen(L, 3); i++) {
+        lua_rawgeti(L, 3, i);
+        if (lua_istable(L, -1)) {
+            lua_getfield(L, -1, "err");
+            elg_sandbox_mark_error(L);
+        }
+        lua_settop(L, 3);
+    }
+}
+
 int elg_sandbox_job_call(lua_State *L)
 {
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
@@ -113,6 +131,7 @@ int elg_sandbox_job_call(lua_State *L)
     if (!box->reply->ok)
         lua_pushnil(L);
     decode_or_leave(L, box->reply->value, "reply");
+    mark_errors(L, lua_gettop(L) == 3);
     /* Charging may end a slice, and then request and reply are other jobs'. */
     elg_sandbox_charge(L, request_bytes >> ELG_FUEL_ALLOC_SHIFT);
     return lua_gettop(L) - 2;

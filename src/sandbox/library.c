@@ -286,6 +286,12 @@ static void make_slots(lua_State *L)
     lua_pushliteral(L, "secret");
     lua_setfield(L, -2, "__metatable");
     lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_SECRET);
+    lua_createtable(L, 0, 2);
+    lua_pushliteral(L, "error");
+    lua_setfield(L, -2, "__metatable");
+    lua_pushcfunction(L, elg_sandbox_lib_error_text);
+    lua_setfield(L, -2, "__tostring");
+    lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_ERROR);
     lua_newtable(L);
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "k");

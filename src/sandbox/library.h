@@ -58,6 +58,11 @@ int elg_sandbox_lib_check(lua_State *L);
 int elg_sandbox_lib_line(lua_State *L);
 int elg_sandbox_lib_line_of(lua_State *L);
 
+/* __tostring of the errors of calls: "CODE: message". */
+int elg_sandbox_lib_error_text(lua_State *L);
+/* The table at the top of the stack is the error of a call: tostring shows it. */
+void elg_sandbox_mark_error(lua_State *L);
+
 /* Value rule of requests: a secret handle becomes {"$secret":NAME}. */
 bool elg_sandbox_secret_write(lua_State *L, struct elg_buf *out);
 /* Pushes an original library function, as "string.format". */

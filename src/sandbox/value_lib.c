@@ -158,6 +158,38 @@ bool elg_sandbox_secret_write(lua_State *L, struct elg_buf *out)
     return true;
 }
 
+/* ---- errors of calls */
+
+/* Pushes the field's text, or a name for what is none: node code may have changed it. */
+static void push_text_field(lua_State *L, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_rawget(L, 1);
+    if (lua_isstring(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_pushfstring(L, "(no %s)", name);
+}
+
+int elg_sandbox_lib_error_text(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    push_text_field(L, "code");
+    lua_pushliteral(L, ": ");
+    push_text_field(L, "message");
+    lua_concat(L, 3);
+    return 1;
+}
+
+void elg_sandbox_mark_error(lua_State *L)
+{
+    if (lua_type(L, -1) != LUA_TTABLE)
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_ERROR);
+    lua_setmetatable(L, -2);
+}
+
 /* ---- lines */
 
 int elg_sandbox_lib_line_of(lua_State *L)

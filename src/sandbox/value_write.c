@@ -99,7 +99,10 @@ static enum elg_status write_string(struct encoding *e)
     strncpy(number, text != NULL ? text : "?", sizeof number - 1);
     number[sizeof number - 1] = '\0';
     elg_base_buf_fini(&digits);
-    return fail(e, "not valid UTF-8 at byte %s; keep binary in an artifact", number);
+    return fail(e,
+                "not valid UTF-8 at byte %s; keep binary in an artifact, whose content "
+                "may be given as base64 with encoding = \"base64\"",
+                number);
 }
 
 static enum elg_status write_number(struct encoding *e)

@@ -34,7 +34,10 @@ local GRAPH_FIELDS = {
   id = true, version = true, entry = true, initial = true, nodes = true, edges = true,
   description = true,
 }
-local NODE_FIELDS = { run = true, retry = true, timeout_ms = true, description = true }
+local NODE_FIELDS = {
+  run = true, retry = true, timeout_ms = true, description = true,
+  input_schema = true, output_schema = true,
+}
 local RETRY_FIELDS = {
   max_attempts = true, backoff = true, initial_delay_ms = true, max_delay_ms = true,
 }
@@ -60,6 +63,11 @@ local function read_node(node, what)
     fail(what .. ": must be a function or a table with run, not a " .. type(node))
   end
   check_fields(node, NODE_FIELDS, what)
+  for _, name in ipairs { "input_schema", "output_schema" } do
+    if node[name] ~= nil then
+      fail(what .. "." .. name .. ": schemas are not supported by this version; check the value in run")
+    end
+  end
   expect(node.run, "function", what .. ".run")
   local timeout_ms = expect_or_nil(node.timeout_ms, "number", what .. ".timeout_ms")
   return node.run, {
@@ -234,12 +242,15 @@ ctx.artifact = {
 
 local ALL_MAX = 256
 local ALL_KINDS = { http = true, call = true, ["artifact.write"] = true, ["artifact.read"] = true }
+local ALL_NAMES = '{ "http", ... }, { "call", ... }, { "artifact.write", ... }, { "artifact.read", ... }'
 
 local function all_entry(entry, i)
   local what = "ctx.all[" .. i .. "]"
   expect(entry, "table", what)
   local kind = entry[1]
-  if not ALL_KINDS[kind] then fail(what .. ": cannot do " .. tostring(kind) .. " here") end
+  if not ALL_KINDS[kind] then
+    fail(what .. ": cannot do " .. tostring(kind) .. " here, only " .. ALL_NAMES)
+  end
   if kind == "call" then
     local request = entry[3]
     if request == nil then request = prim.null end

@@ -155,6 +155,10 @@ return elg.graph {
     refused("return require 'elg'.graph { id = 'a', version = '1', entry = 'a', nodes = {}, edges = { { from = 'a', to = 'b' } } }", "graph.lua:1", "edges[1].key: must be a string")
     refused("return require 'elg'.graph { id = 'a', version = '1', entry = 'a', nodes = {}, nodez = {} }", "graph.lua:1", "unknown field nodez")
     refused("return require 'elg'.graph { id = 'a', version = '1', entry = 'a', initial = { f = function() end }, nodes = {} }", "graph.lua:1", "initial.f: a function is not a value")
+    for _, name in ipairs { "input_schema", "output_schema" } do
+      refused("return require 'elg'.graph { id = 'a', version = '1', entry = 'a', nodes = { a = { run = function() end, " ..
+        name .. " = {} } } }", "graph.lua:1", "nodes.a." .. name .. ": schemas are not supported by this version")
+    end
     refused("require 'nope'", "graph.lua:1", 'module "nope" is none of the graph')
     refused({ ["graph.lua"] = "require 'a'", ["a.lua"] = "\nrequire 'b'", ["b.lua"] = "require 'a'" }, "b.lua:1", "requires itself")
     refused({ ["graph.lua"] = "require 'a'", ["a.lua"] = "x = (" }, "a.lua:1", "unexpected symbol")

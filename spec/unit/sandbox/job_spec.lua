@@ -79,6 +79,51 @@ describe("job", function()
     assert.equal("done", eval("return {}").kind)
   end)
 
+  it("shows the error of a call as text; in a value it is a plain object", function()
+    local box = assert(boxes.open())
+    local program = assert(boxes.program(box, [[
+      local _, err = ctx.call("f", 1)
+      local ok, raised = pcall(ctx.call, "f", 1, { raise = true })
+      local all = ctx.all { { "call", "f" }, { "call", "f" } }
+      state.err = err
+      state.texts = { tostring(err), tostring(raised), ("%s"):format(err), tostring(all[2].err) }
+      state.meta = { getmetatable(err), tostring(pcall(setmetatable, err, nil)), getmetatable(all[1]) == nil }
+      state.json = elg.json.encode(err)
+      raised.code, raised.message = nil, {}
+      return "ok", tostring(raised)]], "local elg = require 'elg'"))
+    local error_text = '{"code":"DOWN","message":"no \\"f\\" here"}'
+    local out = assert(box:begin(program, { node = "n" })) and assert(box:resume())
+    while out.kind == "call" do
+      if out.type == "all" then
+        out = assert(box:resume('[{"ok":true,"value":1},{"ok":false,"err":' .. error_text .. "}]"))
+      else
+        out = assert(box:resume(error_text, false))
+      end
+    end
+    assert.equal("done", out.kind, out.message)
+    local text = '"DOWN: no \\"f\\" here"'
+    local encoded = '"' .. error_text:gsub('[\\"]', "\\%0") .. '"'
+    assert.equal('{"err":' .. error_text .. ',"json":' .. encoded .. ',"meta":["error","false",true],' ..
+      '"texts":[' .. (text .. ","):rep(3) .. text .. "]}", out.state)
+    assert.equal('"(no code): (no message)"', out.output)
+    program:close()
+    box:close()
+  end)
+
+  it("says which calls ctx.all takes, and how an artifact takes bytes", function()
+    for _, entry in ipairs { '{ "now" }', "{ url = 'u' }", '{ "sleep", { ms = 1 } }' } do
+      local out = eval("ctx.all { " .. entry .. " }")
+      assert.equal("error", out.kind)
+      for _, kind in ipairs { "http", "call", "artifact.write", "artifact.read" } do
+        assert.truthy(out.message:find('"' .. kind .. '"', 1, true), out.message)
+      end
+    end
+    local out = eval([[ctx.artifact.write("\255")]])
+    assert.equal("error", out.kind)
+    assert.truthy(out.message:find('encoding = "base64"', 1, true), out.message)
+    assert.truthy(out.message:find("ctx.artifact.write: request.content: not valid UTF-8", 1, true), out.message)
+  end)
+
   it("tries edges in order, with copies for each condition", function()
     local box = assert(boxes.open())
     local program = assert(box:program("graph.lua", { ["graph.lua"] = [[

@@ -412,7 +412,7 @@ describe("values", function()
       local elg = require "elg"
       return "ok", { elg.array(), {}, elg.null, elg.array { 1, 2 } }]])
     local cases = {
-      { "state.items = { {}, { blob = '\\255' } }", "state.items[2].blob: not valid UTF-8 at byte 1" },
+      { "state.items = { {}, { blob = '\\255' } }", "state.items[2].blob: not valid UTF-8 at byte 1; keep binary in an artifact" },
       { "state.f = { g = function() end }", "state.f.g: a function" },
       { "state.t = { 1, nil, 3 }", "state.t: an array with holes" },
       { "state.t = { 1, x = 2 }", "state.t: an array with a string as a key" },
