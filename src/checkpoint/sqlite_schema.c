@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#define WAL_POLL_MS 2
 #define APPLICATION_ID 0x656C6731 /* "elg1" */
 
 static const char *const MIGRATIONS[] = {
@@ -99,13 +100,21 @@ static enum elg_status migrate_from(struct elg_sqlite_connection *connection,
     return status;
 }
 
+/* Where the change to WAL meets another connection's lock (a reader, or who rolls back
+ * what a killed process left), SQLite does not wait by itself. */
 static enum elg_status wal_begin(struct elg_sqlite_connection *connection, bool empty,
                                  struct elg_error *error)
 {
     char sql[128];
     snprintf(sql, sizeof sql, "PRAGMA page_size=%d; PRAGMA journal_mode=WAL",
              ELG_SQLITE_PAGE_BYTES);
-    return exec(connection, empty ? sql : "PRAGMA journal_mode=WAL", error);
+    for (int waited_ms = 0;; waited_ms += WAL_POLL_MS) {
+        enum elg_status status =
+            exec(connection, empty ? sql : "PRAGMA journal_mode=WAL", error);
+        if (status != ELG_BUSY || waited_ms >= ELG_SQLITE_BUSY_MS_MAX)
+            return status;
+        sqlite3_sleep(WAL_POLL_MS);
+    }
 }
 
 enum elg_status elg_sqlite_schema_open(struct elg_sqlite_connection *connection,
