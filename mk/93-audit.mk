@@ -8,7 +8,7 @@ $(B)/address/chance.c: src/sandbox/chance.c
 	@! cmp -s $< $@ || { echo "$<: nothing to change: see mk/93-audit.mk"; rm $@; exit 1; }
 
 $(B)/address/chance.o: $(B)/address/chance.c
-	$(CC) $(CFLAGS) $(LJ_INC) -include $(B)/gen/luajit_names.h -c $< -o $@
+	$(CC) $(CFLAGS) $(LJ_INC) -include $(B)/gen/luajit_names.h -MMD -c $< -o $@
 
 $(B)/address/elg/core.so: $(B)/address/chance.o $(MODBIND_OBJ) $(B)/libelg_all.a
 	@mkdir -p $(@D)

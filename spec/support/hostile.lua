@@ -34,11 +34,20 @@ end
 local HEAD = [[
 local elg = require "elg"
 local nodes, edges, kept = {}, {}, {}
+local rawget, tostring, type = rawget, tostring, type
 local function found(what) return "ok", { ESCAPED = tostring(what) } end
+-- Objects are shown by small numbers, which look like addresses and are none.
+local function address(text)
+  for digits in text:gmatch("%x%x%x%x%x+") do
+    if tonumber(digits, 16) > 0xffff then return true end
+  end
+  return false
+end
 local function remember(what) kept.remembered = what end
 local function node(name, body)
   nodes[name] = function(state, input, ctx)
     local key, output = body(state, input, ctx)
+    if type(output) == "table" and rawget(output, "ESCAPED") then return nil, output end
     if key == nil then key = "ok" end
     return key, output
   end

@@ -138,18 +138,26 @@ int elg_sandbox_lib_next(lua_State *L)
 
 /* ---- tostring */
 
-/* Pushes "table: 0x00000007": objects are numbered when they are first shown. No address
- * and no place in memory: that may depend on the arena's address, because the engine
- * hashes keys that are objects by theirs. */
+/* Where an object lies in the heap. */
+static double place_of(lua_State *L, int index)
+{
+    const uint8_t *heap = (const uint8_t *)elg_sandbox_head(L);
+    return (double)((const uint8_t *)lua_topointer(L, index) - heap);
+}
+
+/* Pushes "table: 0x00000007": places are numbered when what lies there is first shown;
+ * what comes to lie there later has the number of the one that is gone. The objects
+ * themselves as keys would be hashed by address: when their table grows, and what that
+ * costs, would depend on where the arena lies. */
 static void push_name(lua_State *L, int index)
 {
     char text[64];
     lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_NUMBERS);
-    lua_pushvalue(L, index);
+    lua_pushnumber(L, place_of(L, index));
     lua_rawget(L, -2); /* numbers number */
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
-        lua_pushvalue(L, index);
+        lua_pushnumber(L, place_of(L, index));
         lua_pushnumber(L, ++elg_sandbox_head(L)->shown);
         lua_rawset(L, -3);
         lua_pushnumber(L, elg_sandbox_head(L)->shown);

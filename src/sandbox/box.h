@@ -53,7 +53,7 @@ enum elg_slot {
     ELG_SLOT_SECRET,   /* metatable of secret handles */
     ELG_SLOT_ERROR,    /* metatable of the errors of calls */
     ELG_SLOT_NEXT,     /* keys of the table that next walks */
-    ELG_SLOT_NUMBERS,  /* object -> its number, keys weak */
+    ELG_SLOT_NUMBERS,  /* place in the heap -> number shown for what lies there */
     ELG_SLOT_ORIGINALS /* library functions that ours call */
 };
 

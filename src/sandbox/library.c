@@ -293,10 +293,6 @@ static void make_slots(lua_State *L)
     lua_setfield(L, -2, "__tostring");
     lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_ERROR);
     lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
     lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_NUMBERS);
     lua_pushboolean(L, 0);
     lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_NEXT);

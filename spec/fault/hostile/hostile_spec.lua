@@ -120,6 +120,14 @@ describe("a hostile script", function()
     if ms > slowest.ms then slowest = { ms = ms, name = family .. " " .. rows[1].node_id } end
   end
 
+  -- No step of a hostile run has seen what another run held.
+  local function check_others(family)
+    local rows = process.sql(place:file(family .. ".db"), "SELECT count(*) AS n FROM cmo_steps_json"
+      .. " s JOIN cmo_runs_json r USING (trace_id) WHERE r.input LIKE '%\"mine\":\"nothing\"%' AND"
+      .. " s.state || s.output || coalesce(s.error, '') LIKE '%canary-of-another-run%'")
+    assert.equal(0, tonumber(rows[1].n), family)
+  end
+
   -- Nothing that was kept holds what must not be at rest (I14).
   local function check_store(family)
     local path = place:file(family .. ".db")
@@ -167,6 +175,7 @@ describe("a hostile script", function()
       local first = check_all(runs, scripts, by_program(family, runs), "elg run")
       check_budget(family)
       check_store(family)
+      check_others(family)
       local second = check_all(runs, scripts, by_library(family, runs), "library")
       for i, run in ipairs(runs) do
         assert.equal(first[i], second[i], ("%s: %s"):format(run.trace, run.node))
