@@ -12,8 +12,7 @@ local server, port, direct, url
 local function schema()
   local name
   direct, name = postgres.schema(server)
-  url = ("postgres://elg:secret@127.0.0.1:%d/postgres?options=-csearch_path%%3D%s")
-    :format(port, name)
+  url = postgres.tcp(server, { port = port, schema = name })
 end
 
 local function log_count(text)

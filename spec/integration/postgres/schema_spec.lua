@@ -1,0 +1,161 @@
+-- The tables, views and functions as someone with psql sees them, and how they come to be.
+local checkpoint = require "checkpoint_c"
+local postgres = require "postgres"
+local stores = require "stores"
+local create, finish = stores.create, stores.finish
+
+local server, url, schema
+
+local function sql(text) return postgres.sql(url, text) end
+local function names(text)
+  local out = {}
+  for i, row in ipairs(sql(text)) do out[i] = row.name end
+  return table.concat(out, " ")
+end
+
+-- The reference's columns, which must be there under these names.
+local COLUMNS = {
+  cmo_runs = "trace_id graph_id graph_version status started_at completed_at error metadata "
+    .. "created_at updated_at",
+  cmo_steps = "trace_id step_index node_id state_hash input_hash output_hash next_edge "
+    .. "started_at completed_at duration_ms",
+  cmo_activities = "trace_id step_index activity_type request_hash request_data response_data "
+    .. "response_blob_ref timestamp",
+  cmo_graphs = "graph_id graph_version definition created_at updated_at",
+}
+
+describe("checkpoint.postgres schema", function()
+  setup(function() server = postgres.start { "fsync=off" } end)
+  teardown(function() postgres.stop(server) end)
+  before_each(function()
+    checkpoint.clock(5000)
+    url, schema = postgres.schema(server)
+  end)
+  after_each(function() stores.clean() end)
+
+  it("is made once by many processes that open it at once", function()
+    local children = {}
+    for i = 1, 8 do
+      children[i] = stores.child(([[
+        local checkpoint = require "checkpoint_c"
+        local store, err = checkpoint.open(%q, "child %d")
+        print(store and "opened" or err.text)
+        if store then store:close() end]]):format(url, i))
+    end
+    for _, child in ipairs(children) do
+      assert.equal("opened", child:read "*l")
+      child:close()
+    end
+    assert.equal("1", sql("SELECT count(*) AS n, max(version) AS last FROM cmo_schema")[1].last)
+    assert.equal("1", sql("SELECT count(*) AS n FROM cmo_schema")[1].n)
+  end)
+
+  describe("when made", function()
+    local store
+    before_each(function() store = assert(checkpoint.open(url, "pid 1 on here")) end)
+    after_each(function() store:close() end)
+
+    local function filled()
+      local failed = stores.step(1, { status = "error", has_chain = false,
+        error = '{"code":"E"}', duration_us = 4000 })
+      assert.same({ "ELG_OK", "ELG_OK", "ELG_OK", "ELG_OK" }, store:commit { create "t1",
+        finish("t1", 0, nil, { stores.step(0, { duration_us = 2000 }), stores.activity(0, 0) }),
+        stores.stay("t1", 1, nil, { failed, stores.open_step(1, { attempt = 2, node_id = "pay" }),
+          stores.activity(1, 0, { attempt = 2, status = "intent" }) }), create "t2" })
+    end
+
+    it("has the reference's columns", function()
+      for table_name, wanted in pairs(COLUMNS) do
+        local there = " " .. names(([[SELECT column_name AS name FROM information_schema.columns
+          WHERE table_schema = '%s' AND table_name = '%s']]):format(schema, table_name)) .. " "
+        for column in wanted:gmatch "%S+" do
+          assert.truthy(there:find(" " .. column .. " ", 1, true), table_name .. "." .. column)
+        end
+      end
+    end)
+    it("has keys, references and comments", function()
+      assert.equal("cmo_activities cmo_inputs cmo_steps", names(([[
+        SELECT conrelid::regclass::text AS name FROM pg_constraint
+        WHERE contype = 'f' AND confrelid = '%s.cmo_runs'::regclass ORDER BY 1]]):format(schema)))
+      assert.equal("", names(([[SELECT relname AS name FROM pg_class
+        WHERE relnamespace = '%s'::regnamespace AND relkind = 'r'
+        AND obj_description(oid, 'pg_class') IS NULL]]):format(schema)))
+      filled()
+      local row, message = require("postgres_c").sql(url,
+        "INSERT INTO cmo_steps SELECT * FROM cmo_steps WHERE step_index = 0")
+      assert.is_nil(row)
+      assert.truthy(message:find "duplicate key")
+    end)
+    it("shows payloads as JSON, whatever they hold", function()
+      filled()
+      assert.equal('{"s":0}', sql("SELECT state FROM cmo_steps_json WHERE step_index = 0")[1].state)
+      assert.equal("http_request", sql([[SELECT activity_type, response_data ->> 'value' AS v
+        FROM cmo_activities_json WHERE step_index = 0]])[1].activity_type)
+      local run = sql("SELECT input ->> 'n' AS n, owner FROM cmo_runs_json WHERE trace_id = 't1'")[1]
+      assert.same({ n = "1", owner = "pid 1 on here" }, run)
+      assert.same({ "ELG_OK" }, store:commit { create("odd", { input = "\255\0not JSON" }) })
+      assert.truthy(sql("SELECT input FROM cmo_runs_json WHERE trace_id = 'odd'")[1].input:find "not JSON")
+    end)
+    it("sums runs up", function()
+      filled()
+      assert.same({ trace_id = "t1", steps_completed = "1", attempts = "3", failed_attempts = "1",
+        activities = "2", open_activities = "1", node_duration_ms = "6" },
+        sql([[SELECT trace_id, steps_completed, attempts, failed_attempts, activities, open_activities,
+          node_duration_ms FROM cmo_execution_summary WHERE trace_id = 't1']])[1])
+    end)
+    it("says how far a run is", function()
+      filled()
+      assert.same({ trace_id = "t1", status = "running", steps_completed = "1", current_step = "1",
+        current_node = "pay", current_attempt = "2", activities = "2", open_activities = "1" },
+        sql([[SELECT trace_id, status, steps_completed, current_step, current_node, current_attempt,
+          activities, open_activities FROM get_execution_progress('t1')]])[1])
+      assert.equal("0", sql("SELECT count(*) AS n FROM get_execution_progress('none')")[1].n)
+    end)
+    it("forgets what ended long ago, with all that belongs to it, and nothing else", function()
+      filled()
+      store:graph_put { hash = stores.hash "graph", id = "g", version = "1", definition = "{}" }
+      assert.same({ "ELG_OK", "ELG_OK" }, store:commit {
+        stores.stay("t1", 1, { status = "failed", completed_at_ms = 1000 }),
+        stores.stay("t2", 0, { status = "completed", completed_at_ms = os.time() * 1000 }) })
+      assert.equal("1", sql("SELECT cleanup_old_executions(30) AS n")[1].n)
+      assert.equal("t2", names "SELECT trace_id AS name FROM cmo_runs")
+      assert.equal("0", sql([[SELECT (SELECT count(*) FROM cmo_steps) + (SELECT count(*) FROM cmo_activities)
+        + (SELECT count(*) FROM cmo_inputs WHERE trace_id = 't1') AS n]])[1].n)
+      assert.equal("1", sql("SELECT count(*) AS n FROM cmo_graphs")[1].n)
+      sql "DELETE FROM cmo_runs"
+      sql "SELECT cleanup_old_executions(30)"
+      assert.equal("0", sql("SELECT count(*) AS n FROM cmo_graphs")[1].n)
+    end)
+    it("dates changes by hand, and leaves the store's own dates alone", function()
+      filled()
+      assert.equal(5000, store:run_get("t1").updated_at_ms)
+      sql "UPDATE cmo_runs SET metadata = 'x' WHERE trace_id = 't1'"
+      assert.is_true(math.abs(store:run_get("t1").updated_at_ms - os.time() * 1000) < 60000)
+    end)
+    it("is used over three connections, and none once it is closed", function()
+      local count = ("SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'elg'")
+      assert.equal("3", sql(count)[1].n)
+      store:close()
+      store = assert(checkpoint.open(url, "reader", true))
+      assert.equal("0", sql("SELECT count(*) AS n FROM cmo_workers")[1].n)
+      for _ = 1, 50 do
+        if sql(count)[1].n == "1" then break end
+        os.execute "sleep 0.02"
+      end
+      assert.equal("1", sql(count)[1].n)
+    end)
+    it("keeps updates of runs in their page", function()
+      assert.same({ "ELG_OK" }, store:commit { create "hot" })
+      for step = 0, 199 do store:commit { finish("hot", step) } end
+      store:close() -- the server counts what a session did at the latest when it ends
+      local row
+      for _ = 1, 100 do
+        row = sql([[SELECT n_tup_upd AS updates, n_tup_hot_upd AS hot FROM pg_stat_user_tables
+          WHERE schemaname = ']] .. schema .. "' AND relname = 'cmo_runs'")[1]
+        if tonumber(row.updates) >= 200 then break end
+        os.execute "sleep 0.1"
+      end
+      assert.is_true(tonumber(row.hot) >= 190, row.hot .. " of " .. row.updates)
+    end)
+  end)
+end)
