@@ -43,6 +43,9 @@ end
 function tester:close()
   self.ledger:stop()
   if self.problem_count == 0 then return self.place:remove() end
+  for about, texts in pairs(self.problems) do
+    if texts[1] then print(("kill: %s: %s"):format(about, texts[1])) end
+  end
   print("kill: what went wrong is kept in " .. self.place.path)
 end
 
@@ -118,8 +121,9 @@ function tester:check_reports(db, out, err)
   end
 end
 
+-- `elg resume` wants a store that is there.
 function tester:start_one(runs, db, first)
-  if not first and self.random(3) == 0 then
+  if not first and self.random(3) == 0 and outside.read(db) then
     return self.place:start_elg { "resume", "--store", "sqlite:" .. db, "--concurrency",
       tostring(CONCURRENCY), "--json" }
   end
