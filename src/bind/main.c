@@ -1,6 +1,8 @@
 /* main: the program elg. Opens a Lua state of its own, makes the embedded modules of
  * lua/elg known to require, and runs elg.cli. Uses elg.core and elg.sys. The JIT stays
  * off: the command line gains nothing from it. */
+#include <errno.h>
+#include <fcntl.h>
 #include <luajit.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -119,8 +121,18 @@ static int with_traceback(lua_State *L)
     return 1;
 }
 
+/* Descriptors 0 to 2 that are closed are opened in the mode that nobody uses, so that no
+ * file of the store gets their number: what reads or writes them gets EBADF as before. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_descriptors();
     struct arguments arguments = {argc, argv, EXIT_UNAVAILABLE};
     lua_State *L = luaL_newstate();
     if (L == NULL) {

@@ -18,6 +18,7 @@
 #include "bind/bind.h"
 
 #define PATH_BYTES_MAX 4096
+#define READ_BYTES_MAX 1048576
 #define TREE_DESCRIPTORS_MAX 16
 
 /* Signals belong to a process, so these do too: the last signal caught, and the pipe that
@@ -73,20 +74,39 @@ static int sys_signal(lua_State *L)
     return 1;
 }
 
-/* poll(fd, timeout_ms) -> "ready", "timeout" or "signal"; -1: no time limit */
+/* poll(fd, timeout_ms [, other_fd]) -> "ready", "timeout" or "signal"; -1: no time limit
+ */
 static int sys_poll(lua_State *L)
 {
-    struct pollfd fds[2] = {{.events = POLLIN}, {.events = POLLIN}};
+    struct pollfd fds[3] = {{.events = POLLIN}, {.events = POLLIN}, {.events = POLLIN}};
     fds[0].fd = (int)luaL_checkinteger(L, 1);
-    fds[1].fd = signal_pipe[0]; /* poll passes over a negative one */
+    fds[1].fd = (int)luaL_optinteger(L, 3, -1); /* poll passes over a negative one */
+    fds[2].fd = signal_pipe[0];
     int timeout_ms = (int)luaL_checkinteger(L, 2);
-    int ready = poll(fds, 2, timeout_ms);
+    int ready = poll(fds, 3, timeout_ms);
     if (signal_caught != 0)
         lua_pushliteral(L, "signal");
-    else if (ready > 0 && fds[0].revents != 0)
+    else if (ready > 0 && (fds[0].revents != 0 || fds[1].revents != 0))
         lua_pushliteral(L, "ready");
     else
         lua_pushliteral(L, "timeout");
+    return 1;
+}
+
+/* read(fd, bytes_max) -> text, "" at the end | nil, message, "ERRNO", where */
+static int sys_read(lua_State *L)
+{
+    int fd = (int)luaL_checkinteger(L, 1);
+    lua_Integer size = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, size > 0 && size <= READ_BYTES_MAX, 2, "not in range");
+    void *buffer = lua_newuserdata(L, (size_t)size);
+    ssize_t got;
+    do
+        got = read(fd, buffer, (size_t)size);
+    while (got < 0 && errno == EINTR && signal_caught == 0);
+    if (got < 0)
+        return fail_errno(L, "read");
+    lua_pushlstring(L, buffer, (size_t)got);
     return 1;
 }
 
@@ -240,6 +260,7 @@ int luaopen_elg_sys(lua_State *L)
         {"catch_signals", sys_catch_signals},
         {"signal", sys_signal},
         {"poll", sys_poll},
+        {"read", sys_read},
         {"write", sys_write},
         {"isatty", sys_isatty},
         {"columns", sys_columns},

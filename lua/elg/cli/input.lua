@@ -7,6 +7,8 @@ local M = {}
 
 -- As the library's limit of one JSON text.
 local TEXT_BYTES_MAX = 64 * 1024 * 1024
+local PIECE_BYTES = 65536
+local STDIN = 0
 
 local function is_json(text)
   return text:find('^%s*[{%["]') ~= nil
@@ -54,37 +56,61 @@ local function text_lines(text)
   end
 end
 
--- As text_lines, of a file that is read as it is needed, a piece at a time.
-local function file_lines(file, name)
-  local pending, at, number, over = "", 1, 0, false
-  local function more()
-    local piece = file:read(math.max(65536, #pending - at + 1))
-    over = piece == nil
-    pending, at = pending:sub(at) .. (piece or ""), 1
-    if #pending > TEXT_BYTES_MAX then too_large(("%s, line %d"):format(name, number + 1)) end
+-- As text_lines, of pieces as they are needed: read() gives the next one, nil at the end,
+-- false if there is none yet; then so does this.
+local function piece_lines(read, name)
+  local parts, held, piece, at, number, over = {}, 0, "", 1, 0, false
+  -- Keeps the beginning of a line whose end is not read.
+  local function hold()
+    parts[#parts + 1] = piece:sub(at)
+    held, piece, at = held + #piece - at + 1, "", 1
+    if held > TEXT_BYTES_MAX then too_large(("%s, line %d"):format(name, number + 1)) end
+  end
+  local function take(stop)
+    local line = table.concat(parts) .. piece:sub(at, stop - 1)
+    parts, held, at, number = {}, 0, stop + 1, number + 1
+    return line
   end
   return function()
-    while not over or at <= #pending do
-      local stop = pending:find("\n", at, true) or (over and #pending + 1)
+    while not over do
+      local stop = piece:find("\n", at, true)
       if not stop then
-        more()
-      else
-        local line = pending:sub(at, stop - 1)
-        at, number = stop + 1, number + 1
-        if line:find("%S") then return line, number end
+        hold()
+        local more = read()
+        if more == false then return false end
+        piece, over = more or "", more == nil
+        stop = over and 1
       end
+      local line = stop and take(stop)
+      if line and line:find("%S") then return line, number end
     end
-    file:close()
-    return nil
   end
 end
 
--- The lines of a source of JSON Lines: a function that gives text, number. Standard input
--- is read to its end first, so that waiting for it never holds up runs.
+-- Pieces of standard input, without waiting for them.
+local function read_stdin()
+  if sys.poll(STDIN, 0) ~= "ready" then return false end
+  local text, message = sys.read(STDIN, PIECE_BYTES)
+  if not text then codes.fail(codes.exit.unavailable, message, "standard input") end
+  return text ~= "" and text or nil
+end
+
+-- Pieces of a file, which is closed behind the last.
+local function file_reader(file)
+  return function()
+    local text = file:read(PIECE_BYTES)
+    if not text then file:close() end
+    return text
+  end
+end
+
+-- The lines of a source of JSON Lines: a function that gives text, number; nil at the end;
+-- of standard input false while there is no line yet, and its descriptor comes second.
 function M.lines(source)
-  if is_json(source) or source == "-" then return text_lines(M.read_whole(source)) end
+  if is_json(source) then return text_lines(source) end
+  if source == "-" then return piece_lines(read_stdin, "standard input"), STDIN end
   local file, name = open(source)
-  return file_lines(file, name)
+  return piece_lines(file_reader(file), name)
 end
 
 return M

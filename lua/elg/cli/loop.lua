@@ -13,17 +13,22 @@ local WAIT_MS = 1000
 local PROGRESS_US = 100000
 local SIGTERM = 15
 local ENDING = 3 -- runs in hand, as a multiple of the concurrency
+local NO_DESCRIPTOR = -1
+
+-- What `start` gives (see feed) when it has no run yet, but may have one later.
+M.LATER = {}
 
 local loop = {}
 loop.__index = loop
 
 -- create(printer, concurrency): `on_event` of what it gives is the host's; `run` drives.
 -- A function set as its field on_end(trace_id, status) takes the place of the report; the
--- status is nil of a run that is only parked.
+-- status is nil of a run that is only parked. The field source_fd is the descriptor that
+-- is readable when a `start` that gave LATER may have more.
 function M.create(printer, concurrency)
   local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {},
     ended = {}, in_hand = 0, active = 0, executing = 0, exit = codes.exit.done, done_count = 0,
-    shown_us = 0, begun_us = sys.monotonic_us() }, loop)
+    source_fd = NO_DESCRIPTOR, shown_us = 0, begun_us = sys.monotonic_us() }, loop)
   self.on_event = function(event) self:take_event(event) end
   return self
 end
@@ -77,11 +82,16 @@ function loop:has_room()
 end
 
 -- Begins runs as long as there is room. `start` returns a trace id; false to be called
--- again (it has reported an error); nil when there are no more.
+-- again (it has reported an error); LATER; nil when there are no more.
 function loop:feed(start)
+  self.starved = false
   while start and self:has_room() do
     local trace_id = start()
     if trace_id == nil then return nil end
+    if trace_id == M.LATER then
+      self.starved = true
+      break
+    end
     if trace_id then self:begin(trace_id) end
   end
   return start
@@ -107,18 +117,49 @@ function loop:show_progress()
     self.done_count, self.in_hand, steps, steps / seconds, out.duration(seconds * 1000)))
 end
 
+-- The runs that are begun and not finished, sorted.
+function loop:unfinished()
+  local traces = {}
+  for trace_id in pairs(self.begun) do traces[#traces + 1] = trace_id end
+  table.sort(traces)
+  return traces
+end
+
 -- What is left when nothing moves any more is parked; it stays in the store.
 function loop:finish_parked()
-  local parked = {}
-  for trace_id in pairs(self.begun) do parked[#parked + 1] = trace_id end
-  table.sort(parked)
-  for _, trace_id in ipairs(parked) do self:finish(trace_id) end
+  for _, trace_id in ipairs(self:unfinished()) do self:finish(trace_id) end
+end
+
+-- Lets the runs in hand go and prints them as they are durable, so that their traces are
+-- known. The commits under way end with the first release.
+function loop:finish_stopped()
+  local traces = self:unfinished()
+  for _, trace_id in ipairs(traces) do self.host:release(trace_id) end
+  if self.on_end then return end
+  for _, trace_id in ipairs(traces) do
+    local text, message = self.host:result(trace_id)
+    if text then
+      self:finish(trace_id, nil, text)
+    else
+      self.printer:error(("%s: nothing of it is durable: %s"):format(trace_id, message))
+    end
+  end
 end
 
 function loop:interrupted(signal)
   self:worse(signal == SIGTERM and codes.exit.terminated or codes.exit.interrupted)
   self.printer:note(("stopped; %d run%s can be taken up again: elg resume"):format(self.in_hand,
     self.in_hand == 1 and "" or "s"))
+  self:finish_stopped()
+end
+
+-- Waits until there is something to do.
+function loop:wait(start)
+  if self.starved then
+    sys.poll(self.host:poll_fd(), WAIT_MS, self.source_fd)
+  elseif not (start and self:has_room()) then
+    sys.poll(self.host:poll_fd(), WAIT_MS)
+  end
 end
 
 -- run(host, start): begins what `start` gives (see feed) until it gives nil and every run
@@ -133,9 +174,7 @@ function loop:run(host, start)
       self:finish_parked()
       break
     end
-    if not (start and self:has_room()) then
-      sys.poll(host:poll_fd(), WAIT_MS)
-    end
+    self:wait(start)
   end
   self.printer:clear()
   if sys.signal() then self:interrupted(sys.signal()) end

@@ -28,20 +28,32 @@ local function one_input(options)
   end
 end
 
+-- What is wrong with a line of JSON Lines: the library's place in it is on line 1.
+local function line_error(number, message, where)
+  local column = where:match("^input line 1( column .*)$")
+  if column then return ("input line %d%s: %s"):format(number, column, message) end
+  return ("input line %d: %s%s"):format(number, where ~= "" and where .. ": " or "", message)
+end
+
 -- A function for loop:feed. Of JSON Lines, a line that does not start is reported and the
 -- others go on.
 local function starter(host, graph, options, work, printer)
   local many = options.concurrency ~= nil and options.input ~= nil
-  local next_input = many and input.lines(options.input) or one_input(options)
+  local next_input
+  if many then
+    next_input, work.source_fd = input.lines(options.input)
+  else
+    next_input = one_input(options)
+  end
   return function()
     local text, number = next_input()
-    if not text then return nil end
+    if text == nil then return nil end
+    if text == false then return loop.LATER end
     local trace_id, created, status, where = host:start(graph, { trace_id = options.trace,
       seed = options.seed, input = text })
     if trace_id then return trace_id end
     if not many then codes.fail_status(created, status, where) end
-    local place = where ~= "" and where .. ": " or ""
-    printer:error(("input line %d: %s%s"):format(number, place, created))
+    printer:error(line_error(number, created, where))
     work:worse(codes.by_status[status] or codes.exit.unavailable)
     return false
   end

@@ -148,7 +148,7 @@ describe("elg", function()
       p:write("in.jsonl", table.concat(inputs, "\n") .. "\n")
       local code, out, err = p:run "run count.lua --input in.jsonl --concurrency 8 --json"
       assert.equal(3, code)
-      assert.truthy(err:find("input line 7: ", 1, true), err)
+      assert.truthy(err:find("input line 7 column 2", 1, true), err)
       local seen, total = {}, 0
       for _, line in ipairs(lines(out)) do
         local result = core.decode(line)

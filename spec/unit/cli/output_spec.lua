@@ -56,9 +56,11 @@ describe("output", function()
   end)
 
   it("ends with a message when stdout is closed", function()
-    each("%s >&-; echo $?", function(command, out, err)
-      assert.same({ "4\n", "elg: standard output: Bad file descriptor\n" }, { out, err }, command)
-    end)
+    for _, place in ipairs { "%s >&-; echo $?", "%s <&- >&-; echo $?" } do
+      each(place, function(command, out, err)
+        assert.same({ "4\n", "elg: standard output: Bad file descriptor\n" }, { out, err }, command)
+      end)
+    end
   end)
 
   it("ends quietly when nobody reads", function()
