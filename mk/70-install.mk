@@ -25,7 +25,7 @@ $(B)/elg.pc: mk/70-install.mk src/elg.h
 	  echo 'includedir=$${prefix}/include'; \
 	  echo 'compiler=$${prefix}/libexec/elg/elg-compile'; echo; echo 'Name: elg'; \
 	  echo 'Description: durable graphs of Lua nodes'; echo 'Version: $(VERSION)'; \
-	  echo 'Cflags: -I$${includedir}'; echo 'Libs: -L$${libdir} -lelg'; \
+	  echo 'Cflags: -I$${includedir}'; echo 'Libs: -L$${libdir} -Wl,-rpath,$${libdir} -lelg'; \
 	  echo 'Libs.private: $(LIBS)'; } >$@
 
 ifneq (,$(filter host,$(FOLDERS)))
@@ -41,6 +41,13 @@ INSTALLED := bin/elg libexec/elg/elg-compile lib/libelg.a lib/libelg.so lib/$(SO
              lib/libelg.so.$(VERSION) include/elg.h lib/pkgconfig/elg.pc \
              $(LUA_LIB)/core.so $(LUA_LIB)/sys.so $(addprefix $(LUA_SHARE)/,$(LUA_SHARED))
 
+# Hosts made with elg.pc find libelg.so by their run path; others, where the loader looks in
+# this folder, by its cache.
+LDCONFIG := PATH="$$PATH:/usr/sbin:/sbin"; \
+  if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && \
+    ldconfig -N -X -v 2>/dev/null | grep -q '^$(PREFIX)/lib:'; then \
+    ldconfig && echo 'ldconfig: the loader finds $(PREFIX)/lib/$(SONAME)'; fi
+
 .PHONY: install uninstall
 install: all $(B)/spec/elg/core.so $(B)/spec/elg/sys.so
 	install -d $(addprefix $(ROOT)/,bin libexec/elg lib/pkgconfig include $(LUA_LIB) $(LUA_SHARE))
@@ -54,6 +61,7 @@ install: all $(B)/spec/elg/core.so $(B)/spec/elg/sys.so
 	ln -sf $(SONAME) $(ROOT)/lib/libelg.so
 	install -m 644 src/elg.h $(ROOT)/include/elg.h
 	sed 's,^prefix=.*,prefix=$(PREFIX),' $(B)/elg.pc >$(ROOT)/lib/pkgconfig/elg.pc
+	@$(LDCONFIG)
 
 uninstall:
 	rm -f $(addprefix $(ROOT)/,$(INSTALLED))

@@ -74,7 +74,7 @@ static bool resolve(struct object *object, const Elf64_Shdr *section, Elf64_Rela
 }
 
 static bool resolve_section(struct object *object, const Elf64_Shdr *section,
-                            const char *name, size_t *count)
+                            const char *name)
 {
     Elf64_Rela *entries = (Elf64_Rela *)(object->data + section->sh_offset);
     for (size_t i = 0; i < section->sh_size / sizeof *entries; i++) {
@@ -82,7 +82,6 @@ static bool resolve_section(struct object *object, const Elf64_Shdr *section,
             continue;
         if (!resolve(object, section, &entries[i]))
             return false;
-        ++*count;
     }
     return true;
 }
@@ -90,7 +89,6 @@ static bool resolve_section(struct object *object, const Elf64_Shdr *section,
 int main(int argc, char **argv)
 {
     struct object object = {0};
-    size_t count = 0;
     if (argc != 3 || !object_open(argv[1], &object)) {
         fprintf(stderr, "untls: not an object of x86-64\n");
         return 1;
@@ -99,11 +97,10 @@ int main(int argc, char **argv)
         const Elf64_Shdr *section = &object.sections[i];
         if (section->sh_type != SHT_RELA)
             continue;
-        if (!resolve_section(&object, section, argv[2], &count)) {
+        if (!resolve_section(&object, section, argv[2])) {
             fprintf(stderr, "untls: a reference to %s is of another kind\n", argv[2]);
             return 1;
         }
     }
-    printf("untls: %zu references to %s\n", count, argv[2]);
     return 0;
 }
