@@ -11,7 +11,7 @@ local EXACT_MAX = 9007199254740992
 -- min..max), bytes (a count with K, M or G), share (0 to 1), enum (one of `values`).
 M.all = {
   store = { kind = "text", env = "ELG_STORE", default = "sqlite:elg.db", value = "URL",
-    help = "sqlite:PATH or memory:" },
+    help = "sqlite:PATH, postgres://... or memory:" },
   artifacts = { kind = "text", env = "ELG_ARTIFACTS", value = "FOLDER",
     help = "folder of artifacts (default: beside the store)" },
   json = { kind = "switch", help = "JSON on stdout, a document or a document per line" },
@@ -20,7 +20,8 @@ M.all = {
   input = { kind = "text", value = "JSON|FILE|-",
     help = "the run's input; with --concurrency JSON Lines, a run a line" },
   trace = { kind = "text", value = "ID", help = "the run's name (default: a new UUID)" },
-  seed = { kind = "text", env = "ELG_SEED", value = "N", help = "seed of chance (default: random)" },
+  seed = { kind = "text", env = "ELG_SEED", value = "TEXT",
+    help = "any text: the same seed, trace and results, the same run (default: random)" },
   durability = { kind = "enum", env = "ELG_DURABILITY", values = { "effect", "sync" },
     help = "effect: effects wait for the disk; sync: every step does" },
   concurrency = { kind = "count", min = 1, max = 100000, value = "N",

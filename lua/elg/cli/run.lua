@@ -8,7 +8,7 @@ local settings = require "elg.cli.settings"
 local M = {}
 
 M.summary = "execute a graph, durably"
-M.usage = "elg run GRAPH [--input JSON|FILE|-] [--trace ID] [--seed N]"
+M.usage = "elg run GRAPH [--input JSON|FILE|-] [--trace ID] [--seed TEXT]"
 M.args = { min = 1, max = 1 }
 M.flags = { flags.common, flags.stored, { "input", "trace", "seed", "concurrency" },
   flags.executing }
