@@ -73,10 +73,11 @@ describe("README", function()
     assert.truthy(text:find(out, 1, true), out)
   end)
 
-  for _, name in ipairs { "README.md", "ARCHITECTURE.md", "docs/authoring.md", "docs/json.md" } do
+  for _, name in ipairs { "README.md", "ARCHITECTURE.md", "docs/authoring.md", "docs/check.md", "docs/json.md" } do
     it("and its like link to what is there: " .. name, function()
       for path in read(name):gmatch("%]%(([^)#]+)") do
-        local file = path:match("^https?:") and true or io.open(path)
+        local folder = name:match("^.*/") or ""
+        local file = path:match("^https?:") and true or io.open(folder .. path)
         assert.truthy(file, path)
         if io.type(file) == "file" then file:close() end
       end
