@@ -34,7 +34,7 @@ describe("elg run", function()
 
   it("starts a run as its line comes, and works while it waits for the next", function()
     local code, out, err = p:sh [[
-      mkfifo in; $ELG run nap.lua --input - --concurrency 4 --json <in >out & pid=$!
+      mkfifo in; : >out; $ELG run nap.lua --input - --concurrency 4 --json <in >out & pid=$!
       exec 3>in
       printf '{"n":1}\n\n{"n":2,"ms":150}\n{"n":' >&3
       i=0; while [ $(wc -l <out) -lt 2 ] && [ $i -lt 500 ]; do sleep 0.02; i=$((i+1)); done
