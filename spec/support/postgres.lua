@@ -55,6 +55,17 @@ function M.stop(server)
   server.pipe:close()
 end
 
+-- Stops it as a crash would and starts it again, at the same port with the same data.
+function M.crash(server)
+  local become = "setpriv --reuid=postgres --regid=postgres --clear-groups"
+  local command = ([[cd %s && %s env -i PATH="$(ls -d /usr/lib/postgresql/*/bin | tail -1):$PATH" \
+    pg_ctl -D %s/data -l %s/log -m immediate -w restart >/dev/null && echo restarted]]):format(
+    server.folder, pg.root() and become or "", server.folder, server.folder)
+  local pipe = assert(io.popen(command)) -- unlike execute, it hands no open pipe on
+  assert(pipe:read "*l" == "restarted", "the server did not restart")
+  pipe:close()
+end
+
 -- The one that all suites of this process share. It may forget what it was told when the machine
 -- stops: nothing here asks that.
 local shared
@@ -78,6 +89,14 @@ function M.schema(server)
   local name = ("s%d_%d"):format(pg.pid(), schemas)
   M.sql(M.url(server), "CREATE SCHEMA " .. name)
   return M.url(server, nil, "&options=-csearch_path%3D" .. name), name
+end
+
+-- URL of the server over TCP, which asks for the password. `port` may be a proxy's.
+function M.tcp(server, more)
+  more = more or {}
+  return ("postgres://%s:%s@127.0.0.1:%d/%s%s"):format(more.user or "elg",
+    more.password or "secret", more.port or server.port, more.database or "postgres",
+    more.schema and "?options=-csearch_path%3D" .. more.schema or "")
 end
 
 -- Rows of a query, values as text. Fails the spec if the query does.

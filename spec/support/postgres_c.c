@@ -1,6 +1,6 @@
 /* postgres_c: libpq as someone else would use it, for specs.
  *
- * Provides sql (a connection of its own for each call) and pid. Knows nothing of elg.
+ * Provides sql (a connection of its own for each call), pid and root (are we). Knows nothing of elg.
  */
 #include <lauxlib.h>
 #include <libpq-fe.h>
@@ -61,7 +61,14 @@ static int l_pid(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg FUNCTIONS[] = {{"sql", l_sql}, {"pid", l_pid}, {NULL, NULL}};
+static int l_root(lua_State *L)
+{
+    lua_pushboolean(L, geteuid() == 0);
+    return 1;
+}
+
+static const luaL_Reg FUNCTIONS[] = {
+    {"sql", l_sql}, {"pid", l_pid}, {"root", l_root}, {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_postgres_c(lua_State *L)
 {

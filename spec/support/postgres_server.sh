@@ -19,7 +19,8 @@ as_server() {
 }
 
 mkdir -p "$folder"
-[ "$(id -u)" = 0 ] && chown postgres "$folder"
+: >>"$folder/log"
+[ "$(id -u)" = 0 ] && chown postgres "$folder" "$folder/log"
 chmod 755 "$folder"
 cd "$folder" || exit 1
 if [ ! -d "$folder/data" ]; then
@@ -51,4 +52,9 @@ mv "$folder/pid.new" "$folder/pid"
 cat >/dev/null
 pid=$(head -1 "$folder/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
 wait "$server" 2>/dev/null
+tries=0
+while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do
+    tries=$((tries + 1))
+    sleep 0.05
+done
 case $folder in /tmp/*) rm -rf "$folder" ;; esac
