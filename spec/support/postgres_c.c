@@ -1,6 +1,7 @@
 /* postgres_c: libpq as someone else would use it, for specs.
  *
- * Provides sql (a connection of its own for each call), pid and root (are we). Knows nothing of elg.
+ * Provides sql (a connection of its own for each call), pid and root (are we). Knows
+ * nothing of elg.
  */
 #include <lauxlib.h>
 #include <libpq-fe.h>

@@ -31,8 +31,9 @@ CREATE TABLE cmo_workers (
   started_at  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 50);
 
--- The number of each worker's last flush that committed, and the lowest that still may: what
--- became of a COMMIT whose reply was lost is looked up here.
+-- The number of each worker's last flush that committed, and the lowest that still may, of the
+-- flushes that create runs: what became of a COMMIT whose reply was lost is looked up here. Of
+-- other flushes it is told by the runs that they wrote (cmo_runs.flush).
 CREATE TABLE cmo_flushes (
   worker BIGINT NOT NULL PRIMARY KEY,
   flush  BIGINT NOT NULL,
@@ -42,23 +43,23 @@ CREATE TABLE cmo_flushes (
 -- Who may create a run that is not there yet. A crash of the server empties it, which is fine:
 -- the key of cmo_runs decides.
 CREATE UNLOGGED TABLE cmo_reservations (
-  trace_id TEXT   NOT NULL PRIMARY KEY,
+  trace_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
   worker   BIGINT NOT NULL
 );
 
 CREATE TABLE cmo_runs (
-  trace_id        TEXT        NOT NULL PRIMARY KEY,
+  trace_id        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
   run_no          BIGINT      NOT NULL GENERATED ALWAYS AS IDENTITY,
   graph_id        TEXT        NOT NULL,
   graph_version   TEXT        NOT NULL,
   graph_hash      TEXT        NOT NULL,
-  status          TEXT        NOT NULL CHECK (status IN ('pending', 'running', 'waiting',
-    'completed', 'failed', 'timeout', 'aborted', 'diverged', 'quarantined')),
+  status          TEXT        NOT NULL,
   seed            TEXT        NOT NULL,
   step_count      BIGINT      NOT NULL,
   chain           TEXT,
   epoch           BIGINT      NOT NULL,
   claims          INTEGER     NOT NULL,
+  flush           BIGINT      NOT NULL DEFAULT 0,
   abort_requested BOOLEAN     NOT NULL,
   worker          BIGINT,
   due_at          TIMESTAMPTZ,
@@ -81,14 +82,14 @@ CREATE INDEX cmo_runs_worker ON cmo_runs (worker) WHERE completed_at IS NULL;
 CREATE INDEX cmo_runs_abort ON cmo_runs (worker) WHERE abort_requested AND completed_at IS NULL;
 
 CREATE TABLE cmo_inputs (
-  trace_id      TEXT NOT NULL PRIMARY KEY REFERENCES cmo_runs (trace_id) ON DELETE CASCADE,
+  trace_id      TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES cmo_runs (trace_id) ON DELETE CASCADE,
   input         BYTEA,
   initial_state BYTEA,
   limits        BYTEA
 );
 
 CREATE TABLE cmo_steps (
-  trace_id       TEXT             NOT NULL REFERENCES cmo_runs (trace_id) ON DELETE CASCADE,
+  trace_id       TEXT COLLATE "C" NOT NULL REFERENCES cmo_runs (trace_id) ON DELETE CASCADE,
   step_index     INTEGER          NOT NULL,
   attempt        INTEGER          NOT NULL,
   node_id        TEXT             NOT NULL,
@@ -117,7 +118,7 @@ CREATE TABLE cmo_steps (
 );
 
 CREATE TABLE cmo_activities (
-  trace_id          TEXT    NOT NULL REFERENCES cmo_runs (trace_id) ON DELETE CASCADE,
+  trace_id          TEXT COLLATE "C" NOT NULL REFERENCES cmo_runs (trace_id) ON DELETE CASCADE,
   step_index        INTEGER NOT NULL,
   attempt           INTEGER NOT NULL,
   seq               INTEGER NOT NULL,
@@ -270,6 +271,7 @@ COMMENT ON COLUMN cmo_runs.step_count IS 'Finished steps';
 COMMENT ON COLUMN cmo_runs.chain IS 'Hash chain: of the last finished step, or of the beginning';
 COMMENT ON COLUMN cmo_runs.epoch IS 'Raised by each claim; every write names it';
 COMMENT ON COLUMN cmo_runs.claims IS 'Claims since the last record; too many of them quarantine the run';
+COMMENT ON COLUMN cmo_runs.flush IS 'Token of the flush that wrote it last since it was claimed; one more: of one that must not';
 COMMENT ON COLUMN cmo_runs.worker IS 'Who executes it while that worker''s lease lasts';
 COMMENT ON COLUMN cmo_runs.due_at IS 'Waiting until';
 COMMENT ON COLUMN cmo_runs.completed_at IS 'Set exactly when the run has ended';

@@ -5,15 +5,17 @@
  * loop's for all other calls, and the keeper's, whose thread renews the lease. Each has a
  * mutex.
  * P2 No call waits without end: every exchange has a deadline, and reconnecting has one.
- * P3 A flush is one transaction. In it the worker's marker in cmo_flushes takes the
- * flush's number, if it is not below the marker's fence. If the reply to COMMIT is lost,
- * the marker is locked and read: it has the number, or the fence is raised past it and
- * the flush can never commit. Nothing is guessed.
- * P4 A process executes under a lease, cmo_workers.lease_until. A run is someone's if its
- * worker's lease lasts. Leases are compared with the database's clock alone.
- * P5 Every write of a run names its epoch (I8). A lease that ran out costs nothing until
- * someone claims: the claim raises the epoch.
- * P6 What COMMIT acknowledged is durable: synchronous_commit is never off in the
+ * P3 A flush is one transaction, and has a token that no other has. It leaves the token
+ * in every run that it updates, if that run's is lower; a flush that creates runs, or
+ * that is written turn by turn, leaves its number in the worker's marker (cmo_flushes),
+ * if that is not below the marker's fence. If the reply to COMMIT is lost, those rows are
+ * locked and read: they have the token, or they are raised past it and the flush can
+ * never commit. If all of its runs were claimed by others meanwhile it is fenced,
+ * whatever became of it. Nothing is guessed. P4 A process executes under a lease,
+ * cmo_workers.lease_until. A run is someone's if its worker's lease lasts. Leases are
+ * compared with the database's clock alone. P5 Every write of a run names its epoch (I8).
+ * A lease that ran out costs nothing until someone claims: the claim raises the epoch. P6
+ * What COMMIT acknowledged is durable: synchronous_commit is never off in the
  * connections.
  */
 #ifndef ELG_CHECKPOINT_POSTGRES_H
@@ -54,12 +56,17 @@ enum elg_postgres_statement {
     ELG_POSTGRES_MARK,
     ELG_POSTGRES_MARK_SETTLE,
     ELG_POSTGRES_MARK_AGAIN,
+    ELG_POSTGRES_TOKEN_FENCE,
+    ELG_POSTGRES_TOKEN_READ,
     ELG_POSTGRES_RUN_UPDATE,
+    ELG_POSTGRES_RUN_UPDATE_ONE,
     ELG_POSTGRES_RUN_INSERT,
     ELG_POSTGRES_INPUT_INSERT,
     ELG_POSTGRES_INPUT_UPDATE,
     ELG_POSTGRES_STEPS_WRITE,
+    ELG_POSTGRES_STEP_WRITE_ONE,
     ELG_POSTGRES_ACTIVITIES_WRITE,
+    ELG_POSTGRES_ACTIVITY_WRITE_ONE,
     ELG_POSTGRES_FENCE_READ,
     /* the loop's */
     ELG_POSTGRES_BEGIN_READ,
@@ -119,6 +126,7 @@ struct elg_postgres_batch {
     int param_count;
     struct elg_postgres_message messages[ELG_POSTGRES_MESSAGES_MAX];
     int message_count;
+    bool scalar; /* arrays have one element each, and are put as that alone */
     bool in_array;
     size_t array_offset;
     uint32_t array_count;
@@ -207,8 +215,9 @@ struct elg_postgres {
     struct elg_postgres_connection connections[ELG_POSTGRES_ROLE_COUNT];
     int64_t worker; /* 0: none, opened for reading only */
     /* The writer's, under its mutex: */
-    int64_t flush;     /* number of the last flush that was tried */
-    int64_t unsettled; /* a flush whose outcome is not known; 0: none */
+    int64_t flush;         /* number of the last flush that was tried */
+    int64_t unsettled;     /* a flush whose outcome is not known; 0: none */
+    bool unsettled_marked; /* it left its number in the marker, not a token in runs */
     pthread_mutex_t own_mutex;
     struct elg_traces owned; /* struct elg_postgres_owned */
     /* The keeper: */
@@ -377,6 +386,8 @@ enum elg_status elg_postgres_schema_open(struct elg_postgres_connection *connect
  * messages are about the runs' own rows; those behind are records. */
 void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *const *turns,
                             size_t turn_count, int64_t now_ms, int *run_messages);
+/* The token of the worker's flush of that number: even, higher than those before. */
+int64_t elg_postgres_flush_token(const struct elg_postgres *postgres, int64_t flush);
 /* True if a record of the turn meets one that is not open in the same turn. */
 bool elg_postgres_flush_twice(const struct elg_turn *turn);
 

@@ -31,7 +31,7 @@ void elg_postgres_batch_reset(struct elg_postgres_batch *batch)
 {
     elg_base_buf_reset(&batch->bytes);
     batch->param_count = batch->message_count = 0;
-    batch->in_array = false;
+    batch->in_array = batch->scalar = false;
     batch->bad = NULL;
 }
 
@@ -43,6 +43,7 @@ void elg_postgres_add(struct elg_postgres_batch *batch,
     message->statement = statement;
     message->first = batch->param_count;
     message->count = 0;
+    batch->scalar = false;
 }
 
 /* ---- big-endian integers */
@@ -83,6 +84,8 @@ void elg_postgres_array_begin(struct elg_postgres_batch *batch,
                               enum elg_postgres_type type)
 {
     assert(!batch->in_array);
+    if (batch->scalar)
+        return;
     param_add(batch);
     batch->in_array = true;
     batch->array_count = 0;
@@ -97,6 +100,8 @@ void elg_postgres_array_begin(struct elg_postgres_batch *batch,
 void elg_postgres_array_end(struct elg_postgres_batch *batch)
 {
     struct elg_postgres_param *param = &batch->params[batch->param_count - 1];
+    if (batch->scalar)
+        return;
     batch->in_array = false;
     if (batch->bytes.failed)
         return;

@@ -24,49 +24,120 @@ struct commit {
 
 /* ---- what became of a flush whose reply was lost */
 
-static enum elg_status settle(struct elg_postgres_connection *connection, bool *committed,
-                              struct elg_error *error)
+/* The number in the first row of a result; -1: there is no row. */
+static enum elg_status number_read(struct elg_postgres_connection *connection,
+                                   int message, int64_t *out, struct elg_error *error)
+{
+    const struct elg_postgres *postgres = connection->postgres;
+    struct elg_postgres_columns columns = {.alloc = postgres->env.alloc,
+                                           .label = postgres->settings.label,
+                                           .result = connection->results[message],
+                                           .table = "flush",
+                                           .row = "of this worker",
+                                           .error = error};
+    *out = -1;
+    if (PQntuples(columns.result) > 0)
+        *out = elg_postgres_column_int(&columns, -1, INT64_MAX);
+    return columns.status;
+}
+
+static enum elg_status settle_marker(struct elg_postgres_connection *connection,
+                                     bool *committed, struct elg_error *error)
 {
     struct elg_postgres *postgres = connection->postgres;
+    int64_t flush;
     elg_postgres_batch_reset(&connection->batch);
     elg_postgres_add(&connection->batch, ELG_POSTGRES_MARK_SETTLE);
     elg_postgres_put_int8(&connection->batch, postgres->worker);
     elg_postgres_put_int8(&connection->batch, postgres->unsettled);
     enum elg_status status = elg_postgres_exchange(connection, error);
+    if (status == ELG_OK)
+        status = number_read(connection, 0, &flush, error);
     if (status != ELG_OK)
         return status;
-    const PGresult *result = connection->results[0];
-    struct elg_postgres_columns columns = {.alloc = postgres->env.alloc,
-                                           .label = postgres->settings.label,
-                                           .result = result,
-                                           .table = "cmo_flushes",
-                                           .row = "of this worker",
-                                           .error = error};
-    int64_t flush = -1;
-    if (PQntuples(result) > 0)
-        flush = elg_postgres_column_int(&columns, -1, INT64_MAX);
-    if (columns.status != ELG_OK)
-        return columns.status;
     *committed = flush == postgres->unsettled;
-    postgres->unsettled = 0;
-    atomic_fetch_add(&postgres->commits_settled, 1);
     if (flush >= 0)
         return ELG_OK;
+    postgres->unsettled = 0;
     return elg_base_fail(error, ELG_CORRUPT, postgres->settings.label,
                          "this worker's row of cmo_flushes was deleted: whether its last "
                          "commit went well cannot be told");
 }
 
+/* The runs of the flush, as arrays of ids and epochs. */
+static void runs_put(struct elg_postgres_batch *batch, const struct commit *commit)
+{
+    elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
+    for (size_t i = 0; i < commit->turn_count; i++)
+        elg_postgres_put_text(batch, commit->sorted[i]->run->trace_id);
+    elg_postgres_array_end(batch);
+    elg_postgres_array_begin(batch, ELG_POSTGRES_INT8);
+    for (size_t i = 0; i < commit->turn_count; i++)
+        elg_postgres_put_int8(batch, (int64_t)commit->sorted[i]->run->epoch);
+    elg_postgres_array_end(batch);
+}
+
+/* One run that is still ours tells of all; if none is, all are fenced. */
+static enum elg_status settle_runs(struct elg_postgres_connection *connection,
+                                   struct commit *commit, bool *committed,
+                                   struct elg_error *error)
+{
+    struct elg_postgres *postgres = connection->postgres;
+    struct elg_postgres_batch *batch = &connection->batch;
+    int64_t token = elg_postgres_flush_token(postgres, postgres->unsettled), found;
+    elg_postgres_batch_reset(batch);
+    elg_postgres_add(batch, ELG_POSTGRES_TOKEN_FENCE);
+    runs_put(batch, commit);
+    elg_postgres_put_int8(batch, token);
+    elg_postgres_put_int8(batch, ELG_COMMIT_BATCH_TURNS_MAX);
+    elg_postgres_add(batch, ELG_POSTGRES_TOKEN_READ);
+    runs_put(batch, commit);
+    elg_postgres_put_int8(batch, ELG_COMMIT_BATCH_TURNS_MAX);
+    enum elg_status status = elg_postgres_exchange(connection, error);
+    if (status == ELG_OK)
+        status = number_read(connection, 1, &found, error);
+    if (status != ELG_OK)
+        return status;
+    *committed = found == token || found < 0;
+    for (size_t i = 0; found < 0 && i < commit->turn_count; i++)
+        commit->turns[i].result = ELG_FENCED;
+    return ELG_OK;
+}
+
+/* `ours`: the flush is of this call. One of an earlier call whose runs cannot be told any
+ * more was reported as failed; its runs are written anew under higher tokens, or claimed,
+ * and either keeps it out. */
+static enum elg_status settle(struct elg_postgres_connection *connection,
+                              struct commit *commit, bool ours, bool *committed,
+                              struct elg_error *error)
+{
+    struct elg_postgres *postgres = connection->postgres;
+    enum elg_status status = ELG_OK;
+    if (postgres->unsettled_marked)
+        status = settle_marker(connection, committed, error);
+    else if (ours)
+        status = settle_runs(connection, commit, committed, error);
+    if (status == ELG_OK) {
+        postgres->unsettled = 0;
+        atomic_fetch_add(&postgres->commits_settled, 1);
+    }
+    return status;
+}
+
 /* ---- the frame of a flush */
 
-static void flush_begin(struct elg_postgres_connection *connection)
+static void flush_begin(struct elg_postgres_connection *connection, bool marked)
 {
     struct elg_postgres *postgres = connection->postgres;
     elg_postgres_batch_reset(&connection->batch);
     elg_postgres_add(&connection->batch, ELG_POSTGRES_BEGIN);
+    postgres->flush++;
+    postgres->unsettled_marked = marked;
+    if (!marked)
+        return;
     elg_postgres_add(&connection->batch, ELG_POSTGRES_MARK);
     elg_postgres_put_int8(&connection->batch, postgres->worker);
-    elg_postgres_put_int8(&connection->batch, ++postgres->flush);
+    elg_postgres_put_int8(&connection->batch, postgres->flush);
 }
 
 /* Sends a batch that ends with COMMIT. */
@@ -126,7 +197,7 @@ static enum elg_status write_all(struct elg_postgres_connection *connection,
                                  struct commit *commit, struct elg_error *error)
 {
     int run_messages;
-    flush_begin(connection);
+    flush_begin(connection, commit->sorted[commit->turn_count - 1]->create);
     elg_postgres_flush_add(commit->postgres, commit->sorted, commit->turn_count,
                            elg_base_wall_ms(commit->postgres->env.clock), &run_messages);
     return flush_end(connection, error);
@@ -209,7 +280,7 @@ static enum elg_status write_each(struct elg_postgres_connection *connection,
 {
     int64_t now_ms = elg_base_wall_ms(commit->postgres->env.clock);
     bool any_refused = false;
-    flush_begin(connection);
+    flush_begin(connection, true);
     enum elg_status status = elg_postgres_exchange(connection, error);
     for (size_t i = 0; status == ELG_OK && i < commit->turn_count; i++) {
         struct elg_turn *turn = &commit->turns[i];
@@ -261,7 +332,7 @@ static enum elg_status attempt(struct elg_postgres_connection *connection, void 
     bool committed = false, again = true;
     bool ours = commit->postgres->unsettled > commit->flush_before;
     if (commit->postgres->unsettled != 0)
-        status = settle(connection, &committed, error);
+        status = settle(connection, commit, ours, &committed, error);
     if (status != ELG_OK || (committed && ours))
         return status;
     for (int i = 0; again && i <= ELG_POSTGRES_DEADLOCKS_MAX; i++) {

@@ -205,21 +205,21 @@ static bool has_initial_state(const struct elg_turn *turn)
            turn->run->initial_state != NULL;
 }
 
-static bool any_turn(const struct flush *flush, bool (*about)(const struct elg_turn *))
+static size_t turns_of(const struct flush *flush, bool (*about)(const struct elg_turn *))
 {
-    for (size_t i = 0; i < flush->turn_count; i++) {
-        if (about(flush->turns[i]))
-            return true;
-    }
-    return false;
+    size_t count = 0;
+    for (size_t i = 0; i < flush->turn_count; i++)
+        count += about(flush->turns[i]);
+    return count;
 }
 
 static void runs_add(const struct flush *flush, enum elg_postgres_statement statement,
-                     bool (*about)(const struct elg_turn *),
+                     bool one, bool (*about)(const struct elg_turn *),
                      const enum elg_postgres_type *types, int column_count,
                      void (*put)(const struct flush *, int, const struct elg_turn *))
 {
     elg_postgres_add(flush->batch, statement);
+    flush->batch->scalar = one;
     for (int column = 0; column < column_count; column++) {
         elg_postgres_array_begin(flush->batch, types[column]);
         for (size_t i = 0; i < flush->turn_count; i++) {
@@ -228,6 +228,24 @@ static void runs_add(const struct flush *flush, enum elg_postgres_statement stat
         }
         elg_postgres_array_end(flush->batch);
     }
+}
+
+int64_t elg_postgres_flush_token(const struct elg_postgres *postgres, int64_t flush)
+{
+    return (postgres->worker << 32 | flush) * 2;
+}
+
+/* One run alone has a statement of its own: it needs no array. */
+static void updates_add(const struct flush *flush)
+{
+    bool one = turns_of(flush, is_update) == 1;
+    runs_add(flush, one ? ELG_POSTGRES_RUN_UPDATE_ONE : ELG_POSTGRES_RUN_UPDATE, one,
+             is_update, UPDATE_TYPES, UPDATE_END, update_put);
+    elg_postgres_put_int8(flush->batch, flush->postgres->worker);
+    elg_postgres_put_int8(
+        flush->batch, elg_postgres_flush_token(flush->postgres, flush->postgres->flush));
+    if (!one)
+        elg_postgres_put_int8(flush->batch, ELG_COMMIT_BATCH_TURNS_MAX);
 }
 
 static const enum elg_postgres_type INPUT_TYPES[] = {
@@ -302,15 +320,14 @@ static bool record_wanted(const struct elg_turn *turn, size_t index,
            (!record_open(record) || record_successor(turn, index) == turn->record_count);
 }
 
-static bool any_record(const struct flush *flush, enum elg_record_kind kind)
+static size_t records_of(const struct flush *flush, enum elg_record_kind kind)
 {
+    size_t count = 0;
     for (size_t i = 0; i < flush->turn_count; i++) {
-        for (size_t k = 0; k < flush->turns[i]->record_count; k++) {
-            if (flush->turns[i]->records[k].kind == kind)
-                return true;
-        }
+        for (size_t k = 0; k < flush->turns[i]->record_count; k++)
+            count += record_wanted(flush->turns[i], k, kind);
     }
-    return false;
+    return count;
 }
 
 /* One column of all records; `field` NULL: the trace. */
@@ -335,11 +352,16 @@ static void records_column_put(const struct flush *flush, enum elg_record_kind k
 
 static void records_add(const struct flush *flush, enum elg_record_kind kind)
 {
+    static const enum elg_postgres_statement MANY[] = {ELG_POSTGRES_STEPS_WRITE,
+                                                       ELG_POSTGRES_ACTIVITIES_WRITE};
+    static const enum elg_postgres_statement ONE[] = {ELG_POSTGRES_STEP_WRITE_ONE,
+                                                      ELG_POSTGRES_ACTIVITY_WRITE_ONE};
     bool steps = kind == ELG_RECORD_STEP;
-    if (!any_record(flush, kind))
+    size_t count = records_of(flush, kind);
+    if (count == 0)
         return;
-    elg_postgres_add(flush->batch,
-                     steps ? ELG_POSTGRES_STEPS_WRITE : ELG_POSTGRES_ACTIVITIES_WRITE);
+    elg_postgres_add(flush->batch, (count == 1 ? ONE : MANY)[kind]);
+    flush->batch->scalar = count == 1;
     records_column_put(flush, kind, NULL);
     for (const struct elg_postgres_field *field = steps ? elg_postgres_step_fields
                                                         : elg_postgres_activity_fields;
@@ -353,20 +375,20 @@ void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *cons
     struct elg_postgres_batch *batch = &postgres->connections[ELG_POSTGRES_WRITER].batch;
     struct flush flush = {postgres, batch, turns, turn_count, now_ms};
     int before = batch->message_count;
-    if (any_turn(&flush, is_update)) {
-        runs_add(&flush, ELG_POSTGRES_RUN_UPDATE, is_update, UPDATE_TYPES, UPDATE_END,
-                 update_put);
+    if (turns_of(&flush, is_update) > 0)
+        updates_add(&flush);
+    if (turns_of(&flush, is_create) > 0) {
+        runs_add(&flush, ELG_POSTGRES_RUN_INSERT, false, is_create, INSERT_TYPES,
+                 INSERT_END, insert_put);
         elg_postgres_put_int8(batch, postgres->worker);
+        runs_add(&flush, ELG_POSTGRES_INPUT_INSERT, false, is_create, INPUT_TYPES, 4,
+                 input_put);
     }
-    if (any_turn(&flush, is_create)) {
-        runs_add(&flush, ELG_POSTGRES_RUN_INSERT, is_create, INSERT_TYPES, INSERT_END,
-                 insert_put);
-        elg_postgres_put_int8(batch, postgres->worker);
-        runs_add(&flush, ELG_POSTGRES_INPUT_INSERT, is_create, INPUT_TYPES, 4, input_put);
+    if (turns_of(&flush, has_initial_state) > 0) {
+        runs_add(&flush, ELG_POSTGRES_INPUT_UPDATE, false, has_initial_state, INPUT_TYPES,
+                 2, initial_put);
+        elg_postgres_put_int8(batch, ELG_COMMIT_BATCH_TURNS_MAX);
     }
-    if (any_turn(&flush, has_initial_state))
-        runs_add(&flush, ELG_POSTGRES_INPUT_UPDATE, has_initial_state, INPUT_TYPES, 2,
-                 initial_put);
     *run_messages = batch->message_count - before;
     records_add(&flush, ELG_RECORD_STEP);
     records_add(&flush, ELG_RECORD_ACTIVITY);

@@ -34,19 +34,37 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_MARK_AGAIN] =
         "INSERT INTO cmo_flushes (worker, flush, fence) VALUES ($1::bigint, -1, "
         "$2::bigint) ON CONFLICT (worker) DO NOTHING",
+    [ELG_POSTGRES_TOKEN_FENCE] =
+        "UPDATE cmo_runs r SET flush = $3::bigint + 1 FROM (SELECT * FROM "
+        "unnest($1::text[], $2::int8[]) LIMIT $4::bigint) AS t (trace_id, epoch) WHERE "
+        "r.trace_id = t.trace_id AND r.epoch = t.epoch AND r.flush < $3::bigint",
+    [ELG_POSTGRES_TOKEN_READ] =
+        "SELECT r.flush FROM (SELECT * FROM unnest($1::text[], $2::int8[]) LIMIT "
+        "$3::bigint) AS t (trace_id, epoch) JOIN cmo_runs r ON r.trace_id = t.trace_id "
+        "AND r.epoch = t.epoch LIMIT 1",
     [ELG_POSTGRES_RUN_UPDATE] =
         "WITH w AS (UPDATE cmo_runs r SET status = t.status, error = t.error, "
         "step_count = t.step_count, chain = t.chain, due_at = t.due_at, started_at = "
         "t.started_at, completed_at = t.completed_at, updated_at = t.updated_at, claims "
         "= CASE WHEN t.progress THEN 0 ELSE r.claims END, worker = CASE WHEN "
-        "t.completed_at IS NULL THEN $13::bigint END FROM unnest($1::text[], $2::int8[], "
-        "$3::int8[], $4::text[], $5::bytea[], $6::int8[], $7::text[], "
-        "$8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], "
-        "$12::bool[]) AS t (trace_id, epoch, step_count_before, status, error, "
-        "step_count, chain, due_at, started_at, completed_at, updated_at, progress) "
-        "WHERE r.trace_id = t.trace_id AND r.epoch = t.epoch AND r.step_count = "
-        "t.step_count_before AND r.completed_at IS NULL RETURNING 1) SELECT 1 / "
-        "(count(*) = cardinality($1::text[]))::int FROM w",
+        "t.completed_at IS NULL THEN $13::bigint END, flush = $14::bigint FROM (SELECT "
+        "* FROM unnest($1::text[], $2::int8[], $3::int8[], $4::text[], $5::bytea[], "
+        "$6::int8[], $7::text[], $8::timestamptz[], $9::timestamptz[], "
+        "$10::timestamptz[], $11::timestamptz[], $12::bool[]) LIMIT $15::bigint) AS t "
+        "(trace_id, epoch, step_count_before, status, error, step_count, chain, due_at, "
+        "started_at, completed_at, updated_at, progress) WHERE r.trace_id = t.trace_id "
+        "AND r.epoch = t.epoch AND r.step_count = t.step_count_before AND r.flush <= "
+        "$14::bigint AND coalesce(r.completed_at, '-infinity') = '-infinity' RETURNING "
+        "1) SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_RUN_UPDATE_ONE] =
+        "WITH w AS (UPDATE cmo_runs SET status = $4::text, error = $5::bytea, "
+        "step_count = $6::int8, chain = $7::text, due_at = $8::timestamptz, started_at "
+        "= $9::timestamptz, completed_at = $10::timestamptz, updated_at = "
+        "$11::timestamptz, claims = CASE WHEN $12::bool THEN 0 ELSE claims END, worker "
+        "= CASE WHEN $10::timestamptz IS NULL THEN $13::bigint END, flush = $14::bigint "
+        "WHERE trace_id = $1::text AND epoch = $2::int8 AND step_count = $3::int8 AND "
+        "flush <= $14::bigint AND coalesce(completed_at, '-infinity') = '-infinity' "
+        "RETURNING 1) SELECT 1 / count(*) FROM w",
     [ELG_POSTGRES_RUN_INSERT] =
         "WITH w AS (INSERT INTO cmo_runs (trace_id, graph_id, graph_version, "
         "graph_hash, status, seed, step_count, chain, epoch, claims, abort_requested, "
@@ -61,8 +79,9 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "INSERT INTO cmo_inputs (trace_id, input, initial_state, limits) SELECT * FROM "
         "unnest($1::text[], $2::bytea[], $3::bytea[], $4::bytea[])",
     [ELG_POSTGRES_INPUT_UPDATE] =
-        "UPDATE cmo_inputs i SET initial_state = t.state FROM unnest($1::text[], "
-        "$2::bytea[]) AS t (trace_id, state) WHERE i.trace_id = t.trace_id",
+        "UPDATE cmo_inputs i SET initial_state = t.state FROM (SELECT * FROM "
+        "unnest($1::text[], $2::bytea[]) LIMIT $3::bigint) AS t (trace_id, state) WHERE "
+        "i.trace_id = t.trace_id",
     [ELG_POSTGRES_STEPS_WRITE] =
         "WITH w AS (INSERT INTO cmo_steps (trace_id, step_index, attempt, node_id, "
         "status, input_hash, state_hash, output_hash, next_edge, next_node, fuel, "
@@ -85,6 +104,27 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "excluded.output, metadata = excluded.metadata, error = excluded.error, stop = "
         "excluded.stop WHERE cmo_steps.status = 'open' RETURNING 1) SELECT 1 / "
         "(count(*) = cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_STEP_WRITE_ONE] =
+        "WITH w AS (INSERT INTO cmo_steps (trace_id, step_index, attempt, node_id, "
+        "status, input_hash, state_hash, output_hash, next_edge, next_node, fuel, "
+        "activity_count, clock, retry_at, started_at, completed_at, duration_ms, "
+        "fingerprint, digest, chain, state, output, metadata, error, stop) VALUES "
+        "($1::text, $2::int4, $3::int4, $4::text, $5::text, $6::text, $7::text, "
+        "$8::text, $9::text, $10::text, $11::int8, $12::int4, $13::timestamptz, "
+        "$14::timestamptz, $15::timestamptz, $16::timestamptz, $17::float8, $18::text, "
+        "$19::text, $20::text, $21::bytea, $22::bytea, $23::bytea, $24::bytea, "
+        "$25::bytea) ON CONFLICT (trace_id, step_index, attempt) DO UPDATE SET node_id "
+        "= excluded.node_id, status = excluded.status, input_hash = "
+        "excluded.input_hash, state_hash = excluded.state_hash, output_hash = "
+        "excluded.output_hash, next_edge = excluded.next_edge, next_node = "
+        "excluded.next_node, fuel = excluded.fuel, activity_count = "
+        "excluded.activity_count, clock = excluded.clock, retry_at = excluded.retry_at, "
+        "started_at = excluded.started_at, completed_at = excluded.completed_at, "
+        "duration_ms = excluded.duration_ms, fingerprint = excluded.fingerprint, digest "
+        "= excluded.digest, chain = excluded.chain, state = excluded.state, output = "
+        "excluded.output, metadata = excluded.metadata, error = excluded.error, stop = "
+        "excluded.stop WHERE cmo_steps.status = 'open' RETURNING 1) SELECT 1 / count(*) "
+        "FROM w",
     [ELG_POSTGRES_ACTIVITIES_WRITE] =
         "WITH w AS (INSERT INTO cmo_activities (trace_id, step_index, attempt, seq, "
         "activity_type, status, request_hash, idempotency_key, due_at, \"timestamp\", "
@@ -100,6 +140,20 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "excluded.response_blob_ref, request_data = excluded.request_data, "
         "response_data = excluded.response_data WHERE cmo_activities.status = 'intent' "
         "RETURNING 1) SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_ACTIVITY_WRITE_ONE] =
+        "WITH w AS (INSERT INTO cmo_activities (trace_id, step_index, attempt, seq, "
+        "activity_type, status, request_hash, idempotency_key, due_at, \"timestamp\", "
+        "location, digest, response_blob_ref, request_data, response_data) VALUES "
+        "($1::text, $2::int4, $3::int4, $4::int4, $5::text, $6::text, $7::text, "
+        "$8::text, $9::timestamptz, $10::timestamptz, $11::text, $12::text, $13::text, "
+        "$14::bytea, $15::bytea) ON CONFLICT (trace_id, step_index, attempt, seq) DO "
+        "UPDATE SET activity_type = excluded.activity_type, status = excluded.status, "
+        "request_hash = excluded.request_hash, idempotency_key = "
+        "excluded.idempotency_key, due_at = excluded.due_at, \"timestamp\" = "
+        "excluded.\"timestamp\", location = excluded.location, digest = excluded.digest, "
+        "response_blob_ref = excluded.response_blob_ref, request_data = "
+        "excluded.request_data, response_data = excluded.response_data WHERE "
+        "cmo_activities.status = 'intent' RETURNING 1) SELECT 1 / count(*) FROM w",
     [ELG_POSTGRES_FENCE_READ] =
         "SELECT epoch FROM cmo_runs WHERE trace_id = $1::text",
     [ELG_POSTGRES_BEGIN_READ] =
@@ -122,27 +176,27 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "cmo_runs WHERE trace_id = $1::text UNION ALL SELECT worker FROM "
         "cmo_reservations WHERE trace_id = $1::text) AND w.worker <> $2::bigint",
     [ELG_POSTGRES_CLAIM] =
-        "UPDATE cmo_runs r SET epoch = epoch + 1, claims = claims + 1, worker = "
-        "$2::bigint, updated_at = $3::timestamptz WHERE r.trace_id = $1::text AND "
-        "r.completed_at IS NULL AND r.claims < $4::int4 AND (r.worker IS NULL OR "
+        "UPDATE cmo_runs r SET epoch = epoch + 1, flush = 0, claims = claims + 1, "
+        "worker = $2::bigint, updated_at = $3::timestamptz WHERE r.trace_id = $1::text "
+        "AND r.completed_at IS NULL AND r.claims < $4::int4 AND (r.worker IS NULL OR "
         "r.worker = $2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE "
         "w.worker = r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
     [ELG_POSTGRES_QUARANTINE] =
-        "UPDATE cmo_runs r SET epoch = epoch + 1, claims = claims + 1, worker = NULL, "
-        "updated_at = $3::timestamptz, status = 'quarantined', error = $5::bytea, "
-        "completed_at = $3::timestamptz WHERE r.trace_id = $1::text AND r.completed_at "
-        "IS NULL AND r.claims >= $4::int4 AND (r.worker IS NULL OR r.worker = "
-        "$2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE w.worker = "
-        "r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
+        "UPDATE cmo_runs r SET epoch = epoch + 1, flush = 0, claims = claims + 1, "
+        "worker = NULL, updated_at = $3::timestamptz, status = 'quarantined', error = "
+        "$5::bytea, completed_at = $3::timestamptz WHERE r.trace_id = $1::text AND "
+        "r.completed_at IS NULL AND r.claims >= $4::int4 AND (r.worker IS NULL OR "
+        "r.worker = $2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE "
+        "w.worker = r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
     [ELG_POSTGRES_CLAIM_DUE] =
         "WITH c AS (SELECT trace_id FROM cmo_runs WHERE completed_at IS NULL AND worker "
         "IS NULL AND due_at IS NOT NULL AND due_at <= clock_timestamp() AND ($5::text[] "
         "IS NULL OR graph_id = ANY ($5::text[])) ORDER BY due_at LIMIT 1 FOR UPDATE "
-        "SKIP LOCKED) UPDATE cmo_runs r SET epoch = r.epoch + 1, claims = r.claims + 1, "
-        "updated_at = $2::timestamptz, worker = CASE WHEN r.claims < $3::int4 THEN "
-        "$1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN r.status ELSE "
-        "'quarantined' END, error = CASE WHEN r.claims < $3::int4 THEN r.error ELSE "
-        "$4::bytea END, completed_at = CASE WHEN r.claims >= $3::int4 THEN "
+        "SKIP LOCKED) UPDATE cmo_runs r SET epoch = r.epoch + 1, flush = 0, claims = "
+        "r.claims + 1, updated_at = $2::timestamptz, worker = CASE WHEN r.claims < "
+        "$3::int4 THEN $1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN "
+        "r.status ELSE 'quarantined' END, error = CASE WHEN r.claims < $3::int4 THEN "
+        "r.error ELSE $4::bytea END, completed_at = CASE WHEN r.claims >= $3::int4 THEN "
         "$2::timestamptz END FROM c JOIN cmo_inputs i ON i.trace_id = c.trace_id WHERE "
         "r.trace_id = c.trace_id RETURNING r.trace_id, r.graph_id, r.graph_version, "
         "r.graph_hash, r.status, r.seed, r.step_count, r.chain, r.epoch, r.claims, "
@@ -152,11 +206,11 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "WITH c AS (SELECT trace_id FROM cmo_runs WHERE completed_at IS NULL AND worker "
         "IS NULL AND due_at IS NULL AND status <> 'waiting' AND ($5::text[] IS NULL OR "
         "graph_id = ANY ($5::text[])) ORDER BY created_at, run_no LIMIT 1 FOR UPDATE "
-        "SKIP LOCKED) UPDATE cmo_runs r SET epoch = r.epoch + 1, claims = r.claims + 1, "
-        "updated_at = $2::timestamptz, worker = CASE WHEN r.claims < $3::int4 THEN "
-        "$1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN r.status ELSE "
-        "'quarantined' END, error = CASE WHEN r.claims < $3::int4 THEN r.error ELSE "
-        "$4::bytea END, completed_at = CASE WHEN r.claims >= $3::int4 THEN "
+        "SKIP LOCKED) UPDATE cmo_runs r SET epoch = r.epoch + 1, flush = 0, claims = "
+        "r.claims + 1, updated_at = $2::timestamptz, worker = CASE WHEN r.claims < "
+        "$3::int4 THEN $1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN "
+        "r.status ELSE 'quarantined' END, error = CASE WHEN r.claims < $3::int4 THEN "
+        "r.error ELSE $4::bytea END, completed_at = CASE WHEN r.claims >= $3::int4 THEN "
         "$2::timestamptz END FROM c JOIN cmo_inputs i ON i.trace_id = c.trace_id WHERE "
         "r.trace_id = c.trace_id RETURNING r.trace_id, r.graph_id, r.graph_version, "
         "r.graph_hash, r.status, r.seed, r.step_count, r.chain, r.epoch, r.claims, "
