@@ -262,7 +262,8 @@ ELG_API enum elg_status elg_run_resume(struct elg_host *host, const char *trace_
  * does. */
 ELG_API enum elg_status elg_run_abort(struct elg_host *host, const char *trace_id,
                                       struct elg_error *error);
-/* Lets go of a run in hand: what is recorded is kept, another may take it up. */
+/* Lets go of a run in hand: what is recorded is kept, another may take it up. ELG_USAGE
+ * from within on_event. */
 ELG_API enum elg_status elg_run_release(struct elg_host *host, const char *trace_id,
                                         struct elg_error *error);
 /* The durable result:

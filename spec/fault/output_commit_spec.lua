@@ -158,6 +158,62 @@ describe("output commit", function()
     host:close()
   end)
 
+  it("gives every step a commit of its own where durability is sync, and tells of it after", function()
+    local db, told, seen = place:file("own.db"), {}, {}
+    local function finished()
+      return #process.sql(db, "SELECT 1 FROM cmo_steps WHERE status = 'ok'")
+    end
+    local host
+    host = assert(core.host_open { store = "sqlite:" .. db, durability = "sync",
+      compiler = outside.build .. "/elg-compile", step_events = true, on_event = function(event)
+        if event.kind ~= "step" then return end
+        told[#told + 1] = event.step_index
+        seen[#seen + 1] = finished()
+      end })
+    assert(host:register("look", function(call) call:complete("1") end))
+    fault.slow(host, "commit", COMMIT_US)
+    drive(host, '{"every":12,"max":12}')
+    assert.equal(13, #told)
+    for i = 1, 13 do
+      assert.equal(i - 1, told[i])
+      -- The commit behind it may be through by now, not more: a step is a commit.
+      assert.is_true(seen[i] >= i and seen[i] <= i + 1, seen[i] .. " steps at the event of step " .. told[i])
+    end
+    host:close()
+  end)
+
+  it("keeps no step whose predecessor was refused where durability is sync", function()
+    for skip = 1, 6 do
+      local db = place:file("refused" .. skip .. ".db")
+      local options = { store = "sqlite:" .. db, durability = "sync",
+        compiler = outside.build .. "/elg-compile" }
+      local host = assert(core.host_open(options))
+      local graph = assert(host:graph(place:file("commit.lua")))
+      fault.fail(host, "commit", skip, 2, "ELG_IO") -- the batch, and its only turn once more
+      local trace = assert(host:start(graph, { input = '{"every":12,"max":12}', seed = "1" }))
+      local failed
+      for _ = 1, 200 do
+        local active = host:tick(20000)
+        if not active then failed = true end
+        if active == 0 then break end
+        sys.poll(host:poll_fd(), 50)
+      end
+      assert.is_true(failed)
+      host:close()
+      local rows = process.sql(db, "SELECT step_index FROM cmo_steps ORDER BY step_index")
+      local run = process.sql(db, "SELECT step_count FROM cmo_runs")[1]
+      assert.equal(run.step_count, #rows)
+      for i, row in ipairs(rows) do assert.equal(i - 1, row.step_index) end
+      host = assert(core.host_open(options))
+      assert(host:register("look", function(call) call:complete("1") end))
+      assert(host:resume(trace))
+      while assert(host:tick(20000)) > 0 do sys.poll(host:poll_fd(), 1000) end
+      assert.equal(13, json.decode(assert(host:result(trace))).steps)
+      assert.is_true(json.decode(assert(host:replay(trace, { verify = true }))).verified)
+      host:close()
+    end
+  end)
+
   it("starts no effect while the store takes nothing, and none is lost", function()
     local host, seen = open("failing")
     fault.fail(host, "commit", 2, 1000000, "ELG_IO")

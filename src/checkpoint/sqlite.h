@@ -77,8 +77,9 @@ struct elg_sqlite {
     pthread_mutex_t write_mutex;
     struct elg_sqlite_connection reader;
     pthread_mutex_t read_mutex;
-    int wal_pages; /* after the last commit; of the writer */
-    int lock_fd;   /* -1: opened for reading only */
+    int wal_pages;                /* after the last commit; of the writer */
+    sqlite3_int64 wal_room_bytes; /* the WAL's file has at least these */
+    int lock_fd;                  /* -1: opened for reading only */
     pthread_mutex_t own_mutex;
     struct elg_traces owned; /* struct elg_sqlite_owned */
 };
@@ -230,6 +231,9 @@ enum elg_status elg_sqlite_write_commit(struct elg_sqlite *sqlite,
 void elg_sqlite_write_rollback(struct elg_sqlite *sqlite);
 /* Moves the WAL into the database if the guard can be had. */
 void elg_sqlite_wal_checkpoint(struct elg_sqlite *sqlite, int wait_ms);
+/* The same at the end, and cuts the WAL to nothing unless someone still reads it: whoever
+ * opens the file next has no old frames to look through. */
+void elg_sqlite_wal_empty(struct elg_sqlite *sqlite);
 
 /* ---- the calls: elg_checkpoint_ops of the same names */
 enum elg_status elg_sqlite_open(const char *location,

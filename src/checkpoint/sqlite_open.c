@@ -187,7 +187,7 @@ void elg_sqlite_close(void *self)
     const struct elg_alloc *alloc = sqlite->env.alloc;
     elg_sqlite_connection_close(&sqlite->reader);
     if (sqlite->lock_fd >= 0 && sqlite->wal_pages > 0)
-        elg_sqlite_wal_checkpoint(sqlite, 0);
+        elg_sqlite_wal_empty(sqlite);
     elg_sqlite_connection_close(&sqlite->writer);
     elg_sqlite_lock_close(sqlite);
     pthread_mutex_destroy(&sqlite->own_mutex);

@@ -1,8 +1,12 @@
 /* commit: groups of turns, made durable off the loop's thread (I4).
  *
- * The committer's thread owns a batch from submit to collect and touches nothing else. A
- * batch that fails as a whole is repeated turn by turn, so that one bad run cannot hold
- * up others.
+ * The committer has two batches: one on its way to the disk and, with durability sync,
+ * one that waits behind it, so that its thread goes from one to the next without the
+ * loop's help. A batch belongs to the committer's thread from submit to collect. One that
+ * fails as a whole is repeated turn by turn, so that one bad run cannot hold up others.
+ *
+ * A run has turns in both batches only if the first finishes a step: should that one
+ * fail, the store refuses the second, whose count of steps no longer fits.
  */
 #include <assert.h>
 #include <string.h>
@@ -11,52 +15,69 @@
 
 #include "host/internal.h"
 
-enum batch_state { BATCH_EMPTY, BATCH_HANDED, BATCH_DONE, BATCH_QUIT };
+#define BATCHES 2
 
-struct elg_committer {
-    struct elg_host *host;
-    pthread_t thread;
-    bool started;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
+enum batch_state { BATCH_EMPTY, BATCH_HANDED, BATCH_DONE };
+
+/* What a turn leaves behind with the loop until it is durable. */
+struct entry {
+    struct elg_host_run *hr;
+    struct elg_run_row row;
+    struct elg_release_list releases;
+};
+
+struct batch {
     enum batch_state state; /* under mutex */
-    int event_fd;
-    struct elg_host_run *runs[ELG_COMMIT_BATCH_TURNS_MAX];
+    struct entry entries[ELG_COMMIT_BATCH_TURNS_MAX];
     struct elg_turn turns[ELG_COMMIT_BATCH_TURNS_MAX];
     size_t turn_count;
     struct elg_error error; /* of the last turn that failed as a whole */
 };
 
-static void commit_batch(struct elg_committer *committer)
+struct elg_committer {
+    struct elg_host *host;
+    pthread_t thread;
+    bool started, quit; /* quit: under mutex */
+    bool finishing;     /* the loop tells of a batch */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int event_fd;
+    struct batch batches[BATCHES]; /* used in turn */
+    size_t fill, collect; /* of the loop: the next to fill, the oldest not empty */
+};
+
+static void commit_batch(struct elg_committer *committer, struct batch *batch)
 {
     struct elg_store *store = committer->host->store;
-    elg_base_error_clear(&committer->error);
-    enum elg_status status = elg_checkpoint_commit(
-        store, committer->turns, committer->turn_count, &committer->error);
+    elg_base_error_clear(&batch->error);
+    enum elg_status status =
+        elg_checkpoint_commit(store, batch->turns, batch->turn_count, &batch->error);
     if (status == ELG_OK)
         return;
-    for (size_t i = 0; i < committer->turn_count; i++) {
-        if (committer->turn_count > 1)
-            status =
-                elg_checkpoint_commit(store, &committer->turns[i], 1, &committer->error);
+    for (size_t i = 0; i < batch->turn_count; i++) {
+        if (batch->turn_count > 1)
+            status = elg_checkpoint_commit(store, &batch->turns[i], 1, &batch->error);
         if (status != ELG_OK)
-            committer->turns[i].result = status;
+            batch->turns[i].result = status;
     }
 }
 
 static void *work(void *self)
 {
     struct elg_committer *committer = self;
+    size_t next = 0;
     pthread_mutex_lock(&committer->mutex);
-    while (committer->state != BATCH_QUIT) {
-        if (committer->state != BATCH_HANDED) {
+    while (!committer->quit) {
+        struct batch *batch = &committer->batches[next];
+        if (batch->state != BATCH_HANDED) {
             pthread_cond_wait(&committer->changed, &committer->mutex);
             continue;
         }
         pthread_mutex_unlock(&committer->mutex);
-        commit_batch(committer);
+        commit_batch(committer, batch);
         pthread_mutex_lock(&committer->mutex);
-        committer->state = BATCH_DONE;
+        batch->state = BATCH_DONE;
+        next = (next + 1) % BATCHES;
         pthread_cond_broadcast(&committer->changed);
         uint64_t one = 1;
         ssize_t written = write(committer->event_fd, &one, sizeof one);
@@ -93,14 +114,19 @@ void elg__committer_destroy(struct elg_committer *committer)
         return;
     if (committer->started) {
         pthread_mutex_lock(&committer->mutex);
-        assert(committer->state == BATCH_EMPTY);
-        committer->state = BATCH_QUIT;
+        assert(committer->fill == committer->collect);
+        committer->quit = true;
         pthread_cond_broadcast(&committer->changed);
         pthread_mutex_unlock(&committer->mutex);
         pthread_join(committer->thread, NULL);
     }
     if (committer->event_fd >= 0)
         close(committer->event_fd);
+    for (size_t i = 0; i < ELG_COMMIT_BATCH_TURNS_MAX * BATCHES; i++) {
+        struct batch *batch = &committer->batches[i / ELG_COMMIT_BATCH_TURNS_MAX];
+        elg__release_fini(committer->host,
+                          &batch->entries[i % ELG_COMMIT_BATCH_TURNS_MAX].releases);
+    }
     pthread_cond_destroy(&committer->changed);
     pthread_mutex_destroy(&committer->mutex);
     elg_base_free(committer->host->alloc, committer, sizeof *committer);
@@ -111,15 +137,20 @@ int elg__committer_fd(const struct elg_committer *committer)
     return committer->event_fd;
 }
 
-bool elg__commit_idle(const struct elg_committer *committer)
+bool elg__commit_may_submit(const struct elg_host *host)
 {
-    return committer->turn_count == 0;
+    const struct elg_committer *committer = host->committer;
+    if (host->want_head == NULL || committer->batches[committer->fill].turn_count > 0)
+        return false;
+    return committer->batches[committer->collect].turn_count == 0 ||
+           host->options.durability == ELG_DURABILITY_SYNC;
 }
 
 void elg__commit_want(struct elg_host_run *hr)
 {
     struct elg_host *host = hr->host;
-    if (hr->wanted || hr->in_flight)
+    if (hr->wanted || hr->in_flight == BATCHES ||
+        (hr->in_flight > 0 && !hr->step_in_flight))
         return;
     hr->wanted = true;
     hr->want_next = NULL;
@@ -151,6 +182,17 @@ void elg__commit_unwant(struct elg_host_run *hr)
 /* ---- a batch's way back
  * ------------------------------------------------------------------ */
 
+static void ungate(struct elg_host_run *hr)
+{
+    if (!hr->gated)
+        return;
+    hr->gated = false;
+    if (hr->run->phase == ELG_PHASE_RETRY)
+        elg__loop_arm(hr);
+    else
+        elg__loop_ready(hr);
+}
+
 /* All that the run has recorded is durable: what waited for that may go on. */
 static void settle(struct elg_host_run *hr)
 {
@@ -161,66 +203,97 @@ static void settle(struct elg_host_run *hr)
     if (hr->host->closing)
         return; /* no new effect starts any more */
     elg__call_release(hr);
-    if (!hr->gated)
-        return;
-    hr->gated = false;
-    if (hr->run->phase == ELG_PHASE_RETRY)
-        elg__loop_arm(hr);
-    else
-        elg__loop_ready(hr);
+    ungate(hr);
 }
 
-static void finish_turn(struct elg_committer *committer, struct elg_host_run *hr,
-                        enum elg_status result)
+static void refused(struct elg_host_run *hr, const struct elg_error *why,
+                    enum elg_status result)
 {
-    struct elg_host *host = committer->host;
-    hr->in_flight = false;
-    elg_executor_turn_fini(host->alloc, &hr->turn, &hr->turn_row);
-    if (result != ELG_OK) {
-        struct elg_error error = committer->error;
-        if (error.status != result)
-            elg_base_fail(&error, result, hr->run->row.trace_id,
-                          "the store refused the run's records (%s)",
-                          elg_status_name(result));
-        if (result == ELG_IO || result == ELG_FULL || result == ELG_NO_MEMORY)
-            host->commit_error = error;
-        elg__release_clear(hr, &hr->turn_releases);
-        elg__turn_lose(hr, &error);
-        return;
-    }
-    elg__release_tell(hr, &hr->turn_releases);
-    if (hr->lost)
+    struct elg_error error = *why;
+    if (error.status != result)
+        elg_base_fail(&error, result, hr->run->row.trace_id,
+                      "the store refused the run's records (%s)",
+                      elg_status_name(result));
+    if (result == ELG_IO || result == ELG_FULL || result == ELG_NO_MEMORY)
+        hr->host->commit_error = error;
+    elg__turn_lose(hr, &error);
+}
+
+/* With sync a run executes one step while the one before is on its way to the disk. */
+static bool may_run_ahead(const struct elg_host_run *hr)
+{
+    return hr->host->options.durability == ELG_DURABILITY_SYNC && !hr->host->closing &&
+           hr->gated && hr->step_in_flight && hr->run->phase == ELG_PHASE_READY;
+}
+
+static void finish_turn(struct batch *batch, size_t i)
+{
+    struct entry *entry = &batch->entries[i];
+    struct elg_host_run *hr = entry->hr;
+    enum elg_status result = batch->turns[i].result;
+    bool was_lost = hr->lost;
+    hr->in_flight--;
+    elg_executor_turn_fini(hr->host->alloc, &batch->turns[i], &entry->row);
+    if (result == ELG_OK)
+        elg__release_tell(hr, &entry->releases);
+    else
+        elg__release_clear(&entry->releases);
+    if (result != ELG_OK && !was_lost)
+        refused(hr, &batch->error, result);
+    else if (hr->lost && hr->in_flight == 0)
         elg__run_forget(hr);
+    else if (hr->lost)
+        return;
     else if (elg_executor_dirty(hr->run))
         elg__commit_want(hr);
-    else
+    else if (hr->in_flight == 0)
         settle(hr);
+    else if (may_run_ahead(hr))
+        ungate(hr);
 }
 
-static void finish_batch(struct elg_committer *committer)
+static void finish_batch(struct elg_committer *committer, struct batch *batch)
 {
-    size_t count = committer->turn_count;
-    committer->turn_count = 0;
-    for (size_t i = 0; i < count; i++)
-        finish_turn(committer, committer->runs[i], committer->turns[i].result);
+    committer->finishing = true;
+    for (size_t i = 0; i < batch->turn_count; i++)
+        finish_turn(batch, i);
+    batch->turn_count = 0;
+    committer->finishing = false;
+}
+
+bool elg__commit_finishing(const struct elg_committer *committer)
+{
+    return committer->finishing;
+}
+
+/* Takes back the oldest batch, if it is done. */
+static bool collect_one(struct elg_committer *committer)
+{
+    struct batch *batch = &committer->batches[committer->collect];
+    if (batch->turn_count == 0)
+        return false;
+    pthread_mutex_lock(&committer->mutex);
+    bool done = batch->state == BATCH_DONE;
+    if (done)
+        batch->state = BATCH_EMPTY;
+    pthread_mutex_unlock(&committer->mutex);
+    if (!done)
+        return false;
+    finish_batch(committer, batch);
+    committer->collect = (committer->collect + 1) % BATCHES;
+    return true;
 }
 
 void elg__commit_collect(struct elg_host *host)
 {
     struct elg_committer *committer = host->committer;
-    if (committer->turn_count == 0)
-        return;
-    pthread_mutex_lock(&committer->mutex);
-    bool done = committer->state == BATCH_DONE;
-    if (done)
-        committer->state = BATCH_EMPTY;
-    pthread_mutex_unlock(&committer->mutex);
-    if (!done)
+    if (committer->batches[committer->collect].turn_count == 0)
         return;
     uint64_t count;
     ssize_t got = read(committer->event_fd, &count, sizeof count);
-    (void)got;
-    finish_batch(committer);
+    (void)got; /* before the look at the states, so that none is missed */
+    while (collect_one(committer))
+        continue;
 }
 
 /* ---- a batch's way out
@@ -239,22 +312,34 @@ static struct elg_host_run *want_pop(struct elg_host *host)
     return hr;
 }
 
-static void fill_batch(struct elg_host *host)
+static bool take_turn(struct batch *batch, struct elg_host_run *hr)
 {
-    struct elg_committer *committer = host->committer;
-    while (committer->turn_count < ELG_COMMIT_BATCH_TURNS_MAX) {
+    struct elg_error error;
+    struct entry *entry = &batch->entries[batch->turn_count];
+    struct elg_turn *turn = &batch->turns[batch->turn_count];
+    if (elg_executor_take(hr->run, turn, &entry->row, &error) != ELG_OK) {
+        elg__turn_lose(hr, &error);
+        return false;
+    }
+    entry->hr = hr;
+    hr->in_flight++;
+    hr->step_in_flight = entry->row.step_count > turn->step_count_before;
+    elg__release_move(hr, &hr->releases, &entry->releases);
+    batch->turn_count++;
+    return true;
+}
+
+/* *ahead: a run goes on executing while the batch is on its way. */
+static void fill_batch(struct elg_host *host, struct batch *batch, bool *ahead)
+{
+    while (batch->turn_count < ELG_COMMIT_BATCH_TURNS_MAX) {
         struct elg_host_run *hr = want_pop(host);
         if (hr == NULL)
             break;
-        struct elg_error error;
-        if (elg_executor_take(hr->run, &hr->turn, &hr->turn_row, &error) != ELG_OK) {
-            elg__turn_lose(hr, &error);
-            continue;
+        if (take_turn(batch, hr) && hr->in_flight == 1 && may_run_ahead(hr)) {
+            ungate(hr);
+            *ahead = true;
         }
-        hr->in_flight = true;
-        elg__release_move(hr, &hr->releases, &hr->turn_releases);
-        committer->runs[committer->turn_count] = hr;
-        committer->turns[committer->turn_count++] = hr->turn;
     }
     host->steps_unsubmitted = 0;
 }
@@ -262,35 +347,42 @@ static void fill_batch(struct elg_host *host)
 void elg__commit_submit(struct elg_host *host, bool may_wait)
 {
     struct elg_committer *committer = host->committer;
-    if (committer->turn_count > 0 || host->want_head == NULL)
+    struct batch *batch = &committer->batches[committer->fill];
+    bool ahead = false, alone = committer->fill == committer->collect;
+    if (!elg__commit_may_submit(host))
         return;
-    fill_batch(host);
-    if (committer->turn_count == 0)
+    fill_batch(host, batch, &ahead);
+    if (batch->turn_count == 0)
         return;
-    if (may_wait) {
-        commit_batch(committer);
-        finish_batch(committer);
+    if (may_wait && alone && !ahead) {
+        commit_batch(committer, batch);
+        finish_batch(committer, batch);
         return;
     }
+    committer->fill = (committer->fill + 1) % BATCHES;
     pthread_mutex_lock(&committer->mutex);
-    committer->state = BATCH_HANDED;
+    batch->state = BATCH_HANDED;
     pthread_cond_broadcast(&committer->changed);
     pthread_mutex_unlock(&committer->mutex);
 }
 
 static void wait_for_batch(struct elg_committer *committer)
 {
+    struct batch *batch = &committer->batches[committer->collect];
     pthread_mutex_lock(&committer->mutex);
-    while (committer->state == BATCH_HANDED)
+    while (batch->state == BATCH_HANDED)
         pthread_cond_wait(&committer->changed, &committer->mutex);
     pthread_mutex_unlock(&committer->mutex);
 }
 
 void elg__commit_drain(struct elg_host *host)
 {
-    while (host->committer->turn_count > 0 || host->want_head != NULL) {
-        if (host->committer->turn_count > 0)
-            wait_for_batch(host->committer);
+    struct elg_committer *committer = host->committer;
+    for (;;) {
+        if (committer->batches[committer->collect].turn_count > 0)
+            wait_for_batch(committer);
+        else if (host->want_head == NULL)
+            return;
         elg__commit_collect(host);
         elg__commit_submit(host, true);
     }

@@ -116,11 +116,10 @@ struct elg_host_run {
 
     bool wanted; /* in the queue of runs with records to commit */
     struct elg_host_run *want_next, *dead_next;
-    bool gated;     /* executes no further until all is durable (sync, run-ahead) */
-    bool in_flight; /* a turn of it is with the committer */
-    struct elg_turn turn;
-    struct elg_run_row turn_row;
-    struct elg_release_list turn_releases;
+    bool gated; /* executes no further until its records are durable, or (sync) on their
+                   way */
+    uint32_t in_flight;  /* turns of it that are with the committer */
+    bool step_in_flight; /* the last of them finishes a step */
 };
 
 struct elg_committer; /* commit.c */
@@ -280,8 +279,8 @@ enum elg_status elg__release_add(struct elg_host_run *hr, struct elg_release_lis
                                  struct elg_bytes text, struct elg_bytes data);
 void elg__release_move(struct elg_host_run *hr, struct elg_release_list *from,
                        struct elg_release_list *to);
-void elg__release_clear(struct elg_host_run *hr, struct elg_release_list *list);
-void elg__release_fini(struct elg_host_run *hr, struct elg_release_list *list);
+void elg__release_clear(struct elg_release_list *list);
+void elg__release_fini(struct elg_host *host, struct elg_release_list *list);
 /* Calls the host's on_event for each, then clears. */
 void elg__release_tell(struct elg_host_run *hr, struct elg_release_list *list);
 void elg__warn(struct elg_host *host, const char *trace_id, const char *where,
@@ -302,7 +301,10 @@ void elg__commit_submit(struct elg_host *host, bool may_wait);
 void elg__commit_drain(struct elg_host *host);
 /* Takes it out of the queue. */
 void elg__commit_unwant(struct elg_host_run *hr);
-bool elg__commit_idle(const struct elg_committer *committer);
+/* True if there are records that the committer would take now. */
+bool elg__commit_may_submit(const struct elg_host *host);
+/* True inside the host's on_event: what it tells of is not off the hands yet. */
+bool elg__commit_finishing(const struct elg_committer *committer);
 /* A run has records: it goes with the next batch. */
 void elg__commit_want(struct elg_host_run *hr);
 

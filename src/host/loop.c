@@ -341,8 +341,7 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
         if (++turns % TURNS_PER_POLL == 0 || host->ready_count == 0)
             poll_world(host);
         if (now_us - began_us >= budget_us ||
-            (host->ready_count == 0 &&
-             (host->want_head == NULL || !elg__commit_idle(host->committer))))
+            (host->ready_count == 0 && !elg__commit_may_submit(host)))
             break;
     }
     elg__commit_submit(host, false);

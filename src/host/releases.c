@@ -36,9 +36,8 @@ enum elg_status elg__release_add(struct elg_host_run *hr, struct elg_release_lis
     return ELG_OK;
 }
 
-void elg__release_clear(struct elg_host_run *hr, struct elg_release_list *list)
+void elg__release_clear(struct elg_release_list *list)
 {
-    (void)hr;
     for (size_t i = 0; i < list->count; i++) {
         elg_base_blob_unref(list->items[i].text);
         elg_base_blob_unref(list->items[i].data);
@@ -46,10 +45,10 @@ void elg__release_clear(struct elg_host_run *hr, struct elg_release_list *list)
     list->count = 0;
 }
 
-void elg__release_fini(struct elg_host_run *hr, struct elg_release_list *list)
+void elg__release_fini(struct elg_host *host, struct elg_release_list *list)
 {
-    elg__release_clear(hr, list);
-    elg_base_free(hr->host->alloc, list->items, list->capacity * sizeof *list->items);
+    elg__release_clear(list);
+    elg_base_free(host->alloc, list->items, list->capacity * sizeof *list->items);
     memset(list, 0, sizeof *list);
 }
 
@@ -69,7 +68,7 @@ void elg__release_move(struct elg_host_run *hr, struct elg_release_list *from,
                              need * sizeof *to->items);
         if (items == NULL) {
             elg__warn(hr->host, hr->run->row.trace_id, "", "out of memory: events lost");
-            elg__release_clear(hr, from);
+            elg__release_clear(from);
             return;
         }
         to->items = items;
@@ -100,7 +99,7 @@ void elg__release_tell(struct elg_host_run *hr, struct elg_release_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         tell(hr, &list->items[i]);
-    elg__release_clear(hr, list);
+    elg__release_clear(list);
 }
 
 void elg__warn(struct elg_host *host, const char *trace_id, const char *where,

@@ -88,9 +88,8 @@ static void run_free(struct elg_host_run *hr)
     elg__call_drop(hr);
     elg_base_free(alloc, hr->waits, hr->wait_capacity * sizeof *hr->waits);
     elg_base_free(alloc, hr->answers, hr->answer_capacity * sizeof *hr->answers);
-    elg__release_fini(hr, &hr->logs);
-    elg__release_fini(hr, &hr->releases);
-    elg__release_fini(hr, &hr->turn_releases);
+    elg__release_fini(hr->host, &hr->logs);
+    elg__release_fini(hr->host, &hr->releases);
     elg_executor_destroy(hr->run);
     elg_graph_close(hr->graph);
     elg_base_free(alloc, hr, sizeof *hr);
@@ -453,6 +452,9 @@ enum elg_status elg_run_release(struct elg_host *host, const char *trace_id,
     struct elg_host_run *hr = elg__run_find(host, trace_id);
     if (hr == NULL)
         return elg_base_fail(error, ELG_NOT_FOUND, trace_id, "not in hand");
+    if (elg__commit_finishing(host->committer))
+        return elg_base_fail(error, ELG_USAGE, trace_id,
+                             "cannot be released from on_event; do it after the tick");
     elg__commit_drain(host);
     hr = elg__run_find(host, trace_id);
     if (hr != NULL)

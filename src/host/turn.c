@@ -85,7 +85,7 @@ static enum elg_status load_fresh(struct elg_host_run *hr, struct elg_error *err
         hr->used_us = 0;
         hr->attempt_began_us = elg_base_monotonic_us(host->clock);
     }
-    elg__release_clear(hr, &hr->logs);
+    elg__release_clear(&hr->logs);
     if (hr->run->phase != ELG_PHASE_INITIAL)
         status = elg_executor_begin(hr->run, elg_base_wall_ms(host->clock), error);
     if (status == ELG_OK)
@@ -273,7 +273,7 @@ static void finish(struct elg_host_run *hr, const struct elg_outcome *outcome)
     else
         status = finish_node(hr, outcome, &error);
     if (status == ELG_DIVERGED) {
-        elg__release_clear(hr, &hr->logs);
+        elg__release_clear(&hr->logs);
         elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error.text, error.where);
     } else if (status != ELG_OK) {
         elg__turn_lose(hr, &error);
