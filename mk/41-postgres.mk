@@ -17,3 +17,10 @@ $(B)/gen/postgres_migrations.h: $(POSTGRES_MIGRATIONS) mk/41-postgres.mk
 	mv $@.tmp $@
 
 $(B)/obj/checkpoint/postgres_schema.c.o: $(B)/gen/postgres_migrations.h
+
+BENCH_POSTGRES := $(B)/spec/process_c.so $(B)/spec/postgres_c.so $(B)/spec/elg/core.so
+
+# The store's figures on Postgres, beside pgbench's on the same server.
+.PHONY: bench-postgres
+bench-postgres: all $(BENCH_POSTGRES)
+	@$(BENCH_ENV) luajit bench/floor_postgres.lua

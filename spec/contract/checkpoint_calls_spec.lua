@@ -73,6 +73,19 @@ for _, backend in ipairs(stores.backends) do
         store:release "t1"
         assert.equal(2, store:claim("t1").epoch)
       end)
+      it("can be drawn, executed and let go, or let go before its end", function()
+        assert.is_true(store:reserve_new "t1")
+        assert.is_true(store:reserve_new "t2")
+        commit(store, create "t1", create "t2")
+        commit(store, finish("t1", 0, { status = "completed" }), finish("t2", 0))
+        store:release "t1"
+        store:release "t2"
+        assert.equal("completed", store:claim("t1").status)
+        assert.equal(2, store:claim("t2").epoch)
+        assert.equal("ELG_NOT_FOUND", select(2, store:claim_next()).status)
+        store:release "t2"
+        assert.equal("t2", store:claim_next().trace_id)
+      end)
     end)
 
     describe("journal", function()

@@ -161,6 +161,14 @@ static int l_reserve(lua_State *L)
                 &error);
 }
 
+static int l_reserve_new(lua_State *L)
+{
+    struct elg_error error = {ELG_OK, "", ""};
+    return done(L,
+                elg_checkpoint_reserve_new(store_of(L), luaL_checkstring(L, 2), &error),
+                &error);
+}
+
 static int l_release(lua_State *L)
 {
     elg_checkpoint_release(store_of(L), luaL_checkstring(L, 2));
@@ -449,6 +457,7 @@ static const luaL_Reg METHODS[] = {{"close", l_close},
                                    {"graph_put", l_graph_put},
                                    {"graph_get", l_graph_get},
                                    {"reserve", l_reserve},
+                                   {"reserve_new", l_reserve_new},
                                    {"release", l_release},
                                    {"claim", l_claim},
                                    {"claim_next", l_claim_next},

@@ -276,6 +276,10 @@ struct elg_checkpoint_ops {
     enum elg_status (*claim_next)(void *self, const char *const *graph_ids,
                                   size_t graph_count, struct elg_run_row *out,
                                   struct elg_error *error);
+    /* As reserve, for a trace id that the caller has just drawn from chance: nobody else
+     * can mean it. NULL: reserve does. */
+    enum elg_status (*reserve_new)(void *self, const char *trace_id,
+                                   struct elg_error *error);
 };
 
 /* The back ends. */
@@ -306,6 +310,8 @@ enum elg_status elg_checkpoint_graph_get(struct elg_store *store,
                                          struct elg_error *error);
 enum elg_status elg_checkpoint_reserve(struct elg_store *store, const char *trace_id,
                                        struct elg_error *error);
+enum elg_status elg_checkpoint_reserve_new(struct elg_store *store, const char *trace_id,
+                                           struct elg_error *error);
 enum elg_status elg_checkpoint_claim(struct elg_store *store, const char *trace_id,
                                      struct elg_run_row *out, struct elg_error *error);
 void elg_checkpoint_release(struct elg_store *store, const char *trace_id);

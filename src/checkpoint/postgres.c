@@ -22,6 +22,7 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .lease_until_us = elg_postgres_lease_until_us,
     .wall_ms = elg_postgres_wall_ms,
     .claim_next = elg_postgres_claim_next,
+    .reserve_new = elg_postgres_reserve_new,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

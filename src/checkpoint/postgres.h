@@ -65,6 +65,8 @@ enum elg_postgres_statement {
     ELG_POSTGRES_INPUT_UPDATE,
     ELG_POSTGRES_STEPS_WRITE,
     ELG_POSTGRES_STEP_WRITE_ONE,
+    ELG_POSTGRES_STEPS_INSERT,
+    ELG_POSTGRES_STEP_INSERT_ONE,
     ELG_POSTGRES_ACTIVITIES_WRITE,
     ELG_POSTGRES_ACTIVITY_WRITE_ONE,
     ELG_POSTGRES_FENCE_READ,
@@ -236,6 +238,7 @@ struct elg_postgres_owned {
     char trace_id[ELG_TRACE_BYTES_MAX + 1];
     bool abort_reported;
     bool reserved; /* there may be a row of cmo_reservations */
+    bool ended;    /* its end is in the database, which gave the run back */
 };
 
 /* ---- postgres_url.c */
@@ -254,7 +257,8 @@ enum elg_status elg_postgres_fail(struct elg_postgres_connection *connection,
  */
 enum elg_status elg_postgres_lose(struct elg_postgres_connection *connection,
                                   const char *why, struct elg_error *error);
-/* True if the last exchange failed for a count that a statement was to meet. */
+/* True if the last exchange failed for a count that a statement was to meet, or for a row
+ * that was to be new. */
 bool elg_postgres_mismatch(const struct elg_postgres_connection *connection);
 /* True if the last exchange may go well if it is repeated. */
 bool elg_postgres_transient(const struct elg_postgres_connection *connection);
@@ -382,10 +386,13 @@ enum elg_status elg_postgres_schema_open(struct elg_postgres_connection *connect
 
 /* ---- postgres_flush.c: the messages of a flush */
 /* Adds what writes the turn or turns: all of them go or none does. The turns are of
- * different runs, by trace id; updates are in that order. *run_messages: how many
- * messages are about the runs' own rows; those behind are records. */
+ * different runs, by trace id; updates are in that order. `plain`: steps that had no
+ * effect are taken to be new, which costs less; if one is not, the flush fails as for a
+ * wrong count. *run_messages: how many messages are about the runs' own rows; those
+ * behind are records. */
 void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *const *turns,
-                            size_t turn_count, int64_t now_ms, int *run_messages);
+                            size_t turn_count, bool plain, int64_t now_ms,
+                            int *run_messages);
 /* The token of the worker's flush of that number: even, higher than those before. */
 int64_t elg_postgres_flush_token(const struct elg_postgres *postgres, int64_t flush);
 /* True if a record of the turn meets one that is not open in the same turn. */
@@ -402,9 +409,12 @@ void elg_postgres_keeper_stop(struct elg_postgres *postgres);
 /* ELG_NO_MEMORY. *before: it was already. */
 enum elg_status elg_postgres_own(struct elg_postgres *postgres, const char *trace_id,
                                  bool reserved, bool *before, struct elg_error *error);
-/* False: it was not held. *reserved: as own was told. */
+/* False: it was not held, or ended and was not reserved: nothing is to be given back.
+ * *reserved: as own was told. */
 bool elg_postgres_disown(struct elg_postgres *postgres, const char *trace_id,
                          bool *reserved);
+/* A commit has ended the run. */
+void elg_postgres_own_ended(struct elg_postgres *postgres, const char *trace_id);
 /* True the first time for a run that is held. */
 bool elg_postgres_own_abort(struct elg_postgres *postgres, const char *trace_id);
 /* Puts the ids of all that are held, as one array. */
@@ -422,6 +432,8 @@ enum elg_status elg_postgres_graph_get(void *self, const struct elg_hash *hash,
                                        struct elg_error *error);
 enum elg_status elg_postgres_reserve(void *self, const char *trace_id,
                                      struct elg_error *error);
+enum elg_status elg_postgres_reserve_new(void *self, const char *trace_id,
+                                         struct elg_error *error);
 enum elg_status elg_postgres_claim(void *self, const char *trace_id,
                                    struct elg_run_row *out, struct elg_error *error);
 void elg_postgres_release(void *self, const char *trace_id);

@@ -80,6 +80,14 @@ enum elg_status elg_postgres_reserve(void *self, const char *trace_id,
     return status;
 }
 
+/* Two of these cannot meet; if they did, the key of cmo_runs would decide. */
+enum elg_status elg_postgres_reserve_new(void *self, const char *trace_id,
+                                         struct elg_error *error)
+{
+    bool before;
+    return elg_postgres_own(self, trace_id, false, &before, error);
+}
+
 /* ---- claiming */
 
 static void claim_add(struct elg_postgres_batch *batch, const struct claim *claim)

@@ -198,7 +198,7 @@ static enum elg_status write_all(struct elg_postgres_connection *connection,
 {
     int run_messages;
     flush_begin(connection, commit->sorted[commit->turn_count - 1]->create);
-    elg_postgres_flush_add(commit->postgres, commit->sorted, commit->turn_count,
+    elg_postgres_flush_add(commit->postgres, commit->sorted, commit->turn_count, true,
                            elg_base_wall_ms(commit->postgres->env.clock), &run_messages);
     return flush_end(connection, error);
 }
@@ -264,7 +264,7 @@ static enum elg_status write_one(struct elg_postgres_connection *connection,
     struct elg_turn *one = twice ? &shorn : turn;
     elg_postgres_batch_reset(&connection->batch);
     elg_postgres_add(&connection->batch, ELG_POSTGRES_SAVE);
-    elg_postgres_flush_add(connection->postgres, &one, 1, now_ms, &run_messages);
+    elg_postgres_flush_add(connection->postgres, &one, 1, false, now_ms, &run_messages);
     if (!twice)
         elg_postgres_add(&connection->batch, ELG_POSTGRES_SAVE_DROP);
     enum elg_status status = elg_postgres_exchange(connection, error);
@@ -349,12 +349,15 @@ static enum elg_status attempt(struct elg_postgres_connection *connection, void 
     return status;
 }
 
-static void fenced_count(struct elg_postgres *postgres, const struct elg_turn *turns,
+static void results_note(struct elg_postgres *postgres, const struct elg_turn *turns,
                          size_t turn_count)
 {
     for (size_t i = 0; i < turn_count; i++) {
+        const struct elg_run_row *run = turns[i].run;
         if (turns[i].result == ELG_FENCED)
             atomic_fetch_add(&postgres->commits_fenced, 1);
+        if (turns[i].result == ELG_OK && elg_checkpoint_status_ended(run->status))
+            elg_postgres_own_ended(postgres, run->trace_id);
     }
 }
 
@@ -369,6 +372,6 @@ enum elg_status elg_postgres_commit(void *self, struct elg_turn *turns, size_t t
     enum elg_status status = elg_postgres_try(&postgres->connections[ELG_POSTGRES_WRITER],
                                               attempt, &commit, error);
     if (status == ELG_OK)
-        fenced_count(postgres, turns, turn_count);
+        results_note(postgres, turns, turn_count);
     return status;
 }

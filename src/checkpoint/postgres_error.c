@@ -107,7 +107,8 @@ enum elg_status elg_postgres_lose(struct elg_postgres_connection *connection,
 
 bool elg_postgres_mismatch(const struct elg_postgres_connection *connection)
 {
-    return strcmp(connection->sqlstate, "22012") == 0;
+    return strcmp(connection->sqlstate, "22012") == 0 ||
+           strcmp(connection->sqlstate, "23505") == 0;
 }
 
 bool elg_postgres_transient(const struct elg_postgres_connection *connection)

@@ -11,6 +11,7 @@ struct flush {
     struct elg_postgres_batch *batch;
     struct elg_turn *const *turns;
     size_t turn_count;
+    bool plain;
     int64_t now_ms;
 };
 
@@ -350,17 +351,39 @@ static void records_column_put(const struct flush *flush, enum elg_record_kind k
     elg_postgres_array_end(flush->batch);
 }
 
+/* An attempt without calls is written once: no open row of it was there before. */
+static bool steps_new(const struct flush *flush)
+{
+    for (size_t i = 0; i < flush->turn_count; i++) {
+        const struct elg_turn *turn = flush->turns[i];
+        for (size_t k = 0; k < turn->record_count; k++) {
+            const struct elg_record *record = &turn->records[k];
+            if (record->kind == ELG_RECORD_STEP &&
+                (record_open(record) || record->row.step.activity_count > 0))
+                return false;
+        }
+    }
+    return true;
+}
+
+static enum elg_postgres_statement
+records_statement(const struct flush *flush, enum elg_record_kind kind, size_t count)
+{
+    if (kind == ELG_RECORD_ACTIVITY)
+        return count == 1 ? ELG_POSTGRES_ACTIVITY_WRITE_ONE
+                          : ELG_POSTGRES_ACTIVITIES_WRITE;
+    if (flush->plain && steps_new(flush))
+        return count == 1 ? ELG_POSTGRES_STEP_INSERT_ONE : ELG_POSTGRES_STEPS_INSERT;
+    return count == 1 ? ELG_POSTGRES_STEP_WRITE_ONE : ELG_POSTGRES_STEPS_WRITE;
+}
+
 static void records_add(const struct flush *flush, enum elg_record_kind kind)
 {
-    static const enum elg_postgres_statement MANY[] = {ELG_POSTGRES_STEPS_WRITE,
-                                                       ELG_POSTGRES_ACTIVITIES_WRITE};
-    static const enum elg_postgres_statement ONE[] = {ELG_POSTGRES_STEP_WRITE_ONE,
-                                                      ELG_POSTGRES_ACTIVITY_WRITE_ONE};
     bool steps = kind == ELG_RECORD_STEP;
     size_t count = records_of(flush, kind);
     if (count == 0)
         return;
-    elg_postgres_add(flush->batch, (count == 1 ? ONE : MANY)[kind]);
+    elg_postgres_add(flush->batch, records_statement(flush, kind, count));
     flush->batch->scalar = count == 1;
     records_column_put(flush, kind, NULL);
     for (const struct elg_postgres_field *field = steps ? elg_postgres_step_fields
@@ -370,10 +393,11 @@ static void records_add(const struct flush *flush, enum elg_record_kind kind)
 }
 
 void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *const *turns,
-                            size_t turn_count, int64_t now_ms, int *run_messages)
+                            size_t turn_count, bool plain, int64_t now_ms,
+                            int *run_messages)
 {
     struct elg_postgres_batch *batch = &postgres->connections[ELG_POSTGRES_WRITER].batch;
-    struct flush flush = {postgres, batch, turns, turn_count, now_ms};
+    struct flush flush = {postgres, batch, turns, turn_count, plain, now_ms};
     int before = batch->message_count;
     if (turns_of(&flush, is_update) > 0)
         updates_add(&flush);

@@ -32,7 +32,7 @@ enum elg_status elg_postgres_own(struct elg_postgres *postgres, const char *trac
         owned = owned_add(postgres, trace_id);
     if (owned != NULL) {
         owned->reserved = owned->reserved || reserved;
-        owned->abort_reported = false;
+        owned->abort_reported = owned->ended = false;
     }
     pthread_mutex_unlock(&postgres->own_mutex);
     return owned != NULL ? ELG_OK : elg_base_no_memory(error);
@@ -45,9 +45,20 @@ bool elg_postgres_disown(struct elg_postgres *postgres, const char *trace_id,
     struct elg_postgres_owned *owned =
         elg_checkpoint_traces_remove(&postgres->owned, trace_id);
     *reserved = owned != NULL && owned->reserved;
+    bool held = owned != NULL && (owned->reserved || !owned->ended);
     pthread_mutex_unlock(&postgres->own_mutex);
     elg_base_free(postgres->env.alloc, owned, sizeof *owned);
-    return owned != NULL;
+    return held;
+}
+
+void elg_postgres_own_ended(struct elg_postgres *postgres, const char *trace_id)
+{
+    pthread_mutex_lock(&postgres->own_mutex);
+    struct elg_postgres_owned *owned =
+        elg_checkpoint_traces_get(&postgres->owned, trace_id);
+    if (owned != NULL)
+        owned->ended = true;
+    pthread_mutex_unlock(&postgres->own_mutex);
 }
 
 bool elg_postgres_own_abort(struct elg_postgres *postgres, const char *trace_id)

@@ -125,6 +125,26 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "excluded.output, metadata = excluded.metadata, error = excluded.error, stop = "
         "excluded.stop WHERE cmo_steps.status = 'open' RETURNING 1) SELECT 1 / count(*) "
         "FROM w",
+    [ELG_POSTGRES_STEPS_INSERT] =
+        "INSERT INTO cmo_steps (trace_id, step_index, attempt, node_id, status, "
+        "input_hash, state_hash, output_hash, next_edge, next_node, fuel, "
+        "activity_count, clock, retry_at, started_at, completed_at, duration_ms, "
+        "fingerprint, digest, chain, state, output, metadata, error, stop) SELECT * "
+        "FROM unnest($1::text[], $2::int4[], $3::int4[], $4::text[], $5::text[], "
+        "$6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::int8[], "
+        "$12::int4[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], "
+        "$16::timestamptz[], $17::float8[], $18::text[], $19::text[], $20::text[], "
+        "$21::bytea[], $22::bytea[], $23::bytea[], $24::bytea[], $25::bytea[])",
+    [ELG_POSTGRES_STEP_INSERT_ONE] =
+        "INSERT INTO cmo_steps (trace_id, step_index, attempt, node_id, status, "
+        "input_hash, state_hash, output_hash, next_edge, next_node, fuel, "
+        "activity_count, clock, retry_at, started_at, completed_at, duration_ms, "
+        "fingerprint, digest, chain, state, output, metadata, error, stop) VALUES "
+        "($1::text, $2::int4, $3::int4, $4::text, $5::text, $6::text, $7::text, "
+        "$8::text, $9::text, $10::text, $11::int8, $12::int4, $13::timestamptz, "
+        "$14::timestamptz, $15::timestamptz, $16::timestamptz, $17::float8, $18::text, "
+        "$19::text, $20::text, $21::bytea, $22::bytea, $23::bytea, $24::bytea, "
+        "$25::bytea)",
     [ELG_POSTGRES_ACTIVITIES_WRITE] =
         "WITH w AS (INSERT INTO cmo_activities (trace_id, step_index, attempt, seq, "
         "activity_type, status, request_hash, idempotency_key, due_at, \"timestamp\", "

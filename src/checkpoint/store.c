@@ -276,6 +276,16 @@ enum elg_status elg_checkpoint_reserve(struct elg_store *store, const char *trac
     return status != ELG_OK ? status : store->ops->reserve(store->self, trace_id, error);
 }
 
+enum elg_status elg_checkpoint_reserve_new(struct elg_store *store, const char *trace_id,
+                                           struct elg_error *error)
+{
+    if (store->ops->reserve_new == NULL)
+        return elg_checkpoint_reserve(store, trace_id, error);
+    enum elg_status status = enter(store, "reserve", true, trace_id, error);
+    return status != ELG_OK ? status
+                            : store->ops->reserve_new(store->self, trace_id, error);
+}
+
 enum elg_status elg_checkpoint_claim(struct elg_store *store, const char *trace_id,
                                      struct elg_run_row *out, struct elg_error *error)
 {

@@ -352,12 +352,14 @@ static enum elg_status look_for(struct elg_host *host, const struct elg_run_row 
 }
 
 static enum elg_status start_new(struct elg_host *host, struct elg_graph *graph,
-                                 struct elg_run_row *row, struct elg_error *error)
+                                 struct elg_run_row *row, bool drawn,
+                                 struct elg_error *error)
 {
     struct elg_host_run *hr;
     enum elg_status status = elg__graph_keep(graph, error);
     if (status == ELG_OK)
-        status = elg_checkpoint_reserve(host->store, row->trace_id, error);
+        status = (drawn ? elg_checkpoint_reserve_new
+                        : elg_checkpoint_reserve)(host->store, row->trace_id, error);
     if (status != ELG_OK)
         return status;
     char trace_id[ELG_TRACE_BYTES_MAX + 1];
@@ -387,7 +389,7 @@ enum elg_status elg_run_start(struct elg_host *host, struct elg_graph *graph,
     if (status == ELG_OK && exists)
         status = elg_run_resume(host, row.trace_id, error);
     else if (status == ELG_OK)
-        status = start_new(host, graph, &row, error);
+        status = start_new(host, graph, &row, options->trace_id == NULL, error);
     elg_checkpoint_run_row_fini(&row);
     if (status == ELG_OK && created != NULL)
         *created = !exists;
