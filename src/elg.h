@@ -172,6 +172,22 @@ ELG_API size_t elg_host_executing(const struct elg_host *host);
 /* Readable when elg_host_tick has something to do. Borrowed. */
 ELG_API int elg_host_poll_fd(const struct elg_host *host);
 
+struct elg_serve_options {
+    const char *const *graph_ids; /* ids of graphs ... NULL; NULL: all */
+    size_t run_count_max;         /* in hand at once; 0: default */
+};
+
+/* From now on elg_host_tick takes up runs of the store by itself, as long as there is
+ * room: those that have not ended, that nobody owns and whose time has come. Runs that
+ * wait for long are let go until then. Again: with other options. ELG_USAGE,
+ * ELG_NO_MEMORY, ELG_IO. */
+ELG_API enum elg_status elg_host_serve(struct elg_host *host,
+                                       const struct elg_serve_options *options,
+                                       struct elg_error *error);
+/* Ends that: no run is taken up any more, those that only wait are handed back, the
+ * others go on until they end, come to wait, or the host closes. How many those are. */
+ELG_API size_t elg_host_drain(struct elg_host *host);
+
 /* ---- host activities
  * -------------------------------------------------------------------- */
 
@@ -254,6 +270,20 @@ ELG_API enum elg_status elg_run_start(struct elg_host *host, struct elg_graph *g
                                       const struct elg_run_options *options,
                                       char *trace_out, size_t trace_size, bool *created,
                                       struct elg_error *error);
+struct elg_submit_options {
+    struct elg_run_options run;
+    /* NULL: none. The trace is derived from the graph's id and this text, so that the
+     * same key again is the same run, whatever version of the graph it has. */
+    const char *key;
+};
+
+/* Records a run durably for whoever serves the store, without executing it. If it is
+ * there already with the same graph and input, *created is false (ELG_EXISTS if one of
+ * them is another). ELG_BUSY: a live process is about to begin it. */
+ELG_API enum elg_status elg_run_submit(struct elg_host *host, struct elg_graph *graph,
+                                       const struct elg_submit_options *options,
+                                       char *trace_out, size_t trace_size, bool *created,
+                                       struct elg_error *error);
 /* Takes up a run of the store. Fine for an ended run (nothing to do).
  * ELG_NOT_FOUND, ELG_BUSY, ELG_IO, ELG_CORRUPT, ELG_LIMIT when it is quarantined now. */
 ELG_API enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,

@@ -94,6 +94,8 @@ static int done(lua_State *L, enum elg_status status, const struct elg_error *er
     return 1;
 }
 
+#include "checkpoint_work.h"
+
 static int l_open(lua_State *L)
 {
     const char *url = luaL_checkstring(L, 1);
@@ -462,6 +464,7 @@ static const luaL_Reg METHODS[] = {{"close", l_close},
                                    {"claim", l_claim},
                                    {"claim_next", l_claim_next},
                                    {"lease_left_us", l_lease_left_us},
+                                   WORK_METHODS,
                                    {"wall_ms", l_wall_ms},
                                    {"commit", l_commit},
                                    {"run_get", l_run_get},

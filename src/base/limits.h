@@ -6,6 +6,7 @@
 #define ELG_JSON_DEPTH_MAX 128              /* nested arrays and objects */
 #define ELG_JSON_TEXT_BYTES_MAX (64u << 20) /* one JSON text */
 #define ELG_TRACE_BYTES_MAX 128             /* a trace id: [A-Za-z0-9._:-]+ */
+#define ELG_KEY_BYTES_MAX 1024              /* a key that names a run */
 #define ELG_NAME_BYTES_MAX 128              /* node, edge key, graph id, activity name */
 #define ELG_GRAPH_NODES_MAX 4096
 #define ELG_GRAPH_EDGES_MAX 16384
@@ -37,5 +38,11 @@
 #define ELG_RUN_MS_DEFAULT 0    /* 0: no limit */
 #define ELG_SHORT_SLEEP_MS 1000 /* longer sleeps drop the Lua state */
 #define ELG_CONCURRENCY_MAX 100000
+#define ELG_SERVE_RUNS_DEFAULT 64 /* in hand at once, of a host that serves */
+#define ELG_SERVE_ENDING 3        /* those that wait for the disk to end: so many times */
+#define ELG_SERVE_ASK_US 5000     /* between two questions whether there is work */
+#define ELG_SERVE_LOOK_US 1000000 /* between two looks without being told */
+#define ELG_SERVE_PARK_MS 2000    /* a longer wait is nobody's until its time comes */
+#define ELG_LEASE_MARGIN_US 500000 /* left of the lease when an effect starts (I8) */
 
 #endif

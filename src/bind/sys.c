@@ -1,6 +1,7 @@
 /* sys: the module elg.sys, what a program on a terminal needs of its process: waiting,
  * signals, usage, temporary folders, whole writes. Uses base's clock; knows nothing of
  * graphs and runs. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -24,6 +25,7 @@
 /* Signals belong to a process, so these do too: the last signal caught, and the pipe that
  * wakes a poll. */
 static volatile sig_atomic_t signal_caught;
+static bool signal_told; /* poll says no more of it */
 static int signal_pipe[2] = {-1, -1};
 
 static void on_signal(int number)
@@ -74,6 +76,17 @@ static int sys_signal(lua_State *L)
     return 1;
 }
 
+/* signal_seen(): poll waits again as if none had been caught; signal() still tells it */
+static int sys_signal_seen(lua_State *L)
+{
+    char bytes[16];
+    (void)L;
+    signal_told = true;
+    while (signal_pipe[0] >= 0 && read(signal_pipe[0], bytes, sizeof bytes) > 0)
+        continue;
+    return 0;
+}
+
 /* poll(fd, timeout_ms [, other_fd]) -> "ready", "timeout" or "signal"; -1: no time limit
  */
 static int sys_poll(lua_State *L)
@@ -84,7 +97,7 @@ static int sys_poll(lua_State *L)
     fds[2].fd = signal_pipe[0];
     int timeout_ms = (int)luaL_checkinteger(L, 2);
     int ready = poll(fds, 3, timeout_ms);
-    if (signal_caught != 0)
+    if (signal_caught != 0 && !signal_told)
         lua_pushliteral(L, "signal");
     else if (ready > 0 && (fds[0].revents != 0 || fds[1].revents != 0))
         lua_pushliteral(L, "ready");
@@ -209,6 +222,27 @@ static int sys_kind(lua_State *L)
     return 1;
 }
 
+/* names(folder) -> what is in it, sorted | nil, message */
+static int sys_names(lua_State *L)
+{
+    struct dirent **entries;
+    const char *path = luaL_checkstring(L, 1);
+    int count = scandir(path, &entries, NULL, alphasort);
+    if (count < 0)
+        return fail_errno(L, path);
+    lua_newtable(L);
+    for (int i = 0, n = 0; i < count; i++) {
+        if (strcmp(entries[i]->d_name, ".") != 0 &&
+            strcmp(entries[i]->d_name, "..") != 0) {
+            lua_pushstring(L, entries[i]->d_name);
+            lua_rawseti(L, -2, ++n);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return 1;
+}
+
 /* mkdtemp(prefix) -> the path of a new folder | nil, message */
 static int sys_mkdtemp(lua_State *L)
 {
@@ -259,6 +293,7 @@ int luaopen_elg_sys(lua_State *L)
     static const luaL_Reg FUNCTIONS[] = {
         {"catch_signals", sys_catch_signals},
         {"signal", sys_signal},
+        {"signal_seen", sys_signal_seen},
         {"poll", sys_poll},
         {"read", sys_read},
         {"write", sys_write},
@@ -270,6 +305,7 @@ int luaopen_elg_sys(lua_State *L)
         {"exe", sys_exe},
         {"setenv", sys_setenv},
         {"kind", sys_kind},
+        {"names", sys_names},
         {"mkdtemp", sys_mkdtemp},
         {"mkdir", sys_mkdir},
         {"remove_tree", sys_remove_tree},

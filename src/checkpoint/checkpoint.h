@@ -173,7 +173,8 @@ struct elg_record {
 
 /* `run` holds the run's row as it shall be after the turn (epoch: the writer's; claims
  * are reset to 0 by the store if there is any record). With `create` the row must not
- * exist yet. The store reads all fields of `run` for a create (created_at_ms 0: now),
+ * exist yet; one that is created as pending is no one's, and who waits for work is told
+ * of it. The store reads all fields of `run` for a create (created_at_ms 0: now),
  * else status, initial_state (only while step_count_before is 0; NULL leaves it), error,
  * step_count, chain, due_ms, started_at_ms, completed_at_ms (0 of an ended status: now);
  * it sets updated_at_ms itself. graph_hash and chain are never zero (ELG_USAGE of the
@@ -254,7 +255,7 @@ struct elg_checkpoint_ops {
     enum elg_status (*journal)(void *self, const char *trace_id, int64_t from, int64_t to,
                                elg_journal_row_fn row, void *row_self,
                                struct elg_error *error);
-    /* Sets a durable flag. ELG_NOT_FOUND; fine for an ended run. */
+    /* Sets a durable flag. ELG_NOT_FOUND; of an ended run nothing changes. */
     enum elg_status (*abort_request)(void *self, const char *trace_id,
                                      struct elg_error *error);
     /* Calls `row` for each run owned here whose abort was requested since it was last
@@ -280,6 +281,23 @@ struct elg_checkpoint_ops {
      * can mean it. NULL: reserve does. */
     enum elg_status (*reserve_new)(void *self, const char *trace_id,
                                    struct elg_error *error);
+    /* As release, of a run that is given up in good order (a stop, a long wait): a claim
+     * that led to no record is not counted. `tell`: it may be taken up at once, and who
+     * waits for work is told. */
+    void (*hand_back)(void *self, const char *trace_id, bool tell);
+    /* A descriptor that becomes readable when there may be runs to take up; -1: there is
+     * none, work_poll has to be asked. Borrowed. */
+    int (*work_fd)(void *self);
+    /* True if another process may have made runs to take up since it was last called.
+     * Cheap; what no one tells of (a dead process, a time that comes) it does not know.
+     */
+    bool (*work_poll)(void *self);
+    /* The earliest time to come at which a run that waits for it may be taken up;
+     * INT64_MAX: none. Of a store that does not know who is owned, of any run. */
+    enum elg_status (*work_due)(void *self, int64_t *due_ms, struct elg_error *error);
+    /* How often the lease has lapsed: what was owned before may be another's (I8). 0
+     * where a live process cannot lose a run. Cheap; any thread. */
+    uint64_t (*lease_lapses)(void *self);
 };
 
 /* The back ends. */
@@ -337,6 +355,12 @@ enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
                                           const char *const *graph_ids,
                                           size_t graph_count, struct elg_run_row *out,
                                           struct elg_error *error);
+void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell);
+int elg_checkpoint_work_fd(struct elg_store *store);
+bool elg_checkpoint_work_poll(struct elg_store *store);
+enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms,
+                                        struct elg_error *error);
+uint64_t elg_checkpoint_lease_lapses(struct elg_store *store);
 
 /* A fault that a spec plants: the next `skip` calls of `op` go well, then `count` of them
  * fail with `status` (op: "commit", "claim", ...; NULL takes the fault away). delay_us >

@@ -14,6 +14,7 @@
 /* What of libpq is used: X(name without "PQ"). */
 #define ELG_PQ_FUNCTIONS(X)                                                              \
     X(clear)                                                                             \
+    X(cmdTuples)                                                                         \
     X(connectPoll)                                                                       \
     X(connectStartParams)                                                                \
     X(conninfoFree)                                                                      \
@@ -61,6 +62,7 @@ enum elg_status elg__pq_load(struct elg_error *error);
 
 #ifndef ELG_PQ_NAMES
 #define PQclear elg__pq.clear
+#define PQcmdTuples elg__pq.cmdTuples
 #define PQconnectPoll elg__pq.connectPoll
 #define PQconnectStartParams elg__pq.connectStartParams
 #define PQconninfoFree elg__pq.conninfoFree

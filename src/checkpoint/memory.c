@@ -199,7 +199,7 @@ static enum elg_status own(struct elg_memory *memory, const char *trace_id)
     return ELG_NO_MEMORY;
 }
 
-static void disown(struct elg_memory *memory, const char *trace_id)
+void elg_memory_disown(struct elg_memory *memory, const char *trace_id)
 {
     void *owned = elg_checkpoint_traces_remove(&memory->owned, trace_id);
     elg_base_free(memory->env.alloc, owned, sizeof(struct elg_memory_owned));
@@ -219,7 +219,7 @@ static void memory_release(void *self, const char *trace_id)
 {
     struct elg_memory *memory = self;
     pthread_mutex_lock(&memory->mutex);
-    disown(memory, trace_id);
+    elg_memory_disown(memory, trace_id);
     pthread_mutex_unlock(&memory->mutex);
 }
 
@@ -235,7 +235,7 @@ static enum elg_status quarantine(struct elg_memory *memory, struct elg_memory_r
     return ELG_OK;
 }
 
-static enum elg_status claim(struct elg_memory *memory, struct elg_memory_run *run)
+enum elg_status elg_memory_claim(struct elg_memory *memory, struct elg_memory_run *run)
 {
     enum elg_status status;
     if (elg_checkpoint_status_ended(run->row.status))
@@ -243,7 +243,7 @@ static enum elg_status claim(struct elg_memory *memory, struct elg_memory_run *r
     if (run->row.claims >= ELG_CLAIMS_MAX) {
         status = quarantine(memory, run);
         if (status == ELG_OK)
-            disown(memory, run->row.trace_id);
+            elg_memory_disown(memory, run->row.trace_id);
     } else {
         status = own(memory, run->row.trace_id);
     }
@@ -268,7 +268,7 @@ static enum elg_status memory_claim(void *self, const char *trace_id,
     pthread_mutex_lock(&memory->mutex);
     struct elg_memory_run *run = elg_memory_find(memory, trace_id);
     if (run != NULL)
-        status = claim(memory, run);
+        status = elg_memory_claim(memory, run);
     if (status == ELG_OK)
         elg_checkpoint_run_row_copy(&run->row, out);
     pthread_mutex_unlock(&memory->mutex);
@@ -389,7 +389,8 @@ static enum elg_status memory_abort_request(void *self, const char *trace_id,
     struct elg_memory *memory = self;
     pthread_mutex_lock(&memory->mutex);
     struct elg_memory_run *run = elg_memory_find(memory, trace_id);
-    if (run != NULL && !run->row.abort_requested) {
+    if (run != NULL && !run->row.abort_requested &&
+        !elg_checkpoint_status_ended(run->row.status)) {
         run->row.abort_requested = true;
         run->row.updated_at_ms = elg_base_wall_ms(memory->env.clock);
     }
@@ -418,40 +419,6 @@ static enum elg_status memory_abort_poll(void *self, elg_run_row_fn row, void *r
     return ELG_OK;
 }
 
-/* ---- whatever is next */
-
-static int64_t memory_lease_until_us(void *self)
-{
-    (void)self;
-    return INT64_MAX;
-}
-
-static int64_t memory_wall_ms(void *self)
-{
-    struct elg_memory *memory = self;
-    return elg_base_wall_ms(memory->env.clock);
-}
-
-static enum elg_status memory_claim_next(void *self, const char *const *graph_ids,
-                                         size_t graph_count, struct elg_run_row *out,
-                                         struct elg_error *error)
-{
-    struct elg_memory *memory = self;
-    enum elg_status status = ELG_NOT_FOUND;
-    pthread_mutex_lock(&memory->mutex);
-    struct elg_memory_run *next = elg_memory_next(memory, graph_ids, graph_count);
-    if (next != NULL)
-        status = claim(memory, next);
-    if (status == ELG_OK)
-        elg_checkpoint_run_row_copy(&next->row, out);
-    pthread_mutex_unlock(&memory->mutex);
-    if (status == ELG_NO_MEMORY)
-        elg_base_no_memory(error);
-    if (status == ELG_NOT_FOUND)
-        elg_base_fail(error, ELG_NOT_FOUND, "memory:", "no run waits to be taken up");
-    return status;
-}
-
 static const struct elg_checkpoint_ops MEMORY_OPS = {
     .version = 1,
     .scheme = "memory",
@@ -468,9 +435,14 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .journal = memory_journal,
     .abort_request = memory_abort_request,
     .abort_poll = memory_abort_poll,
-    .lease_until_us = memory_lease_until_us,
-    .wall_ms = memory_wall_ms,
-    .claim_next = memory_claim_next,
+    .lease_until_us = elg_memory_lease_until_us,
+    .wall_ms = elg_memory_wall_ms,
+    .claim_next = elg_memory_claim_next,
+    .hand_back = elg_memory_hand_back,
+    .work_fd = elg_memory_work_fd,
+    .work_poll = elg_memory_work_poll,
+    .work_due = elg_memory_work_due,
+    .lease_lapses = elg_memory_lease_lapses,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

@@ -50,9 +50,22 @@ int elg_memory_record_compare(const struct elg_record *a, const struct elg_recor
 size_t elg_memory_record_find(const struct elg_memory_run *run,
                               const struct elg_record *key);
 
-/* What elg_checkpoint_ops.claim_next is to claim, or NULL; with the mutex held. */
-struct elg_memory_run *elg_memory_next(struct elg_memory *memory,
-                                       const char *const *graph_ids, size_t graph_count);
+/* A claim, and the end of owning a run, with the mutex held. */
+enum elg_status elg_memory_claim(struct elg_memory *memory, struct elg_memory_run *run);
+void elg_memory_disown(struct elg_memory *memory, const char *trace_id);
+
+/* elg_checkpoint_ops of the same names. */
+int64_t elg_memory_lease_until_us(void *self);
+int64_t elg_memory_wall_ms(void *self);
+enum elg_status elg_memory_claim_next(void *self, const char *const *graph_ids,
+                                      size_t graph_count, struct elg_run_row *out,
+                                      struct elg_error *error);
+void elg_memory_hand_back(void *self, const char *trace_id, bool tell);
+int elg_memory_work_fd(void *self);
+bool elg_memory_work_poll(void *self);
+enum elg_status elg_memory_work_due(void *self, int64_t *due_ms, struct elg_error *error);
+uint64_t elg_memory_lease_lapses(void *self);
+
 /* elg_checkpoint_ops.commit, with the mutex held. */
 enum elg_status elg_memory_commit(struct elg_memory *memory, struct elg_turn *turns,
                                   size_t turn_count, struct elg_error *error);

@@ -1,4 +1,4 @@
-/* memory_next: which run is to be taken up next. Uses memory.h. */
+/* memory_next: which run is to be taken up next, and when. Uses memory.h. */
 #include "checkpoint/memory.h"
 
 #include <string.h>
@@ -31,8 +31,8 @@ static bool next_before(const struct elg_memory_run *a, const struct elg_memory_
     return a->order < b->order;
 }
 
-struct elg_memory_run *elg_memory_next(struct elg_memory *memory,
-                                       const char *const *graph_ids, size_t graph_count)
+static struct elg_memory_run *next_find(struct elg_memory *memory,
+                                        const char *const *graph_ids, size_t graph_count)
 {
     struct elg_memory_run *run, *next = NULL;
     size_t cursor = 0;
@@ -42,4 +42,87 @@ struct elg_memory_run *elg_memory_next(struct elg_memory *memory,
             next = run;
     }
     return next;
+}
+
+int64_t elg_memory_lease_until_us(void *self)
+{
+    (void)self;
+    return INT64_MAX;
+}
+
+int64_t elg_memory_wall_ms(void *self)
+{
+    struct elg_memory *memory = self;
+    return elg_base_wall_ms(memory->env.clock);
+}
+
+enum elg_status elg_memory_claim_next(void *self, const char *const *graph_ids,
+                                      size_t graph_count, struct elg_run_row *out,
+                                      struct elg_error *error)
+{
+    struct elg_memory *memory = self;
+    enum elg_status status = ELG_NOT_FOUND;
+    pthread_mutex_lock(&memory->mutex);
+    struct elg_memory_run *next = next_find(memory, graph_ids, graph_count);
+    if (next != NULL)
+        status = elg_memory_claim(memory, next);
+    if (status == ELG_OK)
+        elg_checkpoint_run_row_copy(&next->row, out);
+    pthread_mutex_unlock(&memory->mutex);
+    if (status == ELG_NO_MEMORY)
+        elg_base_no_memory(error);
+    if (status == ELG_NOT_FOUND)
+        elg_base_fail(error, ELG_NOT_FOUND, "memory:", "no run waits to be taken up");
+    return status;
+}
+
+void elg_memory_hand_back(void *self, const char *trace_id, bool tell)
+{
+    (void)tell;
+    struct elg_memory *memory = self;
+    pthread_mutex_lock(&memory->mutex);
+    struct elg_memory_run *run = elg_memory_find(memory, trace_id);
+    if (run != NULL && run->row.claims > 0 &&
+        elg_checkpoint_traces_get(&memory->owned, trace_id) != NULL)
+        run->row.claims--;
+    elg_memory_disown(memory, trace_id);
+    pthread_mutex_unlock(&memory->mutex);
+}
+
+int elg_memory_work_fd(void *self)
+{
+    (void)self;
+    return -1;
+}
+
+bool elg_memory_work_poll(void *self)
+{
+    (void)self; /* there is no other process */
+    return false;
+}
+
+enum elg_status elg_memory_work_due(void *self, int64_t *due_ms, struct elg_error *error)
+{
+    (void)error;
+    struct elg_memory *memory = self;
+    struct elg_memory_run *run;
+    size_t cursor = 0;
+    int64_t now_ms = elg_base_wall_ms(memory->env.clock);
+    *due_ms = INT64_MAX;
+    pthread_mutex_lock(&memory->mutex);
+    while ((run = elg_checkpoint_traces_next(&memory->runs, &cursor)) != NULL) {
+        const struct elg_run_row *row = &run->row;
+        if (!run->tentative && !elg_checkpoint_status_ended(row->status) &&
+            row->due_ms > now_ms && row->due_ms < *due_ms &&
+            elg_checkpoint_traces_get(&memory->owned, row->trace_id) == NULL)
+            *due_ms = row->due_ms;
+    }
+    pthread_mutex_unlock(&memory->mutex);
+    return ELG_OK;
+}
+
+uint64_t elg_memory_lease_lapses(void *self)
+{
+    (void)self;
+    return 0;
 }

@@ -23,6 +23,11 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .wall_ms = elg_postgres_wall_ms,
     .claim_next = elg_postgres_claim_next,
     .reserve_new = elg_postgres_reserve_new,
+    .hand_back = elg_postgres_hand_back,
+    .work_fd = elg_postgres_work_fd,
+    .work_poll = elg_postgres_work_poll,
+    .work_due = elg_postgres_work_due,
+    .lease_lapses = elg_postgres_lease_lapses,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

@@ -49,6 +49,7 @@ enum elg_postgres_statement {
     ELG_POSTGRES_BEGIN,
     ELG_POSTGRES_COMMIT,
     ELG_POSTGRES_ROLLBACK,
+    ELG_POSTGRES_WORK_NOTIFY,
     /* the writer's */
     ELG_POSTGRES_SAVE,
     ELG_POSTGRES_SAVE_BACK,
@@ -75,6 +76,8 @@ enum elg_postgres_statement {
     ELG_POSTGRES_RESERVE,
     ELG_POSTGRES_RELEASE,
     ELG_POSTGRES_UNRESERVE,
+    ELG_POSTGRES_HAND_BACK,
+    ELG_POSTGRES_DUE_READ,
     ELG_POSTGRES_OWNER_READ,
     ELG_POSTGRES_CLAIM,
     ELG_POSTGRES_QUARANTINE,
@@ -226,9 +229,12 @@ struct elg_postgres {
     pthread_t keeper;
     bool keeping; /* the thread runs */
     int stop_fd;
+    int work_fd;                 /* readable: there may be work */
     atomic_bool aborts_maybe;    /* an abort may have been requested */
+    atomic_bool work_maybe;      /* a run may wait to be taken up */
     atomic_bool release_again;   /* a release did not arrive */
     atomic_llong lease_until_us; /* by the monotonic clock */
+    atomic_ullong lease_lapses;  /* renewals that came too late */
     atomic_llong wall_offset_us; /* the database's clock less the monotonic one */
     atomic_uint commits_fenced;  /* turns refused as FENCED */
     atomic_uint commits_settled; /* flushes whose reply was lost and looked up */
@@ -405,6 +411,12 @@ enum elg_status elg_postgres_keeper_start(struct elg_postgres *postgres,
 /* Ends the thread; the lease and all that is held under it are given up. */
 void elg_postgres_keeper_stop(struct elg_postgres *postgres);
 
+/* ---- postgres_work.c */
+/* Tells all who wait for work. What goes wrong is left to their looking. */
+void elg_postgres_work_tell(struct elg_postgres_connection *connection);
+/* There may be work: work_poll and work_fd say so. Any thread. */
+void elg_postgres_work_mark(struct elg_postgres *postgres);
+
 /* ---- postgres_own.c: the runs that are held here */
 /* ELG_NO_MEMORY. *before: it was already. */
 enum elg_status elg_postgres_own(struct elg_postgres *postgres, const char *trace_id,
@@ -456,5 +468,11 @@ int64_t elg_postgres_wall_ms(void *self);
 enum elg_status elg_postgres_claim_next(void *self, const char *const *graph_ids,
                                         size_t graph_count, struct elg_run_row *out,
                                         struct elg_error *error);
+void elg_postgres_hand_back(void *self, const char *trace_id, bool tell);
+int elg_postgres_work_fd(void *self);
+bool elg_postgres_work_poll(void *self);
+enum elg_status elg_postgres_work_due(void *self, int64_t *due_ms,
+                                      struct elg_error *error);
+uint64_t elg_postgres_lease_lapses(void *self);
 
 #endif

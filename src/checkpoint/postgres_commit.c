@@ -361,6 +361,16 @@ static void results_note(struct elg_postgres *postgres, const struct elg_turn *t
     }
 }
 
+/* Pending runs are anyone's: whoever waits for work hears of them. */
+static bool any_pending(const struct elg_turn *turns, size_t turn_count)
+{
+    bool any = false;
+    for (size_t i = 0; !any && i < turn_count; i++)
+        any = turns[i].create && turns[i].result == ELG_OK &&
+              turns[i].run->status == ELG_RUN_PENDING;
+    return any;
+}
+
 enum elg_status elg_postgres_commit(void *self, struct elg_turn *turns, size_t turn_count,
                                     struct elg_error *error)
 {
@@ -371,7 +381,10 @@ enum elg_status elg_postgres_commit(void *self, struct elg_turn *turns, size_t t
                             .flush_before = postgres->flush};
     enum elg_status status = elg_postgres_try(&postgres->connections[ELG_POSTGRES_WRITER],
                                               attempt, &commit, error);
-    if (status == ELG_OK)
-        results_note(postgres, turns, turn_count);
-    return status;
+    if (status != ELG_OK)
+        return status;
+    results_note(postgres, turns, turn_count);
+    if (any_pending(turns, turn_count))
+        elg_postgres_work_tell(&postgres->connections[ELG_POSTGRES_WRITER]);
+    return ELG_OK;
 }

@@ -9,6 +9,7 @@
 #include "checkpoint/postgres.h"
 
 #include <poll.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -29,6 +30,8 @@ static void clock_learn(struct elg_postgres_connection *connection, int column,
     int64_t now_us = elg_postgres_now_us(connection);
     if (columns.status != ELG_OK)
         return;
+    if (sent_us > atomic_load(&postgres->lease_until_us)) /* the count comes first */
+        atomic_fetch_add(&postgres->lease_lapses, 1);
     atomic_store(&postgres->lease_until_us,
                  sent_us + (int64_t)ELG_POSTGRES_LEASE_MS * US_PER_MS);
     atomic_store(&postgres->wall_offset_us,
@@ -59,7 +62,10 @@ static void notices_take(struct elg_postgres_connection *connection)
 {
     PGnotify *notice;
     while ((notice = PQnotifies(connection->pg)) != NULL) {
-        atomic_store(&connection->postgres->aborts_maybe, true);
+        if (strcmp(notice->relname, "cmo_work") == 0)
+            elg_postgres_work_mark(connection->postgres);
+        else
+            atomic_store(&connection->postgres->aborts_maybe, true);
         PQfreemem(notice);
     }
 }
@@ -96,7 +102,9 @@ static void dead_release(struct elg_postgres_connection *connection)
     elg_postgres_batch_reset(&connection->batch);
     elg_postgres_add(&connection->batch, ELG_POSTGRES_WORKERS_DEAD);
     elg_postgres_put_int8(&connection->batch, connection->postgres->worker);
-    elg_postgres_exchange(connection, NULL);
+    if (elg_postgres_exchange(connection, NULL) == ELG_OK &&
+        strcmp(PQcmdTuples(connection->results[0]), "0") != 0)
+        elg_postgres_work_mark(connection->postgres);
 }
 
 /* False: it has to be tried again soon. */
@@ -108,6 +116,7 @@ static bool renew(struct elg_postgres_connection *connection)
         if (elg_postgres_ensure(connection, 0, NULL) != ELG_OK)
             return false;
         atomic_store(&postgres->aborts_maybe, true); /* one may have been missed */
+        elg_postgres_work_mark(postgres);
     }
     int64_t sent_us = elg_postgres_now_us(connection);
     elg_postgres_batch_reset(batch);

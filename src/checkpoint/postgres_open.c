@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 static struct elg_postgres *create(const struct elg_checkpoint_env *env)
 {
@@ -14,7 +16,7 @@ static struct elg_postgres *create(const struct elg_checkpoint_env *env)
     if (postgres == NULL)
         return NULL;
     postgres->env = *env;
-    postgres->stop_fd = -1;
+    postgres->stop_fd = postgres->work_fd = -1;
     snprintf(postgres->owner, sizeof postgres->owner, "%s", env->owner ? env->owner : "");
     pthread_mutex_init(&postgres->own_mutex, NULL);
     elg_checkpoint_traces_init(&postgres->owned, env->alloc);
@@ -39,6 +41,9 @@ static enum elg_status connections_open(struct elg_postgres *postgres,
         status = elg_postgres_prepare(loop, error);
     if (status != ELG_OK || postgres->env.read_only)
         return status;
+    postgres->work_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (postgres->work_fd < 0)
+        return elg_base_fail(error, ELG_IO, "postgres", "no descriptor left");
     status = elg_postgres_ensure(&postgres->connections[ELG_POSTGRES_WRITER], 0, error);
     if (status == ELG_OK)
         status =
@@ -89,6 +94,8 @@ void elg_postgres_close(void *self)
         elg_postgres_batch_fini(&connection->batch);
         pthread_mutex_destroy(&connection->mutex);
     }
+    if (postgres->work_fd >= 0)
+        close(postgres->work_fd);
     owned_free(postgres);
     pthread_mutex_destroy(&postgres->own_mutex);
     elg_postgres_settings_fini(alloc, &postgres->settings);

@@ -18,6 +18,8 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "COMMIT",
     [ELG_POSTGRES_ROLLBACK] =
         "ROLLBACK",
+    [ELG_POSTGRES_WORK_NOTIFY] =
+        "SELECT pg_notify('cmo_work', '')",
     [ELG_POSTGRES_SAVE] =
         "SAVEPOINT turn",
     [ELG_POSTGRES_SAVE_BACK] =
@@ -69,11 +71,13 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "WITH w AS (INSERT INTO cmo_runs (trace_id, graph_id, graph_version, "
         "graph_hash, status, seed, step_count, chain, epoch, claims, abort_requested, "
         "due_at, error, started_at, completed_at, created_at, updated_at, worker) "
-        "SELECT t.*, $18::bigint FROM unnest($1::text[], $2::text[], $3::text[], "
+        "SELECT t.*, CASE WHEN t.status <> 'pending' THEN $18::bigint END FROM "
+        "unnest($1::text[], $2::text[], $3::text[], "
         "$4::text[], $5::text[], $6::text[], $7::int8[], $8::text[], $9::int8[], "
         "$10::int4[], $11::bool[], $12::timestamptz[], $13::bytea[], "
         "$14::timestamptz[], $15::timestamptz[], $16::timestamptz[], "
-        "$17::timestamptz[]) AS t ON CONFLICT (trace_id) DO NOTHING RETURNING 1) SELECT "
+        "$17::timestamptz[]) AS t (trace_id, graph_id, graph_version, graph_hash, "
+        "status) ON CONFLICT (trace_id) DO NOTHING RETURNING 1) SELECT "
         "1 / (count(*) = cardinality($1::text[]))::int FROM w",
     [ELG_POSTGRES_INPUT_INSERT] =
         "INSERT INTO cmo_inputs (trace_id, input, initial_state, limits) SELECT * FROM "
@@ -191,6 +195,12 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "$2::bigint AND completed_at IS NULL",
     [ELG_POSTGRES_UNRESERVE] =
         "DELETE FROM cmo_reservations WHERE trace_id = $1::text AND worker = $2::bigint",
+    [ELG_POSTGRES_HAND_BACK] =
+        "UPDATE cmo_runs SET worker = NULL, claims = greatest(claims - 1, 0) WHERE "
+        "trace_id = $1::text AND worker = $2::bigint AND completed_at IS NULL",
+    [ELG_POSTGRES_DUE_READ] =
+        "SELECT min(due_at) FROM cmo_runs WHERE completed_at IS NULL AND worker IS NULL "
+        "AND due_at IS NOT NULL AND due_at > now()",
     [ELG_POSTGRES_OWNER_READ] =
         "SELECT w.owner FROM cmo_workers w WHERE w.worker IN (SELECT worker FROM "
         "cmo_runs WHERE trace_id = $1::text UNION ALL SELECT worker FROM "
@@ -238,7 +248,7 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "r.created_at, r.updated_at, i.trace_id, i.input, i.initial_state, i.limits",
     [ELG_POSTGRES_ABORT] =
         "UPDATE cmo_runs SET abort_requested = true, updated_at = $2::timestamptz WHERE "
-        "trace_id = $1::text AND NOT abort_requested",
+        "trace_id = $1::text AND NOT abort_requested AND completed_at IS NULL",
     [ELG_POSTGRES_ABORTS_READ] =
         "SELECT r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, "
         "r.seed, r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, "
@@ -347,7 +357,7 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
 
 static unsigned roles_of(enum elg_postgres_statement statement)
 {
-    if (statement <= ELG_POSTGRES_ROLLBACK)
+    if (statement <= ELG_POSTGRES_WORK_NOTIFY)
         return OF(WRITER) | OF(LOOP) | OF(KEEPER);
     if (statement <= ELG_POSTGRES_FENCE_READ)
         return OF(WRITER);

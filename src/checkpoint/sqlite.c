@@ -22,6 +22,11 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .lease_until_us = elg_sqlite_lease_until_us,
     .wall_ms = elg_sqlite_wall_ms,
     .claim_next = elg_sqlite_claim_next,
+    .hand_back = elg_sqlite_hand_back,
+    .work_fd = elg_sqlite_work_fd,
+    .work_poll = elg_sqlite_work_poll,
+    .work_due = elg_sqlite_work_due,
+    .lease_lapses = elg_sqlite_lease_lapses,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

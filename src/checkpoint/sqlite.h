@@ -60,6 +60,10 @@ enum elg_sqlite_statement {
     ELG_SQLITE_ACTIVITIES_READ,
     ELG_SQLITE_ABORTS_READ,
     ELG_SQLITE_NEXT_READ,
+    ELG_SQLITE_DUE_READ,
+    ELG_SQLITE_VERSION_READ,
+    ELG_SQLITE_CLAIMS_READ,
+    ELG_SQLITE_UNCLAIM,
     ELG_SQLITE_STATEMENT_COUNT
 };
 
@@ -79,6 +83,7 @@ struct elg_sqlite {
     pthread_mutex_t read_mutex;
     int wal_pages;                /* after the last commit; of the writer */
     sqlite3_int64 wal_room_bytes; /* the WAL's file has at least these */
+    int64_t data_version;         /* of the writer's, when work_poll last looked */
     int lock_fd;                  /* -1: opened for reading only */
     pthread_mutex_t own_mutex;
     struct elg_traces owned; /* struct elg_sqlite_owned */
@@ -268,5 +273,10 @@ int64_t elg_sqlite_wall_ms(void *self);
 enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
                                       size_t graph_count, struct elg_run_row *out,
                                       struct elg_error *error);
+void elg_sqlite_hand_back(void *self, const char *trace_id, bool tell);
+int elg_sqlite_work_fd(void *self);
+bool elg_sqlite_work_poll(void *self);
+enum elg_status elg_sqlite_work_due(void *self, int64_t *due_ms, struct elg_error *error);
+uint64_t elg_sqlite_lease_lapses(void *self);
 
 #endif

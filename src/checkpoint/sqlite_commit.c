@@ -49,7 +49,7 @@ static void run_bind(struct elg_sqlite *sqlite, const struct elg_turn *turn,
     elg_sqlite_bind_int(bind, (int64_t)run->epoch);
     elg_sqlite_bind_int(bind, turn->record_count > 0 ? 0 : (int64_t)run->claims);
     elg_sqlite_bind_int(bind, run->abort_requested);
-    elg_sqlite_bind_text(bind, sqlite->owner);
+    elg_sqlite_bind_text(bind, run->status == ELG_RUN_PENDING ? NULL : sqlite->owner);
     elg_sqlite_bind_time(bind, run->due_ms);
     elg_sqlite_bind_blob(bind, run->error);
     elg_sqlite_bind_time(bind, run->started_at_ms);

@@ -82,7 +82,8 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
                               "updated_at = ?, status = 'quarantined', error = ?, "
                               "completed_at = ? WHERE trace_id = ?",
     [ELG_SQLITE_ABORT] = "UPDATE cmo_runs SET abort_requested = 1, updated_at = ? "
-                         "WHERE trace_id = ? AND abort_requested = 0",
+                         "WHERE trace_id = ? AND abort_requested = 0 "
+                         "AND completed_at IS NULL",
     [ELG_SQLITE_GRAPH_INSERT] =
         "INSERT INTO cmo_graphs (graph_hash, graph_id, graph_version, definition, "
         "created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (graph_hash) DO NOTHING",
@@ -116,6 +117,13 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "SELECT trace_id, graph_id FROM cmo_runs WHERE completed_at IS NULL "
         "AND (due_at <= ?1 OR (due_at IS NULL AND status <> 'waiting')) "
         "ORDER BY due_at IS NULL, due_at, created_at, rowid LIMIT -1 OFFSET ?2",
+    [ELG_SQLITE_DUE_READ] = "SELECT min(due_at) FROM cmo_runs WHERE completed_at IS NULL "
+                            "AND due_at > ?",
+    [ELG_SQLITE_VERSION_READ] = "PRAGMA data_version",
+    [ELG_SQLITE_CLAIMS_READ] = "SELECT claims > 0 AND completed_at IS NULL FROM cmo_runs "
+                               "WHERE trace_id = ?",
+    [ELG_SQLITE_UNCLAIM] = "UPDATE cmo_runs SET claims = claims - 1 WHERE trace_id = ? "
+                           "AND claims > 0 AND completed_at IS NULL",
     [ELG_SQLITE_ABORTS_READ] = "SELECT trace_id FROM cmo_runs "
                                "WHERE abort_requested = 1 AND completed_at IS NULL",
 };

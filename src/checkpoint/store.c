@@ -406,3 +406,30 @@ enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
                ? status
                : store->ops->claim_next(store->self, graph_ids, graph_count, out, error);
 }
+
+void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell)
+{
+    store->ops->hand_back(store->self, trace_id, tell);
+}
+
+int elg_checkpoint_work_fd(struct elg_store *store)
+{
+    return store->ops->work_fd(store->self);
+}
+
+bool elg_checkpoint_work_poll(struct elg_store *store)
+{
+    return store->ops->work_poll(store->self);
+}
+
+enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms,
+                                        struct elg_error *error)
+{
+    enum elg_status status = enter(store, "work_due", false, NULL, error);
+    return status != ELG_OK ? status : store->ops->work_due(store->self, due_ms, error);
+}
+
+uint64_t elg_checkpoint_lease_lapses(struct elg_store *store)
+{
+    return store->ops->lease_lapses(store->self);
+}

@@ -249,10 +249,27 @@ static void start_clock(struct elg_wait *wait, bool taken)
         wait_over(wait);
 }
 
+/* False: the run was lost, because it may be another's by now (I8). */
+static bool lease_holds(struct elg_host_run *hr)
+{
+    struct elg_error error;
+    struct elg_host *host = hr->host;
+    int64_t until_us = elg_checkpoint_lease_until_us(host->store);
+    if (until_us - elg_base_monotonic_us(host->clock) >= ELG_LEASE_MARGIN_US &&
+        elg_checkpoint_lease_lapses(host->store) == hr->lapses)
+        return true;
+    elg_base_fail(&error, ELG_FENCED, hr->run->row.trace_id,
+                  "the lease ran out before the call could start");
+    elg__turn_lose(hr, &error);
+    return false;
+}
+
 static void start(struct elg_wait *wait)
 {
     struct elg_host_run *hr = wait->owner;
     struct elg_error error;
+    if (!lease_holds(hr))
+        return;
     bool clock = wait->prepared.kind == ELG_ACTIVITY_SLEEP ||
                  wait->prepared.kind == ELG_ACTIVITY_NOW;
     bool taken;

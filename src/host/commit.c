@@ -24,6 +24,7 @@ struct entry {
     struct elg_host_run *hr;
     struct elg_run_row row;
     struct elg_release_list releases;
+    uint64_t lapses; /* of the lease, as the turn went out */
 };
 
 struct batch {
@@ -204,6 +205,8 @@ static void settle(struct elg_host_run *hr)
         return; /* no new effect starts any more */
     elg__call_release(hr);
     ungate(hr);
+    if (!hr->lost && !hr->ready)
+        elg__serve_park(hr);
 }
 
 static void refused(struct elg_host_run *hr, const struct elg_error *why,
@@ -234,9 +237,10 @@ static void finish_turn(struct batch *batch, size_t i)
     bool was_lost = hr->lost;
     hr->in_flight--;
     elg_executor_turn_fini(hr->host->alloc, &batch->turns[i], &entry->row);
-    if (result == ELG_OK)
+    if (result == ELG_OK) {
+        hr->lapses = entry->lapses; /* its epoch was good after them (I8) */
         elg__release_tell(hr, &entry->releases);
-    else
+    } else
         elg__release_clear(&entry->releases);
     if (result != ELG_OK && !was_lost)
         refused(hr, &batch->error, result);
@@ -322,6 +326,7 @@ static bool take_turn(struct batch *batch, struct elg_host_run *hr)
         return false;
     }
     entry->hr = hr;
+    entry->lapses = elg_checkpoint_lease_lapses(hr->host->store);
     hr->in_flight++;
     hr->step_in_flight = entry->row.step_count > turn->step_count_before;
     elg__release_move(hr, &hr->releases, &entry->releases);

@@ -92,6 +92,23 @@ static enum elg_status take_options(struct elg_host *host,
     return ELG_OK;
 }
 
+/* ---- clock: the store's, which all its workers share
+ * ------------------------------------------------------------------------------------ */
+
+static int64_t store_wall_ms(void *self)
+{
+    const struct elg_host *host = self;
+    return elg_checkpoint_wall_ms(host->store);
+}
+
+static int64_t store_monotonic_us(void *self)
+{
+    (void)self;
+    return elg_base_monotonic_us(elg_base_clock_system());
+}
+
+static const struct elg_clock_ops STORE_CLOCK = {1, store_wall_ms, store_monotonic_us};
+
 /* ---- open
  * ------------------------------------------------------------------------------------ */
 
@@ -108,6 +125,7 @@ static enum elg_status open_store(struct elg_host *host, struct elg_error *error
         elg_checkpoint_open(host->store_url, &env, &host->store, error);
     if (status != ELG_OK)
         return status;
+    host->clock = (struct elg_clock){&STORE_CLOCK, host};
     const char *artifacts = host->options.artifacts;
     host->artifacts =
         copy(host, artifacts ? artifacts : elg_checkpoint_artifacts(host->store));
@@ -219,6 +237,7 @@ void elg_host_close(struct elg_host *host)
     const struct elg_alloc *alloc = host->alloc;
     hand_back_runs(host);
     elg__loop_fini(host);
+    elg__serve_fini(host);
     elg__committer_destroy(host->committer);
     elg_activity_performer_destroy(host->performer);
     while (host->graphs != NULL) {

@@ -101,6 +101,7 @@ struct elg_host_run {
     int64_t calls_since_us;
     uint32_t calls_in_flight;
     int64_t attempt_began_us;
+    uint64_t lapses; /* of the lease, before it was last known to be ours (I8) */
 
     struct elg_wait *waits; /* of the call that node code stands in */
     uint32_t wait_count, wait_capacity, waits_open;
@@ -124,6 +125,20 @@ struct elg_host_run {
 
 struct elg_committer; /* commit.c */
 
+/* Taking up runs that nobody named: serve.c. */
+struct elg_serving {
+    bool on;
+    bool parks;      /* runs that wait for long are let go */
+    bool all_graphs; /* else those of graph_ids */
+    bool asks;       /* the store has to be asked; it has no descriptor */
+    bool listens;    /* the store's descriptor is in the host's */
+    char **graph_ids;
+    size_t graph_count;
+    size_t run_count_max;
+    int64_t look_us; /* the next look, by the monotonic clock */
+    int64_t asked_us;
+};
+
 struct elg_host {
     const struct elg_alloc *alloc;
     struct elg_host_options options;
@@ -139,6 +154,8 @@ struct elg_host {
     struct elg_sandbox *audit_box; /* NULL: no audits */
     struct elg_performer *performer;
     struct elg_committer *committer;
+    struct elg_serving serving;
+    uint64_t lapses_claimed; /* of the lease, before the last claim */
     struct elg_graph *graphs;
 
     struct elg_host_run **table;
@@ -202,8 +219,14 @@ struct elg_host_run *elg__run_find(struct elg_host *host, const char *trace_id);
 enum elg_status elg__run_load(struct elg_host *host, struct elg_run_row *row, bool is_new,
                               struct elg_graph *graph, struct elg_host_run **out,
                               struct elg_error *error);
-/* Takes it out of hand and frees it; the store lets go of it. */
+/* Puts a run that was claimed in hand; what `row` holds moves there. */
+enum elg_status elg__run_take(struct elg_host *host, struct elg_run_row *row,
+                              struct elg_error *error);
+/* Takes it out of hand and frees it; the store lets go of it. A run that is neither lost
+ * nor ended is handed back in good order. */
 void elg__run_forget(struct elg_host_run *hr);
+/* As that, of a run that can wait: nobody is told. */
+void elg__run_park(struct elg_host_run *hr);
 /* Frees the lost runs that nobody stands on any more. */
 void elg__run_reap(struct elg_host *host);
 
@@ -318,6 +341,18 @@ void elg__loop_disarm(struct elg_host_run *hr);
 void elg__loop_forget(struct elg_host_run *hr);
 enum elg_status elg__loop_init(struct elg_host *host, struct elg_error *error);
 void elg__loop_fini(struct elg_host *host);
+
+/* ---- serve.c
+ * ---------------------------------------------------------------------------- */
+/* Takes up runs, if the host serves and has room; at least one look, none begun after
+ * until_us. */
+void elg__serve(struct elg_host *host, int64_t now_us, int64_t until_us);
+/* When it has something to do next; INT64_MAX: never. */
+int64_t elg__serve_next_us(const struct elg_host *host);
+/* Lets go of a run all of which is durable if it only waits, and for long; true: it is
+ * gone. */
+bool elg__serve_park(struct elg_host_run *hr);
+void elg__serve_fini(struct elg_host *host);
 
 /* ---- replay.c
  * ---------------------------------------------------------------------------- */

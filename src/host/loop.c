@@ -279,6 +279,8 @@ static void arm_descriptor(struct elg_host *host, int64_t now_us)
     int64_t due_us = host->heap_count > 0 ? host->heap[0]->due_us : INT64_MAX;
     if (host->run_count > 0 && host->abort_polled_us + ELG_HOST_ABORT_POLL_US < due_us)
         due_us = host->abort_polled_us + ELG_HOST_ABORT_POLL_US;
+    if (elg__serve_next_us(host) < due_us)
+        due_us = elg__serve_next_us(host);
     if (host->ready_count > 0)
         due_us = now_us;
     if (due_us == host->timer_armed_us)
@@ -332,6 +334,7 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
     uint32_t turns = 0;
     poll_aborts(host, now_us);
     poll_world(host);
+    elg__serve(host, now_us, began_us + budget_us);
     for (;;) {
         struct elg_host_run *hr = ready_pop(host);
         if (hr != NULL)

@@ -46,6 +46,13 @@ M.all = {
     help = "build each step's Lua state anew (slower, same results)" },
   audit = { kind = "share", env = "ELG_AUDIT", value = "RATE",
     help = "execute this share of the steps twice, 0 to 1, and compare" },
+  key = { kind = "text", value = "KEY",
+    help = "any text that names the run: the same key again is the same run" },
+  lines = { kind = "switch", help = "the input is JSON Lines, a run a line" },
+  graphs = { kind = "list", env = "ELG_GRAPHS", value = "DIR|FILE",
+    help = "only runs of these graphs (default: of every graph); may be repeated" },
+  ["drain-ms"] = { kind = "count", env = "ELG_DRAIN_MS", min = 0, max = 86400000, value = "MS",
+    default = 10000, help = "what is in hand at a stop has so long to end (default 10000)" },
   to = { kind = "count", min = 0, max = EXACT_MAX, value = "N", help = "up to and with step N" },
   verify = { kind = "switch", help = "compare everything with the journal" },
   graph = { kind = "text", value = "FILE", help = "execute this code instead of the run's own" },
@@ -63,6 +70,9 @@ M.all = {
 -- Names of flags that belong together.
 M.common = { "json", "quiet", "help" }
 M.stored = { "store", "artifacts" }
+-- Kept with a run: what executes it keeps to them.
+M.limiting = { "checkpoint-interval", "fuel", "memory", "step-timeout-ms", "run-timeout-ms",
+  "activity-timeout-ms", "max-body" }
 M.executing = { "durability", "allow-net", "checkpoint-interval", "fuel", "memory",
   "step-timeout-ms", "run-timeout-ms", "activity-timeout-ms", "max-body", "fresh-states",
   "audit" }

@@ -104,6 +104,20 @@ local function file_reader(file)
   end
 end
 
+-- A function that gives line, number for every line of a source of JSON Lines, waiting for
+-- those of standard input; nil at the end.
+function M.whole_lines(source)
+  local next_line, fd = M.lines(source)
+  return function()
+    local text, number = next_line()
+    while text == false do
+      if sys.poll(fd, -1) == "signal" then return nil end
+      text, number = next_line()
+    end
+    return text, number
+  end
+end
+
 -- The lines of a source of JSON Lines: a function that gives text, number; nil at the end;
 -- of standard input false while there is no line yet, and its descriptor comes second.
 function M.lines(source)

@@ -41,6 +41,12 @@ function printer:text(text)
   write_out(text .. "\n")
 end
 
+-- A line on stdout: `document` with --json, else `text` for people.
+function printer:data_or(document, text)
+  if self.json then return self:data(document) end
+  self:text(text)
+end
+
 -- A line on stderr, always.
 function printer:error(text)
   self:clear()

@@ -1,0 +1,60 @@
+-- submit: elg submit. Records a run for the workers of the store, without executing it.
+local codes = require "elg.cli.codes"
+local core = require "elg.core"
+local flags = require "elg.cli.flags"
+local input = require "elg.cli.input"
+local settings = require "elg.cli.settings"
+
+local M = {}
+
+M.summary = "record a run for a worker to execute"
+M.usage = "elg submit GRAPH [--input JSON|FILE|-] [--trace ID | --key KEY]"
+M.args = { min = 1, max = 1 }
+M.flags = { flags.common, flags.stored, { "input", "trace", "key", "seed", "lines" },
+  flags.limiting }
+M.examples = {
+  { "elg submit hello.lua --input '{\"name\":\"Ada\"}'", "prints the new trace" },
+  { "elg submit order.lua --input order.json --key order-17", "once, however often it is said" },
+  { "elg submit order.lua --input orders.jsonl --lines", "a run per line" },
+}
+
+-- Submits one input; trace, created, or nil after a reported error of a line.
+local function submit(host, graph, options, text, number, printer)
+  local trace_id, created, status, where = host:submit(graph, { trace_id = options.trace,
+    key = options.key, seed = options.seed, input = text })
+  if trace_id then
+    printer:data_or(core.canonical(("{\"trace_id\":%q,\"created\":%s}"):format(trace_id,
+      tostring(created))), (created and "%s" or "%s  there already"):format(trace_id))
+    return codes.exit.done
+  end
+  if not number then codes.fail_status(created, status, where) end
+  printer:error(("input line %d: %s%s"):format(number, where ~= "" and where .. ": " or "",
+    created))
+  return codes.by_status[status] or codes.exit.unavailable
+end
+
+-- Every line that is an input; the highest exit code.
+local function submit_lines(host, graph, options, printer)
+  local exit, next_input = codes.exit.done, input.whole_lines(options.input or "-")
+  for text, number in next_input do
+    exit = math.max(exit, submit(host, graph, options, text, number, printer))
+  end
+  return exit
+end
+
+-- Executes the command; the exit code.
+function M.run(options, args, printer)
+  if options.trace and options.key then
+    codes.fail(codes.exit.usage, "a run is named by --trace or by --key, not by both")
+  end
+  if options.lines and (options.trace or options.key) then
+    codes.fail(codes.exit.usage, "--trace and --key name one run; they do not go with --lines")
+  end
+  return settings.with_host(options, {}, function(host)
+    local graph = settings.open_graph(host, args[1])
+    if options.lines then return submit_lines(host, graph, options, printer) end
+    return submit(host, graph, options, input.read_whole(options.input or "{}"), nil, printer)
+  end)
+end
+
+return M

@@ -1,0 +1,147 @@
+-- elg submit and elg worker, as processes, on SQLite and on Postgres.
+local outside = require "outside"
+local served = require "served"
+
+for _, store in ipairs(served.stores) do
+  describe("elg worker (" .. store.name .. ")", function()
+    local world
+    before_each(function() world = served.create(store) end)
+    after_each(function() world:destroy() end)
+
+    it("executes what is submitted, before it started and after", function()
+      local early = world:submit { steps = 3 }
+      assert.equal("pending", world:show(early).status)
+      local worker = world:worker()
+      local late = world:submit { steps = 5 }
+      assert.equal(3, world:await(early, "completed").steps)
+      assert.equal(5, world:await(late, "completed").steps)
+      worker:kill(served.SIGTERM)
+      local done = worker:wait(5000)
+      assert.equal(0, done.code)
+      assert.equal(2, #outside.documents(done.out))
+      for _, trace_id in ipairs { early, late } do
+        assert.is_true(world:json({ "replay", trace_id, "--verify" }).doc.verified)
+      end
+    end)
+
+    it("ends with what each run came to, and goes on after a failure", function()
+      local worker = world:worker()
+      local bad = world:submit { steps = 3, fail = 2 }
+      assert.equal("failed as asked", world:await(bad, "failed").error.message:match("failed.*"))
+      world:await(world:submit { steps = 1 }, "completed")
+      worker:kill(served.SIGINT)
+      assert.equal(130, worker:wait(5000).code)
+    end)
+
+    it("serves the graphs it was given, and no others", function()
+      os.execute("mkdir -p " .. world.place:file("graphs"))
+      world.place:write("graphs/other.lua", (served.COUNT:gsub('"count"', '"other"')))
+      local worker = world:worker("--graphs", "graphs")
+      local count = world:submit {}
+      local other = world:json({ "submit", "graphs/other.lua" }).doc.trace_id
+      world:await(other, "completed")
+      assert.equal("pending", world:show(count).status)
+      worker:stop()
+    end)
+
+    it("refuses graphs that are none", function()
+      world.place:write("bad.lua", "return 1")
+      assert.equal(3, world:elg({ "worker", "--graphs", "bad.lua" }).code)
+      assert.equal(4, world:elg({ "worker", "--graphs", "nowhere" }).code)
+    end)
+
+    it("lets go of runs that wait for long, and takes them up in time", function()
+      local worker = world:worker("--concurrency", "2")
+      local waiting = {}
+      for i = 1, 4 do waiting[i] = world:submit { steps = 1, sleep_ms = 4000 } end
+      local quick = world:submit { steps = 1 } -- there is room for it
+      world:await(quick, "completed", 3000)
+      for i = 1, 4 do
+        local doc = world:await(waiting[i], "completed")
+        assert.equal(1, #doc.journal)
+        assert.equal(1, #doc.journal[1].activities)
+      end
+      worker:stop()
+    end)
+
+    it("hands back at SIGTERM what another worker then ends", function()
+      local worker = world:worker("--drain-ms", "300")
+      local sleeping = world:submit { steps = 1, sleep_ms = 1500 }
+      local burning = world:submit { steps = 2000000, spin = 10 }
+      assert(outside.eventually(function() return world:show(burning).steps > 10 end))
+      worker:kill(served.SIGTERM)
+      local done = worker:wait(5000)
+      assert.equal(0, done.code)
+      assert.is_true(done.ms < 30000)
+      local doc = world:show(burning)
+      assert.same({ "running", 0 }, { doc.status, doc.claims })
+      local second = world:worker()
+      world:await(sleeping, "completed")
+      local steps = doc.steps
+      assert(outside.eventually(function() return world:show(burning).steps > steps end))
+      assert.equal(0, world:elg({ "abort", burning }).code)
+      world:await(burning, "aborted")
+      second:stop()
+    end)
+
+    it("ends at once at the second signal", function()
+      local worker = world:worker("--drain-ms", "60000")
+      local burning = world:submit { steps = 2000000, spin = 10 }
+      assert(outside.eventually(function() return world:show(burning).steps > 10 end))
+      worker:kill(served.SIGTERM)
+      assert(outside.eventually(function()
+        return select(2, worker:output()):find("stopping", 1, true)
+      end))
+      worker:kill(served.SIGTERM)
+      assert.equal(served.SIGTERM, worker:wait(5000).signal)
+    end)
+
+    it("takes over from a worker that is killed", function()
+      local first, second = world:worker(), nil
+      local traces = {}
+      for i = 1, 6 do traces[i] = world:submit { steps = 40, sleep_ms = 50 } end
+      assert(outside.eventually(function() return world:show(traces[6]).steps > 2 end))
+      second = world:worker()
+      first:stop()
+      for _, trace_id in ipairs(traces) do
+        assert.equal(40, world:await(trace_id, "completed", 30000).steps)
+      end
+      second:stop()
+    end)
+  end)
+
+  describe("elg submit (" .. store.name .. ")", function()
+    local world
+    before_each(function() world = served.create(store) end)
+    after_each(function() world:destroy() end)
+
+    it("is the same run for the same key, whatever version its graph has", function()
+      local first = world:json { "submit", "count.lua", "--key", "k", "--input", '{"steps":2}' }
+      assert.same({ 0, true }, { first.code, first.doc.created })
+      world.place:write("count.lua", served.COUNT .. "-- another version\n")
+      local second = world:json { "submit", "count.lua", "--key", "k", "--input", '{"steps":2}' }
+      assert.same({ 0, false, first.doc.trace_id },
+        { second.code, second.doc.created, second.doc.trace_id })
+      assert.equal(2, world:elg({ "submit", "count.lua", "--key", "k" }).code)
+      assert.equal(1, #world:json({ "list" }).docs)
+    end)
+
+    it("is the same run for the same trace, graph and input", function()
+      for i = 1, 2 do
+        local done = world:json { "submit", "count.lua", "--trace", "t" }
+        assert.same({ 0, i == 1, "t" }, { done.code, done.doc.created, done.doc.trace_id })
+      end
+      assert.equal(2, world:elg({ "submit", "count.lua", "--trace", "t", "--input", "{\"a\":1}" }).code)
+      assert.equal(2, world:elg({ "submit", "count.lua", "--trace", "t", "--key", "k" }).code)
+      assert.equal(0, world:json({ "run", "count.lua", "--trace", "t" }).code)
+    end)
+
+    it("takes a run per line, and names the line that is wrong", function()
+      local done = world:json({ "submit", "count.lua", "--lines", "--input", "-" },
+        { stdin = '{"steps":1}\n{bad\n\n{"steps":2}\n' })
+      assert.equal(3, done.code)
+      assert.equal(2, #done.docs)
+      assert.truthy(done.err:find("input line 2", 1, true))
+    end)
+  end)
+end

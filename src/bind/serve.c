@@ -1,0 +1,84 @@
+/* serve: the methods of a host that submit runs and take up runs of the store. Uses
+ * elg.h. */
+#include "bind/bind.h"
+
+#define TRACE_SIZE 129
+#define GRAPHS_MAX 1024
+
+static const char *field_string(lua_State *L, int table, const char *name, size_t *size)
+{
+    lua_getfield(L, table, name);
+    const char *value = luaL_optlstring(L, -1, NULL, size);
+    lua_pop(L, 1); /* the table keeps it */
+    return value;
+}
+
+/* host:submit(graph, { trace_id = or key =, input = JSON text, seed = })
+ * -> trace id, created | nil, message, code, where */
+int elg__bind_run_submit(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    struct bind_graph *graph = elg__bind_check_graph(L, 2);
+    struct elg_submit_options options = {.key = NULL};
+    struct elg_error error = {0};
+    char trace[TRACE_SIZE] = "";
+    bool created = false;
+    luaL_checktype(L, 3, LUA_TTABLE);
+    options.run.trace_id = field_string(L, 3, "trace_id", NULL);
+    options.run.input = field_string(L, 3, "input", &options.run.input_size);
+    options.run.seed = field_string(L, 3, "seed", NULL);
+    options.key = field_string(L, 3, "key", NULL);
+    elg__bind_enter(host, L);
+    enum elg_status status = elg_run_submit(host->host, graph->graph, &options, trace,
+                                            sizeof trace, &created, &error);
+    elg__bind_leave(host, L);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    lua_pushstring(L, trace);
+    lua_pushboolean(L, created);
+    return 2;
+}
+
+/* host:serve{ graphs = list of ids or nil, run_count_max = } -> true
+ * | nil, message, code, where */
+int elg__bind_host_serve(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    const char *ids[GRAPHS_MAX + 1];
+    struct elg_serve_options options = {.graph_ids = NULL};
+    struct elg_error error = {0};
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_getfield(L, 2, "run_count_max");
+    options.run_count_max = (size_t)luaL_optinteger(L, -1, 0);
+    lua_getfield(L, 2, "graphs");
+    if (!lua_isnil(L, -1)) {
+        luaL_checktype(L, -1, LUA_TTABLE);
+        size_t count = lua_objlen(L, -1);
+        luaL_argcheck(L, count <= GRAPHS_MAX, 2, "too many graphs");
+        for (size_t i = 0; i < count; i++) {
+            lua_rawgeti(L, -1, (int)i + 1);
+            ids[i] = luaL_checkstring(L, -1);
+            lua_pop(L, 1); /* the list keeps it */
+        }
+        ids[count] = NULL;
+        options.graph_ids = ids;
+    }
+    elg__bind_enter(host, L);
+    enum elg_status status = elg_host_serve(host->host, &options, &error);
+    elg__bind_leave(host, L);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* host:drain() -> runs that go on */
+int elg__bind_host_drain(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    elg__bind_enter(host, L);
+    size_t left = elg_host_drain(host->host);
+    elg__bind_leave(host, L);
+    lua_pushnumber(L, (lua_Number)left);
+    return 1;
+}

@@ -1,0 +1,116 @@
+/* sqlite_work: handing runs back, and hearing of work. Uses sqlite.h.
+ *
+ * Whether another process wrote is told by the writer's data_version, which this
+ * process's own commits do not change.
+ */
+#include "checkpoint/sqlite.h"
+
+/* One number of a statement with at most one parameter; *found: there is a row, and it is
+ * not NULL. With the connection's mutex held. */
+static enum elg_status number_read(struct elg_sqlite_connection *connection,
+                                   enum elg_sqlite_statement which, const char *text,
+                                   int64_t number, int64_t *out, bool *found,
+                                   struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    enum elg_status status = elg_sqlite_statement(connection, which, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    if (text != NULL)
+        sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+    else if (sqlite3_bind_parameter_count(statement) > 0)
+        sqlite3_bind_int64(statement, 1, number);
+    status = elg_sqlite_step(connection, statement, found, error);
+    if (status != ELG_OK || !*found)
+        return status;
+    *found = sqlite3_column_type(statement, 0) != SQLITE_NULL;
+    *out = sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return ELG_OK;
+}
+
+/* ---- handing back */
+
+static bool claim_counts(struct elg_sqlite *sqlite, const char *trace_id)
+{
+    bool found = false;
+    int64_t counts = 0;
+    pthread_mutex_lock(&sqlite->read_mutex);
+    enum elg_status status = number_read(&sqlite->reader, ELG_SQLITE_CLAIMS_READ,
+                                         trace_id, 0, &counts, &found, NULL);
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    return status == ELG_OK && found && counts != 0;
+}
+
+static enum elg_status unclaim_write(struct elg_sqlite *sqlite, const char *trace_id)
+{
+    sqlite3_stmt *statement = NULL;
+    int changes;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->writer, ELG_SQLITE_UNCLAIM, &statement, NULL);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(statement, 1, trace_id, -1, SQLITE_STATIC);
+    return elg_sqlite_write(&sqlite->writer, statement, &changes, NULL);
+}
+
+/* A count that cannot be taken back stays: it is the safe side (I11). Nobody is told:
+ * others look once a second anyway, as a lock that goes with its process tells nobody. */
+void elg_sqlite_hand_back(void *self, const char *trace_id, bool tell)
+{
+    (void)tell;
+    struct elg_sqlite *sqlite = self;
+    if (elg_sqlite_owned(sqlite, trace_id) && claim_counts(sqlite, trace_id) &&
+        elg_sqlite_write_begin(sqlite, NULL) == ELG_OK) {
+        if (unclaim_write(sqlite, trace_id) == ELG_OK)
+            elg_sqlite_write_commit(sqlite, NULL);
+        else
+            elg_sqlite_write_rollback(sqlite);
+    }
+    elg_sqlite_disown(sqlite, trace_id);
+}
+
+/* ---- hearing of work */
+
+int elg_sqlite_work_fd(void *self)
+{
+    (void)self;
+    return -1;
+}
+
+/* Does not wait for a commit that is under way: the next look comes soon. */
+bool elg_sqlite_work_poll(void *self)
+{
+    struct elg_sqlite *sqlite = self;
+    bool found = false, changed = false;
+    int64_t version = 0;
+    if (sqlite->lock_fd < 0 || pthread_mutex_trylock(&sqlite->write_mutex) != 0)
+        return false;
+    if (number_read(&sqlite->writer, ELG_SQLITE_VERSION_READ, NULL, 0, &version, &found,
+                    NULL) == ELG_OK) {
+        changed = version != sqlite->data_version;
+        sqlite->data_version = version;
+    }
+    pthread_mutex_unlock(&sqlite->write_mutex);
+    return changed;
+}
+
+enum elg_status elg_sqlite_work_due(void *self, int64_t *due_ms, struct elg_error *error)
+{
+    struct elg_sqlite *sqlite = self;
+    bool found = false;
+    int64_t now_ms = elg_base_wall_ms(sqlite->env.clock), due = 0;
+    pthread_mutex_lock(&sqlite->read_mutex);
+    enum elg_status status = number_read(&sqlite->reader, ELG_SQLITE_DUE_READ, NULL,
+                                         now_ms, &due, &found, error);
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    if (status == ELG_OK)
+        *due_ms = found ? due : INT64_MAX;
+    return status;
+}
+
+uint64_t elg_sqlite_lease_lapses(void *self)
+{
+    (void)self; /* a lock goes with its process */
+    return 0;
+}

@@ -1,0 +1,231 @@
+/* serve: runs of the store taken up as long as there is room, without being named.
+ * Provides elg_host_serve, elg_host_drain. Uses loop.
+ *
+ * The store says when there may be work: by a descriptor, or by being asked every few
+ * milliseconds. What no one tells of (an owner that died, a notice that was lost) is
+ * found by looking once a second; a time that comes, by waiting for the earliest.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "host/internal.h"
+
+/* ---- options
+ * --------------------------------------------------------------------------------- */
+
+static void graph_ids_free(struct elg_host *host)
+{
+    struct elg_serving *serving = &host->serving;
+    for (size_t i = 0; i < serving->graph_count; i++)
+        elg_base_strfree(host->alloc, serving->graph_ids[i]);
+    elg_base_free(host->alloc, serving->graph_ids,
+                  serving->graph_count * sizeof *serving->graph_ids);
+    serving->graph_ids = NULL;
+    serving->graph_count = 0;
+}
+
+static enum elg_status graph_ids_copy(struct elg_host *host, const char *const *ids,
+                                      struct elg_error *error)
+{
+    struct elg_serving *serving = &host->serving;
+    size_t count = 0;
+    while (ids != NULL && ids[count] != NULL)
+        count++;
+    serving->all_graphs = ids == NULL;
+    if (count == 0)
+        return ELG_OK;
+    serving->graph_ids = elg_base_calloc(host->alloc, count * sizeof *serving->graph_ids);
+    if (serving->graph_ids == NULL)
+        return elg_base_no_memory(error);
+    serving->graph_count = count;
+    for (size_t i = 0; i < count; i++) {
+        serving->graph_ids[i] = elg_base_strndup(host->alloc, ids[i], strlen(ids[i]));
+        if (serving->graph_ids[i] == NULL)
+            return elg_base_no_memory(error);
+    }
+    return ELG_OK;
+}
+
+static enum elg_status listen_begin(struct elg_host *host, struct elg_error *error)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int fd = elg_checkpoint_work_fd(host->store);
+    host->serving.asks = fd < 0;
+    if (fd < 0 || host->serving.listens)
+        return ELG_OK;
+    event.data.fd = fd;
+    if (epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        return elg_base_fail(error, ELG_IO, "epoll", "no room for one descriptor more");
+    host->serving.listens = true;
+    return ELG_OK;
+}
+
+enum elg_status elg_host_serve(struct elg_host *host,
+                               const struct elg_serve_options *options,
+                               struct elg_error *error)
+{
+    struct elg_serving *serving = &host->serving;
+    if (host->options.read_only)
+        return elg_base_fail(error, ELG_USAGE, "host", "opened read-only");
+    if (options->run_count_max > ELG_CONCURRENCY_MAX)
+        return elg_base_fail(error, ELG_USAGE, "run_count_max", "more than %d",
+                             ELG_CONCURRENCY_MAX);
+    graph_ids_free(host);
+    enum elg_status status = graph_ids_copy(host, options->graph_ids, error);
+    if (status == ELG_OK)
+        status = listen_begin(host, error);
+    if (status != ELG_OK) {
+        graph_ids_free(host);
+        return status;
+    }
+    serving->run_count_max =
+        options->run_count_max > 0 ? options->run_count_max : ELG_SERVE_RUNS_DEFAULT;
+    serving->on = true;
+    serving->parks = true;
+    serving->look_us = 0;
+    return ELG_OK;
+}
+
+void elg__serve_fini(struct elg_host *host)
+{
+    graph_ids_free(host);
+}
+
+/* ---- taking up
+ * ------------------------------------------------------------------------------- */
+
+static bool has_room(const struct elg_host *host)
+{
+    size_t max = host->serving.run_count_max;
+    return elg_host_executing(host) < max && host->run_count < max * ELG_SERVE_ENDING;
+}
+
+/* A run that cannot be loaded goes back. If that was the world's fault it is not counted
+ * against the run. */
+static void refuse(struct elg_host *host, const char *trace_id,
+                   const struct elg_error *error)
+{
+    bool passing = error->status == ELG_NO_MEMORY || error->status == ELG_IO ||
+                   error->status == ELG_FULL;
+    elg__warn(host, trace_id, error->where, error->text);
+    if (passing)
+        elg_checkpoint_hand_back(host->store, trace_id, false);
+    else
+        elg_checkpoint_release(host->store, trace_id);
+}
+
+static enum elg_status take(struct elg_host *host, struct elg_error *error)
+{
+    struct elg_serving *serving = &host->serving;
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    struct elg_run_row row;
+    memset(&row, 0, sizeof row);
+    static const char *const NONE[] = {NULL};
+    const char *const *ids =
+        serving->graph_ids ? (const char *const *)serving->graph_ids : NONE;
+    host->lapses_claimed = elg_checkpoint_lease_lapses(host->store);
+    enum elg_status status = elg_checkpoint_claim_next(
+        host->store, serving->all_graphs ? NULL : ids, serving->graph_count, &row, error);
+    if (status != ELG_OK) {
+        if (status != ELG_NOT_FOUND)
+            elg__warn(host, "", error->where, error->text);
+        return status;
+    }
+    snprintf(trace_id, sizeof trace_id, "%s", row.trace_id);
+    if (row.status == ELG_RUN_QUARANTINED) {
+        elg__warn(host, trace_id, "", "quarantined; elg show tells why");
+    } else {
+        status = elg__run_take(host, &row, error);
+        if (status != ELG_OK)
+            refuse(host, trace_id, error);
+    }
+    elg_checkpoint_run_row_fini(&row);
+    return status;
+}
+
+/* When to look next if nothing is told before. */
+static void look_later(struct elg_host *host, int64_t now_us)
+{
+    struct elg_error error;
+    struct elg_serving *serving = &host->serving;
+    int64_t due_ms = INT64_MAX, wall_ms = elg_base_wall_ms(host->clock);
+    serving->look_us = now_us + ELG_SERVE_LOOK_US;
+    if (elg_checkpoint_work_due(host->store, &due_ms, &error) != ELG_OK)
+        return;
+    if (due_ms < wall_ms + ELG_SERVE_LOOK_US / 1000)
+        serving->look_us = now_us + (due_ms > wall_ms ? due_ms - wall_ms : 0) * 1000;
+}
+
+void elg__serve(struct elg_host *host, int64_t now_us, int64_t until_us)
+{
+    struct elg_error error;
+    struct elg_serving *serving = &host->serving;
+    if (!serving->on)
+        return;
+    if (elg_checkpoint_work_poll(host->store))
+        serving->look_us = 0;
+    serving->asked_us = now_us;
+    while (serving->look_us <= now_us && has_room(host)) {
+        enum elg_status status = take(host, &error);
+        if (status == ELG_NOT_FOUND)
+            look_later(host, now_us);
+        else if (status != ELG_OK)
+            serving->look_us = now_us + ELG_SERVE_LOOK_US;
+        now_us = elg_base_monotonic_us(host->clock);
+        if (now_us >= until_us)
+            break;
+    }
+}
+
+int64_t elg__serve_next_us(const struct elg_host *host)
+{
+    const struct elg_serving *serving = &host->serving;
+    if (!serving->on || !has_room(host))
+        return INT64_MAX;
+    int64_t ask_us = serving->asked_us + ELG_SERVE_ASK_US;
+    return serving->asks && ask_us < serving->look_us ? ask_us : serving->look_us;
+}
+
+/* ---- letting go
+ * ------------------------------------------------------------------------------ */
+
+/* When the run has something to do again, if it only waits for a time; INT64_MAX: it does
+ * not. The run's own end must not come before. */
+static int64_t waits_until_ms(const struct elg_host_run *hr)
+{
+    int64_t due_ms = INT64_MAX;
+    if (hr->run->phase == ELG_PHASE_RETRY)
+        due_ms = hr->run->row.due_ms;
+    else if (hr->blocked && hr->calls_in_flight == 0 &&
+             hr->run->row.status == ELG_RUN_WAITING)
+        due_ms = elg__call_next_due_ms(hr);
+    if (hr->limits.run_timeout_ms > 0 &&
+        hr->run->row.started_at_ms + (int64_t)hr->limits.run_timeout_ms < due_ms)
+        return INT64_MAX;
+    return due_ms;
+}
+
+bool elg__serve_park(struct elg_host_run *hr)
+{
+    struct elg_host *host = hr->host;
+    int64_t due_ms = waits_until_ms(hr);
+    if (!host->serving.parks || due_ms == INT64_MAX ||
+        (host->serving.on && due_ms - elg_base_wall_ms(host->clock) < ELG_SERVE_PARK_MS))
+        return false;
+    elg__run_park(hr);
+    return true;
+}
+
+size_t elg_host_drain(struct elg_host *host)
+{
+    struct elg_host_run *next;
+    host->serving.on = false;
+    host->serving.parks = true;
+    for (struct elg_host_run *hr = host->all; hr != NULL; hr = next) {
+        next = hr->all_next;
+        if (!hr->lost && !hr->ended && !hr->wanted && !hr->in_flight && !hr->ready)
+            elg__serve_park(hr);
+    }
+    return elg_host_executing(host);
+}
