@@ -67,7 +67,7 @@ for _, store in ipairs(served.stores) do
     it("hands back at SIGTERM what another worker then ends", function()
       local worker = world:worker("--drain-ms", "300")
       local sleeping = world:submit { steps = 1, sleep_ms = 1500 }
-      local burning = world:submit { steps = 2000000, spin = 10 }
+      local burning = world:submit { steps = 2000000, spin = 300000 }
       assert(outside.eventually(function() return world:show(burning).steps > 10 end))
       worker:kill(served.SIGTERM)
       local done = worker:wait(5000)
@@ -86,7 +86,7 @@ for _, store in ipairs(served.stores) do
 
     it("ends at once at the second signal", function()
       local worker = world:worker("--drain-ms", "60000")
-      local burning = world:submit { steps = 2000000, spin = 10 }
+      local burning = world:submit { steps = 2000000, spin = 300000 }
       assert(outside.eventually(function() return world:show(burning).steps > 10 end))
       worker:kill(served.SIGTERM)
       assert(outside.eventually(function()
@@ -97,11 +97,11 @@ for _, store in ipairs(served.stores) do
     end)
 
     it("takes over from a worker that is killed", function()
-      local first, second = world:worker(), nil
+      local first = world:worker()
       local traces = {}
       for i = 1, 6 do traces[i] = world:submit { steps = 40, sleep_ms = 50 } end
       assert(outside.eventually(function() return world:show(traces[6]).steps > 2 end))
-      second = world:worker()
+      local second = world:worker()
       first:stop()
       for _, trace_id in ipairs(traces) do
         assert.equal(40, world:await(trace_id, "completed", 30000).steps)
