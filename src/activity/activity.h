@@ -189,6 +189,26 @@ enum elg_status elg_activity_offer(struct elg_performer *performer,
 /* ---- artifacts
  * --------------------------------------------------------------------------- */
 
+/* A place for artifacts beside a performer's, over the same folder, for one other thread:
+ * what the host keeps there itself. `folder` as in the performer's options. */
+struct elg_artifacts;
+enum elg_status elg_activity_artifacts_open(const struct elg_alloc *alloc,
+                                            const char *folder, struct elg_random random,
+                                            struct elg_artifacts **out,
+                                            struct elg_error *error);
+void elg_activity_artifacts_close(struct elg_artifacts *artifacts);
+/* Keeps content under its hash, durably before it returns. ELG_IO, ELG_FULL,
+ * ELG_NO_MEMORY. */
+enum elg_status elg_activity_artifacts_put(struct elg_artifacts *artifacts,
+                                           const struct elg_hash *hash,
+                                           struct elg_bytes content,
+                                           struct elg_error *error);
+/* Appends what is there, not verified. Any thread. ELG_NOT_FOUND, ELG_IO, ELG_NO_MEMORY,
+ * ELG_LIMIT. */
+enum elg_status elg_activity_artifacts_get(struct elg_artifacts *artifacts,
+                                           const struct elg_hash *hash,
+                                           struct elg_buf *out, struct elg_error *error);
+
 /* On the loop's thread, as everything here.
  * Stores bytes under their SHA-256, durably before it returns (temporary file, fsync,
  * rename, fsync of the folder); the same content again is compared, and

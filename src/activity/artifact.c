@@ -17,6 +17,34 @@ void elg__artifacts_destroy(struct elg_artifacts *artifacts)
         artifacts->ops->destroy(artifacts);
 }
 
+enum elg_status elg_activity_artifacts_open(const struct elg_alloc *alloc,
+                                            const char *folder, struct elg_random random,
+                                            struct elg_artifacts **out,
+                                            struct elg_error *error)
+{
+    return elg__artifacts_create(alloc, folder, random, out, error);
+}
+
+void elg_activity_artifacts_close(struct elg_artifacts *artifacts)
+{
+    elg__artifacts_destroy(artifacts);
+}
+
+enum elg_status elg_activity_artifacts_put(struct elg_artifacts *artifacts,
+                                           const struct elg_hash *hash,
+                                           struct elg_bytes content,
+                                           struct elg_error *error)
+{
+    return artifacts->ops->put(artifacts, hash, content, error);
+}
+
+enum elg_status elg_activity_artifacts_get(struct elg_artifacts *artifacts,
+                                           const struct elg_hash *hash,
+                                           struct elg_buf *out, struct elg_error *error)
+{
+    return artifacts->ops->get(artifacts, hash, out, error);
+}
+
 enum elg_status elg_activity_artifact_put(struct elg_performer *performer,
                                           struct elg_bytes content, struct elg_hash *out,
                                           struct elg_error *error)

@@ -318,6 +318,24 @@ void elg_checkpoint_close(struct elg_store *store);
 /* The folder for artifacts that goes with the store ("" for memory). Borrowed. */
 const char *elg_checkpoint_artifacts(const struct elg_store *store);
 
+/* Where payloads over ELG_PAYLOAD_INLINE_BYTES_MAX are kept, under the SHA-256 of their
+ * bytes. Zeros: in their rows. put is called on the committer's thread, get on the
+ * loop's, also while the back end gives a journal's rows: neither may use the connection
+ * that does that. */
+struct elg_payload_ops {
+    void *self;
+    /* Durable on return; the same again is fine. ELG_IO, ELG_FULL, ELG_NO_MEMORY. */
+    enum elg_status (*put)(void *self, const struct elg_hash *hash,
+                           struct elg_bytes content, struct elg_error *error);
+    /* Appends. ELG_NOT_FOUND, ELG_IO, ELG_NO_MEMORY, ELG_LIMIT. */
+    enum elg_status (*get)(void *self, const struct elg_hash *hash, struct elg_buf *out,
+                           struct elg_error *error);
+};
+/* Before the first run is read or written. ELG_NO_MEMORY. */
+enum elg_status elg_checkpoint_payloads(struct elg_store *store,
+                                        const struct elg_payload_ops *ops,
+                                        struct elg_error *error);
+
 /* As the methods of the same name in the ops table; what holds there holds here. */
 enum elg_status elg_checkpoint_graph_put(struct elg_store *store,
                                          const struct elg_graph_row *row,

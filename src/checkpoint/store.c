@@ -4,7 +4,7 @@
  * injects the faults that specs plant, calls the ops table. Must not know what a back end
  * does.
  */
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/payload.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -29,6 +29,8 @@ struct elg_store {
     bool read_only;
     pthread_mutex_t mutex; /* of fault */
     struct fault fault;
+    struct elg_payload_ops payloads;
+    struct elg_sha256 *put_sha, *get_sha; /* of payloads; a thread each */
 };
 
 /* ---- opening */
@@ -142,6 +144,8 @@ void elg_checkpoint_close(struct elg_store *store)
         return;
     store->ops->close(store->self);
     pthread_mutex_destroy(&store->mutex);
+    elg_base_sha256_destroy(store->put_sha);
+    elg_base_sha256_destroy(store->get_sha);
     elg_base_strfree(store->alloc, store->artifacts);
     elg_base_free(store->alloc, store, sizeof *store);
 }
@@ -149,6 +153,18 @@ void elg_checkpoint_close(struct elg_store *store)
 const char *elg_checkpoint_artifacts(const struct elg_store *store)
 {
     return store->artifacts;
+}
+
+enum elg_status elg_checkpoint_payloads(struct elg_store *store,
+                                        const struct elg_payload_ops *ops,
+                                        struct elg_error *error)
+{
+    store->put_sha = elg_base_sha256_create(store->alloc);
+    store->get_sha = elg_base_sha256_create(store->alloc);
+    if (store->put_sha == NULL || store->get_sha == NULL)
+        return elg_base_no_memory(error);
+    store->payloads = *ops;
+    return ELG_OK;
 }
 
 /* ---- faults */
@@ -286,12 +302,35 @@ enum elg_status elg_checkpoint_reserve_new(struct elg_store *store, const char *
                             : store->ops->reserve_new(store->self, trace_id, error);
 }
 
+/* A run's row as it came from the back end, with all its payloads. */
+static enum elg_status fetched(struct elg_store *store, struct elg_run_row *out,
+                               struct elg_error *error)
+{
+    enum elg_status status =
+        elg_payload_run_fetch(store->alloc, &store->payloads, store->get_sha, out, error);
+    if (status != ELG_OK)
+        elg_checkpoint_run_row_fini(out);
+    return status;
+}
+
+static enum elg_status claimed(struct elg_store *store, struct elg_run_row *out,
+                               struct elg_error *error)
+{
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    memcpy(trace_id, out->trace_id, sizeof trace_id);
+    enum elg_status status = fetched(store, out, error);
+    if (status != ELG_OK)
+        store->ops->release(store->self, trace_id);
+    return status;
+}
+
 enum elg_status elg_checkpoint_claim(struct elg_store *store, const char *trace_id,
                                      struct elg_run_row *out, struct elg_error *error)
 {
     enum elg_status status = enter(store, "claim", true, trace_id, error);
-    return status != ELG_OK ? status
-                            : store->ops->claim(store->self, trace_id, out, error);
+    if (status == ELG_OK)
+        status = store->ops->claim(store->self, trace_id, out, error);
+    return status == ELG_OK ? claimed(store, out, error) : status;
 }
 
 void elg_checkpoint_release(struct elg_store *store, const char *trace_id)
@@ -324,6 +363,20 @@ static enum elg_status commit_check(const struct elg_turn *turns, size_t turn_co
     return ELG_OK;
 }
 
+/* Large payloads first: they are durable before the rows that name them. */
+static enum elg_status commit(struct elg_store *store, struct elg_turn *turns,
+                              size_t turn_count, struct elg_error *error)
+{
+    struct elg_payload_turns payloads;
+    enum elg_status status =
+        elg_payload_turns_begin(store->alloc, &store->payloads, store->put_sha, turns,
+                                turn_count, &payloads, error);
+    if (status == ELG_OK)
+        status = store->ops->commit(store->self, payloads.turns, turn_count, error);
+    elg_payload_turns_end(&payloads, turns);
+    return status;
+}
+
 enum elg_status elg_checkpoint_commit(struct elg_store *store, struct elg_turn *turns,
                                       size_t turn_count, struct elg_error *error)
 {
@@ -334,7 +387,7 @@ enum elg_status elg_checkpoint_commit(struct elg_store *store, struct elg_turn *
         turns[i].result = status;
     if (status != ELG_OK || turn_count == 0)
         return status;
-    status = store->ops->commit(store->self, turns, turn_count, error);
+    status = commit(store, turns, turn_count, error);
     for (size_t i = 0; status != ELG_OK && i < turn_count; i++)
         turns[i].result = status;
     return status;
@@ -344,8 +397,9 @@ enum elg_status elg_checkpoint_run_get(struct elg_store *store, const char *trac
                                        struct elg_run_row *out, struct elg_error *error)
 {
     enum elg_status status = enter(store, "run_get", false, trace_id, error);
-    return status != ELG_OK ? status
-                            : store->ops->run_get(store->self, trace_id, out, error);
+    if (status == ELG_OK)
+        status = store->ops->run_get(store->self, trace_id, out, error);
+    return status == ELG_OK ? fetched(store, out, error) : status;
 }
 
 enum elg_status elg_checkpoint_run_list(struct elg_store *store,
@@ -363,10 +417,13 @@ enum elg_status elg_checkpoint_journal(struct elg_store *store, const char *trac
                                        int64_t from, int64_t to, elg_journal_row_fn row,
                                        void *row_self, struct elg_error *error)
 {
+    struct elg_payload_journal journal = {
+        store->alloc, &store->payloads, store->get_sha, row, row_self, ELG_OK, error};
     enum elg_status status = enter(store, "journal", false, trace_id, error);
-    return status != ELG_OK ? status
-                            : store->ops->journal(store->self, trace_id, from, to, row,
-                                                  row_self, error);
+    if (status == ELG_OK)
+        status = store->ops->journal(store->self, trace_id, from, to,
+                                     elg_payload_journal_row, &journal, error);
+    return status == ELG_OK ? journal.status : status;
 }
 
 enum elg_status elg_checkpoint_abort_request(struct elg_store *store,
@@ -402,9 +459,9 @@ enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
                                           struct elg_error *error)
 {
     enum elg_status status = enter(store, "claim_next", true, NULL, error);
-    return status != ELG_OK
-               ? status
-               : store->ops->claim_next(store->self, graph_ids, graph_count, out, error);
+    if (status == ELG_OK)
+        status = store->ops->claim_next(store->self, graph_ids, graph_count, out, error);
+    return status == ELG_OK ? claimed(store, out, error) : status;
 }
 
 void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell)

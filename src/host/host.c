@@ -112,6 +112,29 @@ static const struct elg_clock_ops STORE_CLOCK = {1, store_wall_ms, store_monoton
 /* ---- open
  * ------------------------------------------------------------------------------------ */
 
+static enum elg_status payload_put(void *self, const struct elg_hash *hash,
+                                   struct elg_bytes content, struct elg_error *error)
+{
+    return elg_activity_artifacts_put(self, hash, content, error);
+}
+
+static enum elg_status payload_get(void *self, const struct elg_hash *hash,
+                                   struct elg_buf *out, struct elg_error *error)
+{
+    return elg_activity_artifacts_get(self, hash, out, error);
+}
+
+/* The store's large payloads are artifacts too. */
+static enum elg_status open_payloads(struct elg_host *host, struct elg_error *error)
+{
+    enum elg_status status = elg_activity_artifacts_open(
+        host->alloc, host->artifacts, host->random, &host->payloads, error);
+    if (status != ELG_OK)
+        return status;
+    struct elg_payload_ops ops = {host->payloads, payload_put, payload_get};
+    return elg_checkpoint_payloads(host->store, &ops, error);
+}
+
 static enum elg_status open_store(struct elg_host *host, struct elg_error *error)
 {
     struct elg_checkpoint_env env = {
@@ -129,7 +152,9 @@ static enum elg_status open_store(struct elg_host *host, struct elg_error *error
     const char *artifacts = host->options.artifacts;
     host->artifacts =
         copy(host, artifacts ? artifacts : elg_checkpoint_artifacts(host->store));
-    return host->artifacts != NULL ? ELG_OK : elg_base_no_memory(error);
+    if (host->artifacts == NULL)
+        return elg_base_no_memory(error);
+    return host->artifacts[0] != '\0' ? open_payloads(host, error) : ELG_OK;
 }
 
 static enum elg_status open_sandbox(struct elg_host *host, struct elg_error *error)
@@ -248,6 +273,7 @@ void elg_host_close(struct elg_host *host)
     elg_sandbox_destroy(host->box);
     elg_sandbox_compiler_destroy(host->compiler);
     elg_checkpoint_close(host->store);
+    elg_activity_artifacts_close(host->payloads);
     elg_base_intern_destroy(host->intern);
     elg_base_sha256_destroy(host->sha);
     elg_base_buf_fini(&host->scratch);

@@ -149,6 +149,7 @@ struct elg_host {
     struct elg_sha256 *sha;
     struct elg_intern *intern;
     struct elg_store *store;
+    struct elg_artifacts *payloads; /* the store's; NULL: in its rows */
     struct elg_compiler *compiler;
     struct elg_sandbox *box;
     struct elg_sandbox *audit_box; /* NULL: no audits */

@@ -158,9 +158,8 @@ static enum elg_status feed_journal(struct elg_replay *replay, struct elg_error 
 /* ---- begin and end
  * -------------------------------------------------------------------------------- */
 
-enum elg_status elg__replay_init(struct elg_replay *replay, struct elg_host *host,
-                                 struct elg_graph *graph, const struct elg_run_row *row,
-                                 struct elg_error *error)
+void elg__replay_prepare(struct elg_replay *replay, struct elg_host *host,
+                         struct elg_graph *graph, const struct elg_run_row *row)
 {
     memset(replay, 0, sizeof *replay);
     replay->host = host;
@@ -174,6 +173,13 @@ enum elg_status elg__replay_init(struct elg_replay *replay, struct elg_host *hos
     elg_base_buf_init(&replay->input, host->alloc);
     elg_base_buf_init(&replay->divergence.expected, host->alloc);
     elg_base_buf_init(&replay->divergence.actual, host->alloc);
+}
+
+enum elg_status elg__replay_init(struct elg_replay *replay, struct elg_host *host,
+                                 struct elg_graph *graph, const struct elg_run_row *row,
+                                 struct elg_error *error)
+{
+    elg__replay_prepare(replay, host, graph, row);
     return elg__limits_read(host->alloc, elg_base_blob_bytes(row->limits),
                             &replay->limits, error);
 }
@@ -314,7 +320,8 @@ static enum elg_status replay_run(struct elg_replay *replay,
     return status;
 }
 
-/* A journal, artifact or graph that cannot be read as it was written: a finding too. */
+/* A run's row, journal, artifact or graph that cannot be read as it was written: a
+ * finding too. */
 static enum elg_status unreadable(struct elg_replay *replay, const char *what,
                                   const struct elg_error *error)
 {
@@ -339,6 +346,18 @@ static enum elg_status replay_graph(struct elg_replay *replay,
     return status;
 }
 
+/* Appends the report on a run of which not even a step can be replayed. */
+static void report_unreadable(struct elg_host *host, const struct elg_run_row *row,
+                              const char *what, const struct elg_error *error,
+                              struct elg_buf *out)
+{
+    struct elg_replay replay;
+    elg__replay_prepare(&replay, host, NULL, row);
+    unreadable(&replay, what, error);
+    elg__replay_write_report(out, &replay);
+    elg__replay_fini(&replay);
+}
+
 static enum elg_status replay_row(struct elg_host *host, const struct elg_run_row *row,
                                   const struct elg_replay_options *options,
                                   struct elg_buf *out, struct elg_error *error)
@@ -353,19 +372,30 @@ static enum elg_status replay_row(struct elg_host *host, const struct elg_run_ro
     bool no_graph = found == ELG_CORRUPT || found == ELG_NOT_FOUND;
     if (found != ELG_OK && !(no_graph && options->verify))
         return found;
-    struct elg_error why;
-    if (no_graph)
-        why = *error;
-    enum elg_status status = elg__replay_init(&replay, host, graph, row, error);
-    if (status == ELG_OK && no_graph) {
-        unreadable(&replay, "graph", &why);
-        elg__replay_write_report(out, &replay);
-    } else if (status == ELG_OK) {
-        status = replay_graph(&replay, options, out, error);
+    if (no_graph) {
+        report_unreadable(host, row, "graph", error, out);
+        return ELG_OK;
     }
+    enum elg_status status = elg__replay_init(&replay, host, graph, row, error);
+    if (status == ELG_OK)
+        status = replay_graph(&replay, options, out, error);
     elg__replay_fini(&replay);
     elg_graph_close(graph);
+    if (status == ELG_CORRUPT && options->verify) { /* its limits */
+        report_unreadable(host, row, "run", error, out);
+        status = ELG_OK;
+    }
     return status;
+}
+
+/* The run's own row cannot be read. */
+static void report_run(struct elg_host *host, const char *trace_id,
+                       const struct elg_error *error, struct elg_buf *out)
+{
+    struct elg_run_row row;
+    memset(&row, 0, sizeof row);
+    snprintf(row.trace_id, sizeof row.trace_id, "%s", trace_id);
+    report_unreadable(host, &row, "run", error, out);
 }
 
 enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
@@ -379,11 +409,17 @@ enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
         error = &own;
     memset(&row, 0, sizeof row);
     enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
-    if (status != ELG_OK)
+    bool unread = status == ELG_CORRUPT && options->verify;
+    if (status != ELG_OK && !unread)
         return status;
     elg_base_buf_init(&buf, host->alloc);
-    status = replay_row(host, &row, options, &buf, error);
-    elg_checkpoint_run_row_fini(&row);
+    if (unread) {
+        report_run(host, trace_id, error, &buf);
+        status = ELG_OK;
+    } else {
+        status = replay_row(host, &row, options, &buf, error);
+        elg_checkpoint_run_row_fini(&row);
+    }
     if (status == ELG_OK)
         return elg__document_text(host->alloc, &buf, out, error);
     elg_base_buf_fini(&buf);

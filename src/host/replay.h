@@ -49,6 +49,9 @@ struct elg_replay {
     size_t call_count, call_capacity;
 };
 
+/* A replay that stands nowhere yet, without the run's limits. Due for fini. */
+void elg__replay_prepare(struct elg_replay *replay, struct elg_host *host,
+                         struct elg_graph *graph, const struct elg_run_row *row);
 /* A replay of the graph in the host's box that stands nowhere yet; due for fini also on
  * failure. All borrowed. ELG_NO_MEMORY, ELG_CORRUPT (the run's limits). */
 enum elg_status elg__replay_init(struct elg_replay *replay, struct elg_host *host,
