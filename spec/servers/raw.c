@@ -7,6 +7,7 @@
  *   /continue   100, 103 and then 200        /folded   a header over two lines
  *   /twice      two set-cookie, two x-list   /latin1   a header value that is not UTF-8
  *   /trailer    a chunked body with trailer  /head     half a head, then the end
+ *   /lengths    two lengths that differ      /samelength two that agree
  *   /toolong    more bytes than Content-Length says
  *   /drop       a whole answer that promises keep-alive, then the connection is closed
  *   /stall      a head, and then nothing for a second
@@ -40,6 +41,9 @@ static const struct {
                   "x-trailer: 1\r\n\r\n"},
     {"/head ", "HTTP/1.1 200 OK\r\nContent-Le"},
     {"/toolong ", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more"},
+    {"/lengths ", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"},
+    {"/samelength ",
+     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"},
     {"/drop ",
      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok"},
     {"/stall ", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"},

@@ -160,6 +160,21 @@ static bool split_head(struct elg_buf *head, struct field *fields, size_t count)
     return true;
 }
 
+/* RFC 9110 section 8.6: a message that names several lengths cannot be trusted to end
+ * where any of them says. The fields are in order. */
+static bool lengths_agree(const struct field *fields, size_t count)
+{
+    const struct field *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!elg_base_bytes_equal(fields[i].name, elg_base_bytes("content-length")))
+            continue;
+        if (first != NULL && !elg_base_bytes_equal(first->value, fields[i].value))
+            return false;
+        first = &fields[i];
+    }
+    return true;
+}
+
 static enum elg_status write_headers(struct elg_buf *out, struct elg_buf *head,
                                      struct elg_error *error)
 {
@@ -169,7 +184,11 @@ static enum elg_status write_headers(struct elg_buf *out, struct elg_buf *head,
     if (fields == NULL)
         return elg_base_no_memory(error);
     enum elg_status status = ELG_OK;
-    if (split_head(head, fields, count)) {
+    bool headers = split_head(head, fields, count);
+    if (headers && !lengths_agree(fields, count)) {
+        status = elg_base_fail(error, ELG_INVALID, "headers",
+                               "the response names two lengths (content-length)");
+    } else if (headers) {
         qsort(fields, count, sizeof *fields, compare_fields);
         elg_base_buf_append_byte(out, '{');
         for (size_t i = 0; i < count;) {

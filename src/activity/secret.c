@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define FORMS 4 /* plain, JSON, percent-encoded in upper and in lower case */
+#define SECRET_BYTES_MIN 4
 
 struct elg_secret {
     struct elg_secret *next;
@@ -130,6 +131,13 @@ enum elg_status elg__secrets_get(struct elg_secrets *secrets,
         const char *text = performer->secret != NULL
                                ? performer->secret(performer->secret_self, secret->name)
                                : from_environment(secret->name);
+        if (text != NULL && strlen(text) < SECRET_BYTES_MIN) {
+            secret_destroy(secrets->alloc, secret);
+            return elg_base_fail(error, ELG_INVALID, "secret",
+                                 "the secret's value has under %d bytes: it could not be "
+                                 "told from other text and kept out of the records",
+                                 SECRET_BYTES_MIN);
+        }
         bool made = text != NULL && make_forms(secret, secrets->alloc, text);
         if (!made) {
             enum elg_status status =

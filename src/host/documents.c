@@ -35,6 +35,11 @@ static void put_string(struct elg_buf *out, const char *name, const char *value)
         elg_base_buf_append_str(out, "null");
 }
 
+static void put_null(struct elg_buf *out, const char *name)
+{
+    elg_base_buf_printf(out, ",\"%s\":null", name);
+}
+
 static void put_hash(struct elg_buf *out, const char *name, const struct elg_hash *hash)
 {
     char hex[ELG_HASH_HEX_SIZE];
@@ -197,6 +202,14 @@ static void close_step(struct journal_writer *writer)
     writer->step_open = false;
 }
 
+static void put_time(struct elg_buf *out, const char *name, int64_t value_ms)
+{
+    if (value_ms == 0)
+        put_null(out, name);
+    else
+        elg_base_buf_printf(out, ",\"%s\":%lld", name, (long long)value_ms);
+}
+
 static void write_step(struct journal_writer *writer, const struct elg_step_row *step)
 {
     struct elg_buf *out = writer->out;
@@ -204,6 +217,8 @@ static void write_step(struct journal_writer *writer, const struct elg_step_row 
     elg_base_buf_printf(out, "{\"attempt\":%u", step->attempt);
     if (step->has_chain)
         put_hash(out, "chain", &step->chain);
+    else
+        put_null(out, "chain");
     elg_base_buf_printf(out, ",\"clock_ms\":%lld,\"duration_ms\":%.3f",
                         (long long)step->clock_ms, (double)step->duration_us / 1000);
     put_blob(out, "error", step->error);
@@ -214,15 +229,17 @@ static void write_step(struct journal_writer *writer, const struct elg_step_row 
     if (step->has_edge)
         put_string(out, "next_edge", step->next_edge);
     else
-        elg_base_buf_append_str(out, ",\"next_edge\":null");
+        put_null(out, "next_edge");
     put_string(out, "node_id", step->node_id);
     put_blob(out, "output", step->output);
     if (step->status == ELG_ATTEMPT_OK) {
         put_hash(out, "output_hash", &step->output_hash);
         put_hash(out, "state_hash", &step->state_hash);
+    } else {
+        put_null(out, "output_hash");
+        put_null(out, "state_hash");
     }
-    if (step->retry_due_ms > 0)
-        elg_base_buf_printf(out, ",\"retry_due_ms\":%lld", (long long)step->retry_due_ms);
+    put_time(out, "retry_due_ms", step->retry_due_ms);
     put_blob(out, "state", step->state);
     put_string(out, "status", elg_checkpoint_attempt_name(step->status));
     elg_base_buf_printf(out, ",\"step_index\":%lld", (long long)step->step_index);
@@ -239,13 +256,14 @@ static void write_activity(struct journal_writer *writer,
     elg_base_buf_append_str(out, writer->any_activity ? "," : "");
     elg_base_buf_printf(out, "{\"seq\":%u", row->seq);
     put_string(out, "activity_type", row->type);
-    if (row->due_ms > 0)
-        elg_base_buf_printf(out, ",\"due_ms\":%lld", (long long)row->due_ms);
+    put_time(out, "due_ms", row->due_ms);
     put_hash(out, "idempotency_key", &row->key);
     put_blob(out, "request_data", row->request);
     put_hash(out, "request_hash", &row->request_hash);
     if (row->response_blob_ref[0] != '\0')
         put_string(out, "response_blob_ref", row->response_blob_ref);
+    else
+        put_null(out, "response_blob_ref");
     put_blob(out, "response_data", row->response);
     put_string(out, "status", elg_checkpoint_activity_name(row->status));
     elg_base_buf_printf(out, ",\"timestamp\":%lld", (long long)row->timestamp_ms);

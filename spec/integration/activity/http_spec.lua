@@ -161,7 +161,7 @@ describe("activity.http", function()
   end)
 
   it("says that an answer is not HTTP", function()
-    for _, path in ipairs { "/rubbish", "/http09", "/nocolon" } do
+    for _, path in ipairs { "/rubbish", "/http09", "/nocolon", "/lengths" } do
       local r, maybe = raw(p, path)
       assert.equal("PROTOCOL", r.error.code, path)
       assert.is_true(maybe)
@@ -190,6 +190,7 @@ describe("activity.http", function()
     assert.equal("ok", v.body)
     assert.is_nil(v.headers["x-trailer"])
     assert.equal("ok", raw(p, "/toolong").value.body)
+    assert.equal("ok", raw(p, "/samelength").value.body)
   end)
 
   it("goes on when a kept connection has died", function()

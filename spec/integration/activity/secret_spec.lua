@@ -46,11 +46,11 @@ describe("secrets", function()
     assert.equal("[secret LONG]", got.b)
     assert.equal("[secret SHORT]", got.c)
     assert.is_nil(text:find("aaaa", 1, true))
-    local p = '{"follow":false,"headers":{"a":{"$secret":"E"}},"url":"' .. url "/redirect?to=x%2541%252fB" .. '"}'
-    r = call({ E = "A/B" }, p)
-    assert.equal("x%41%2fB", r.value.headers.location)
-    p = '{"follow":false,"headers":{"a":{"$secret":"E"}},"url":"' .. url "/redirect?to=xA%252fB%252dA%252FB" .. '"}'
-    r = call({ E = "A/B" }, p)
+    local p = '{"follow":false,"headers":{"a":{"$secret":"E"}},"url":"' .. url "/redirect?to=x%2541%252fBC" .. '"}'
+    r = call({ E = "A/BC" }, p)
+    assert.equal("x%41%2fBC", r.value.headers.location)
+    p = '{"follow":false,"headers":{"a":{"$secret":"E"}},"url":"' .. url "/redirect?to=xA%252fBC%252dA%252FBC" .. '"}'
+    r = call({ E = "A/BC" }, p)
     assert.equal("x[secret E]%2d[secret E]", r.value.headers.location)
   end)
 
@@ -102,6 +102,19 @@ describe("secrets", function()
     assert.equal("NOT_FOUND", activity.call(p, "http",
       '{"headers":{"a":{"$secret":"OTHER_KEY"}},"url":"' .. url "/echo" .. '"}').error.code)
     p:close()
+  end)
+
+  it("of a letter or three are refused: they could not be told from other text", function()
+    for _, value in ipairs { "", "a", "abc" } do
+      A.setenv("ELG_SECRET_SHORT", value)
+      local p = A.performer { environment = true }
+      local r, maybe = activity.call(p, "http",
+        '{"headers":{"a":{"$secret":"SHORT"}},"url":"' .. url "/echo" .. '"}')
+      assert.equal("INVALID_REQUEST", r.error.code)
+      assert.matches("under 4 bytes", r.error.message)
+      assert.is_false(maybe)
+      p:close()
+    end
   end)
 
   it("leave the request's hash alone", function()
