@@ -4,8 +4,10 @@
 --
 -- Uses spec/support (outside, process_c): the program is measured from outside.
 local json = require "elg.json"
+local kernels = require "kernels"
 local outside = require "outside"
 local process = require "process_c"
+local units = require "units"
 
 local FAST = os.getenv("BENCH_FAST") ~= nil
 local STEPS_OF_LONG_RUN = FAST and 5000 or 20000
@@ -190,12 +192,33 @@ local function sandbox()
   local whole = tonumber(done.out:match("step[^\n]-([%d.]+) us"))
   assert(restore and whole, done.out)
   figure("putting the Lua state back", "less", 2, nil, restore, "us")
-  figure("decode, run, encode, hash of 1 KB", "less", 20, nil, whole, "us")
+  figure("decode, run, encode, hash of 1 KB", "less", 15, nil, whole, "us")
+end
+
+-- Node code beside the same code under LuaJIT's plain interpreter.
+local function kernels_of_node_code()
+  local worst = { ratio = 0 }
+  local mean = kernels.measure(function(result)
+    figure("  kernel " .. result.name, "less", kernels.TARGETS[result.name] or 2.5, nil,
+      result.ratio, "x",
+      ("%.1f ms, plain %.1f ms"):format(result.sandbox_us / 1000, result.plain_us / 1000))
+    if result.ratio > worst.ratio then worst = result end
+  end)
+  figure("node code: of plain interpreted LuaJIT (mean)", "less", 2.5, nil, mean, "x",
+    ("most: %s, %.1f"):format(worst.name, worst.ratio))
+end
+
+local function units_of_fuel()
+  local list, many = units.measure()
+  figure("the slowest unit of fuel", "less", 100, nil, list[1].ns, "ns", ("%s; then %s, %.0f")
+    :format(list[1].name, list[2].name, list[2].ns))
+  print(("     a unit that hands on 7,000 values: %.0f ns (%s)"):format(many[1].ns, many[1].name))
 end
 
 local ok, failure = pcall(function()
   place:write("long.lua", LONG)
-  for _, part in ipairs { sandbox, start, resume, rates, replay, sleepers } do part() end
+  local parts = { sandbox, kernels_of_node_code, units_of_fuel, start, resume, rates, replay, sleepers }
+  for _, part in ipairs(parts) do part() end
 end)
 place:remove()
 if not ok then error(failure, 0) end

@@ -8,9 +8,10 @@ LJ_MATH := $(filter-out syscall,$(LJ_REDIRECT))
 $(B)/obj/mathematics.o: $(MUSL_A) mk/30-sandbox.mk mk/10-lib.mk
 	@mkdir -p $(@D)
 	ld -r $(foreach f,$(LJ_MATH),-u $f) $(MUSL_A) -o $@.tmp
-	@for f in $(LJ_MATH); do echo "$$f elglj_$$f"; done >$(B)/obj/mathematics.syms
+	@for f in $(LJ_MATH); do echo "$$f elglj_$$f"; done | \
+	  sed 's/ elglj_fmod$$/ elglj_musl_fmod/' >$(B)/obj/mathematics.syms
 	objcopy --redefine-syms=$(B)/obj/mathematics.syms $@.tmp $@
-	objcopy $(foreach f,$(LJ_MATH),--keep-global-symbol=elglj_$f) $@
+	objcopy $(foreach f,$(LJ_MATH) musl_fmod,--keep-global-symbol=elglj_$f) $@
 	@rm -f $@.tmp
 
 $(B)/gen/engine_hash.h: $(LJ_A) $(MUSL_A)
@@ -40,7 +41,8 @@ ifneq ($(findstring address,$(SAN)),)
 $(B)/obj/sandbox/%.o $(B)/obj/json/%.o $(B)/obj/base/%.o: LUA_FLAGS += --param asan-stack=0
 endif
 
-$(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/sandbox/engine.c.o $(B)/obj/luajit.o \
+$(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/sandbox/engine.c.o \
+                  $(B)/obj/sandbox/switch.S.o $(B)/obj/luajit.o \
                   $(B)/obj/mathematics.o
 	$(CC) $(SAN) $^ -o $@ -lm -ldl
 

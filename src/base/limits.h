@@ -33,6 +33,8 @@
 #define ELG_FUEL_DEFAULT 100000000     /* VM instructions of one attempt */
 #define ELG_MEMORY_BYTES_DEFAULT (64u << 20) /* live Lua memory of one attempt */
 #define ELG_SLICE_INSTRUCTIONS 10000         /* between two looks at the clock */
+#define ELG_SLICE_US_MAX 2000                /* a slice that takes longer: shorter ones */
+#define ELG_SLICE_INSTRUCTIONS_MIN 100
 #define ELG_STEP_MS_DEFAULT 300000
 #define ELG_ACTIVITY_MS_DEFAULT 30000
 #define ELG_RUN_MS_DEFAULT 0    /* 0: no limit */

@@ -10,15 +10,24 @@
 #include <lua.h>
 #include <luajit.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include "base/limits.h"
 #include "compile/protocol.h"
+
+int elglj_strscan_scan(const uint8_t *text, uint32_t size, void *out, uint32_t options);
+int elglj_engine_strscan_scan(const uint8_t *text, uint32_t size, void *out,
+                              uint32_t options);
+_Unwind_Reason_Code elglj__Unwind_RaiseException(struct _Unwind_Exception *raised);
+double elglj_fmod(double a, double b);
+double elglj_musl_fmod(double a, double b);
 
 struct text {
     char *data;
@@ -161,10 +170,28 @@ static bool serve_one(struct text *out)
 NEVER_CALLED(elglj_dispatch_ins)
 NEVER_CALLED(elglj_meta_cat)
 NEVER_CALLED(elglj_meta_comp)
+NEVER_CALLED(elglj_meta_tget)
+NEVER_CALLED(elglj_meta_tset)
 NEVER_CALLED(elglj_str_new)
 NEVER_CALLED(elglj_buf_putstr_reverse)
 NEVER_CALLED(elglj_buf_putstr_lower)
 NEVER_CALLED(elglj_buf_putstr_upper)
+
+/* What the engine calls there while it parses, too. */
+int elglj_strscan_scan(const uint8_t *text, uint32_t size, void *out, uint32_t options)
+{
+    return elglj_engine_strscan_scan(text, size, out, options);
+}
+
+_Unwind_Reason_Code elglj__Unwind_RaiseException(struct _Unwind_Exception *raised)
+{
+    return _Unwind_RaiseException(raised);
+}
+
+double elglj_fmod(double a, double b)
+{
+    return elglj_musl_fmod(a, b);
+}
 
 #define FILE_BYTES_MAX (1u << 20)
 

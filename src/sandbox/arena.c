@@ -48,6 +48,9 @@ enum elg_status elg_sandbox_arena_open(struct elg_arena *arena, uintptr_t base,
     size_t heap_bytes = (live_bytes_max + (16u << 20)) * 4;
     heap_bytes = (heap_bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
     size_t bytes = PAGE_BYTES + ELG_ARENA_STACK_BYTES + heap_bytes;
+    if (base % ELG_ARENA_BASE_UNIT != 0)
+        return elg_base_fail(error, ELG_USAGE, "sandbox",
+                             "an arena's address is a multiple of 4 GiB");
     uint8_t *map = base != 0 ? map_at(base, bytes) : map_somewhere(bytes);
     if (map == NULL)
         return elg_base_fail(error, ELG_NO_MEMORY, "sandbox",

@@ -14,7 +14,10 @@
 
 #include "base/status.h"
 
-#define ELG_ARENA_BASE 0x100000000000u   /* tried first, then the others of arena.c */
+#define ELG_ARENA_BASE 0x100000000000u /* tried first, then the others of arena.c */
+/* The engine hashes objects by the low half of their address: that is their place in an
+ * arena, whichever it is (mk/10-lib.mk). */
+#define ELG_ARENA_BASE_UNIT (UINT64_C(1) << 32)
 #define ELG_ARENA_STACK_BYTES (4u << 20) /* 190 callback levels of 16 KB, and room */
 #define ELG_ARENA_SMALL_BYTES_MAX 1024   /* classes of 16 bytes up to here, */
 #define ELG_ARENA_LARGE_CLASSES 128      /* then four to each power of two */
@@ -40,7 +43,8 @@ struct elg_arena {
 };
 
 /* Maps the arena at `base`, or, with base 0, at the first free address of a fixed list.
- * ELG_NO_MEMORY. */
+ * ELG_NO_MEMORY,
+ * ELG_USAGE: the address is no multiple of ELG_ARENA_BASE_UNIT. */
 enum elg_status elg_sandbox_arena_open(struct elg_arena *arena, uintptr_t base,
                                        size_t live_bytes_max, struct elg_error *error);
 void elg_sandbox_arena_close(struct elg_arena *arena);

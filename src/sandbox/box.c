@@ -7,6 +7,14 @@
 
 #include "sandbox/engine.h"
 
+/* Set while this thread is on a fiber. */
+static _Thread_local struct elg_head *current;
+
+struct elg_head *elg_sandbox_current(void)
+{
+    return current;
+}
+
 struct elg_head *elg_sandbox_head(lua_State *L)
 {
     void *head;
@@ -98,7 +106,9 @@ void elg_sandbox_start(struct elg_sandbox *box, void (*entry)(void *box))
 void elg_sandbox_continue(struct elg_sandbox *box)
 {
     box->event = ELG_EVENT_NONE;
+    current = box->head;
     elg_sandbox_fiber_enter(&box->fiber);
+    current = NULL;
 }
 
 void elg_sandbox_depth_enter(lua_State *L, const void *frame)
@@ -154,6 +164,7 @@ enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
     box->fresh_states = options->fresh_states;
     box->slice = options->slice_instructions != 0 ? options->slice_instructions
                                                   : ELG_SLICE_INSTRUCTIONS;
+    box->clock = elg_base_clock_system();
     box->memory_bytes_max = options->memory_bytes_max != 0 ? options->memory_bytes_max
                                                            : ELG_MEMORY_BYTES_DEFAULT;
     buffers_init(box);

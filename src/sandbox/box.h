@@ -12,6 +12,7 @@
 
 #include <lua.h>
 
+#include "base/clock.h"
 #include "sandbox/arena.h"
 #include "sandbox/fiber.h"
 #include "sandbox/fuel.h"
@@ -82,6 +83,7 @@ struct elg_head {
     struct elg_chance chance;
     struct elg_depth depth;
     enum elg_phase phase;
+    bool traced;            /* the box has where and traceback of this job's error */
     uint32_t shown;         /* objects that tostring has numbered */
     const void *next_table; /* whose keys ELG_SLOT_NEXT holds */
     uint32_t next_index;
@@ -99,6 +101,7 @@ struct elg_sandbox {
     struct elg_compiler *compiler;
     bool fresh_states;
     uint32_t slice;
+    struct elg_clock clock; /* for the length of slices alone */
     size_t memory_bytes_max;
     struct elg_arena arena;
     struct elg_head *head;
@@ -127,6 +130,8 @@ struct elg_sandbox {
 struct elg_head *elg_sandbox_head(lua_State *L);
 /* NULL: a Lua state of someone else's, on the same engine. */
 struct elg_head *elg_sandbox_head_of_ours(lua_State *L);
+/* The head of the sandbox whose fiber runs on this thread; NULL: none does. */
+struct elg_head *elg_sandbox_current(void);
 /* Switches to the host with `event`; returns when the host goes on. */
 void elg_sandbox_leave(struct elg_sandbox *box, enum elg_box_event event);
 void elg_sandbox_leave_for_good(struct elg_sandbox *box, enum elg_box_event event)

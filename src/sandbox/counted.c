@@ -1,14 +1,19 @@
-/* counted: charges for strings at the interpreter's own calls. Provides counted.h. */
+/* counted: charges at the engine's own calls. Provides counted.h. */
 #include "sandbox/counted.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "sandbox/box.h"
 
-#define STRING_TAG (-5)       /* of a value, above its 47 bits of address */
-#define STRING_LENGTH_AT 20   /* a uint32_t in the string's header */
-#define BUFFER_STATE_AT 24    /* the buffer's lua_State, three flags in its low bits */
-#define CHARGED_BYTES_MIN 512 /* shorter ones are within an instruction's price */
+#define STRING_TAG (-5)     /* of a value, above its 47 bits of address */
+#define STRING_LENGTH_AT 20 /* a uint32_t in the string's header */
+#define BUFFER_STATE_AT 24  /* the buffer's lua_State, three flags in its low bits */
+#define RAISE_UNITS 24      /* an error raised and caught */
+#define CHAIN_UNITS 6       /* a member looked for in other tables */
+#define DIGITS_MAX 800      /* the engine looks at no more of a number */
+#define DIGITS_SHIFT 6      /* a unit for so many squares of digits */
+#define POWERS_SHIFT 6      /* a unit for so many steps of fmod */
 
 static size_t string_size(const void *string)
 {
@@ -24,13 +29,16 @@ static size_t value_size(const elg_lj_value *value)
     return string_size((const void *)(*value & ((INT64_C(1) << 47) - 1)));
 }
 
+static void charge_units(struct elg_head *head, uint64_t units)
+{
+    if (head != NULL)
+        elg_sandbox_fuel_owe(&head->fuel, units);
+}
+
 static void charge(lua_State *L, size_t size)
 {
-    if (size < CHARGED_BYTES_MIN)
-        return;
-    struct elg_head *head = elg_sandbox_head_of_ours(L);
-    if (head != NULL)
-        elg_sandbox_fuel_owe(&head->fuel, size >> ELG_FUEL_ALLOC_SHIFT);
+    if (size >= ELG_FUEL_STRING_BYTES_MIN)
+        charge_units(elg_sandbox_head_of_ours(L), size >> ELG_FUEL_ALLOC_SHIFT);
 }
 
 elg_lj_value *elglj_meta_cat(lua_State *L, elg_lj_value *top, int left)
@@ -48,6 +56,20 @@ elg_lj_value *elglj_meta_comp(lua_State *L, const elg_lj_value *a, const elg_lj_
     size_t x = value_size(a), y = value_size(b);
     charge(L, x < y ? x : y);
     return elglj_engine_meta_comp(L, a, b, op);
+}
+
+const elg_lj_value *elglj_meta_tget(lua_State *L, const elg_lj_value *o,
+                                    const elg_lj_value *key)
+{
+    charge_units(elg_sandbox_current(), CHAIN_UNITS);
+    return elglj_engine_meta_tget(L, o, key);
+}
+
+elg_lj_value *elglj_meta_tset(lua_State *L, const elg_lj_value *o,
+                              const elg_lj_value *key)
+{
+    charge_units(elg_sandbox_current(), CHAIN_UNITS);
+    return elglj_engine_meta_tset(L, o, key);
 }
 
 elg_lj_string *elglj_str_new(lua_State *L, const char *data, size_t size)
@@ -79,4 +101,57 @@ elg_lj_buffer *elglj_buf_putstr_upper(elg_lj_buffer *buffer, elg_lj_string *stri
 {
     charge_buffer(buffer, string);
     return elglj_engine_buf_putstr_upper(buffer, string);
+}
+
+/* ---- numbers from text */
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* At most DIGITS_MAX: how many digits the number has, and how far its exponent moves
+ * them. */
+static uint32_t digits_of(const uint8_t *text, uint32_t size)
+{
+    uint32_t digits = 0, exponent = 0, at = 0;
+    for (; at < size && (text[at] | 32) != 'e'; at++)
+        digits += is_digit(text[at]);
+    for (; at < size && exponent < DIGITS_MAX; at++)
+        if (is_digit(text[at]))
+            exponent = exponent * 10 + (uint32_t)(text[at] - '0');
+    if (digits > DIGITS_MAX || exponent > DIGITS_MAX || digits + exponent > DIGITS_MAX)
+        return DIGITS_MAX;
+    return digits + exponent;
+}
+
+int elglj_strscan_scan(const uint8_t *text, uint32_t size, elg_lj_value *out,
+                       uint32_t options)
+{
+    struct elg_head *head = elg_sandbox_current();
+    if (head != NULL && size > 2) {
+        uint32_t digits = digits_of(text, size);
+        charge_units(head, (digits * digits >> DIGITS_SHIFT) + (size >> 4) + 2);
+    }
+    return elglj_engine_strscan_scan(text, size, out, options);
+}
+
+/* ---- errors, fmod */
+
+_Unwind_Reason_Code elglj__Unwind_RaiseException(struct _Unwind_Exception *raised)
+{
+    charge_units(elg_sandbox_current(), RAISE_UNITS);
+    return _Unwind_RaiseException(raised);
+}
+
+double elglj_fmod(double a, double b)
+{
+    int high, low;
+    if (isfinite(a) && isfinite(b) && b != 0) {
+        (void)frexp(a, &high);
+        (void)frexp(b, &low);
+        if (high > low)
+            charge_units(elg_sandbox_current(), (uint64_t)(high - low) >> POWERS_SHIFT);
+    }
+    return elglj_musl_fmod(a, b);
 }

@@ -1,6 +1,7 @@
-/* counted: functions of the engine whose work grows with strings and that the interpreter
- * calls within one instruction. mk/10-lib.mk points the interpreter's calls to these;
- * each charges and goes on to the engine's own.
+/* counted: functions of the engine whose work grows with what they are given and that are
+ * called within one instruction. mk/10-lib.mk points the interpreter's calls to these
+ * (for reading numbers, raising errors and fmod: all calls); each charges and goes on to
+ * the engine's own.
  *
  * Uses fuel and what is fixed of the engine's values: a tagged word of 64 bits, strings
  * with their length before their bytes. A spec measures that this still holds.
@@ -11,6 +12,7 @@
 #include <lua.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unwind.h>
 
 typedef int64_t elg_lj_value;               /* TValue */
 typedef struct elg_lj_string elg_lj_string; /* GCstr */
@@ -24,6 +26,15 @@ elg_lj_value *elglj_meta_comp(lua_State *L, const elg_lj_value *a, const elg_lj_
                               int op);
 elg_lj_value *elglj_engine_meta_comp(lua_State *L, const elg_lj_value *a,
                                      const elg_lj_value *b, int op);
+/* Reads and writes a member with metamethods in the way: up to a hundred __index. */
+const elg_lj_value *elglj_meta_tget(lua_State *L, const elg_lj_value *o,
+                                    const elg_lj_value *key);
+const elg_lj_value *elglj_engine_meta_tget(lua_State *L, const elg_lj_value *o,
+                                           const elg_lj_value *key);
+elg_lj_value *elglj_meta_tset(lua_State *L, const elg_lj_value *o,
+                              const elg_lj_value *key);
+elg_lj_value *elglj_engine_meta_tset(lua_State *L, const elg_lj_value *o,
+                                     const elg_lj_value *key);
 /* Makes a string: string.sub, string.char. */
 elg_lj_string *elglj_str_new(lua_State *L, const char *data, size_t size);
 elg_lj_string *elglj_engine_str_new(lua_State *L, const char *data, size_t size);
@@ -37,5 +48,17 @@ elg_lj_buffer *elglj_engine_buf_putstr_lower(elg_lj_buffer *buffer,
 elg_lj_buffer *elglj_buf_putstr_upper(elg_lj_buffer *buffer, elg_lj_string *string);
 elg_lj_buffer *elglj_engine_buf_putstr_upper(elg_lj_buffer *buffer,
                                              elg_lj_string *string);
+
+/* Reads a number from a text, wherever a text stands for one. Its time grows with the
+ * square of digits and exponent: "1e300" takes 40 us. */
+int elglj_strscan_scan(const uint8_t *text, uint32_t size, elg_lj_value *out,
+                       uint32_t options);
+int elglj_engine_strscan_scan(const uint8_t *text, uint32_t size, elg_lj_value *out,
+                              uint32_t options);
+/* Raises: the unwinder looks for the frame that catches it. */
+_Unwind_Reason_Code elglj__Unwind_RaiseException(struct _Unwind_Exception *raised);
+/* musl's takes a step for each power of two between a and b. */
+double elglj_fmod(double a, double b);
+double elglj_musl_fmod(double a, double b);
 
 #endif

@@ -85,6 +85,7 @@ int elg_sandbox_on_error(lua_State *L)
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
     elg_sandbox_write_where(L, &box->where);
     trace(L, &box->traceback);
+    elg_sandbox_head(L)->traced = true;
     return 1;
 }
 

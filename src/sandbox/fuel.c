@@ -156,6 +156,8 @@ static void hurry(struct elg_fuel *fuel)
 
 void elg_sandbox_fuel_owe(struct elg_fuel *fuel, uint64_t units)
 {
+    if (fuel->hookcount == NULL)
+        return;
     if (units < (uint64_t)*fuel->hookcount) {
         *fuel->hookcount -= (int32_t)units;
         return;

@@ -361,15 +361,26 @@ void elg_sandbox_job_open(lua_State *L)
     lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_TRACEBACK);
 }
 
+/* A full Lua stack has no room for the handler: what the buffers hold is of another job,
+ * which had the box while this one was parked. */
+static void forget_place(struct elg_sandbox *box)
+{
+    elg_base_buf_reset(&box->where);
+    elg_base_buf_reset(&box->traceback);
+    (void)elg_base_buf_cstr(&box->traceback);
+    elg_sandbox_need(box, &box->traceback);
+}
+
 void elg_sandbox_job_main(void *self)
 {
     struct elg_sandbox *box = self;
     lua_State *L = box->head->L;
     lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_TRACEBACK);
     lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_JOB);
-    elg_base_buf_reset(&box->where);
-    elg_base_buf_reset(&box->traceback);
+    box->head->traced = false;
     if (lua_pcall(L, 0, 0, 1) != 0) {
+        if (!box->head->traced)
+            forget_place(box);
         elg_sandbox_describe_error(L, -1);
         if (box->where.size == 0)
             where_node(L, box); /* a full stack shows no frames */

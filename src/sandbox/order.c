@@ -124,6 +124,18 @@ static void gather(lua_State *L, int index, size_t n, size_t *count)
     elg_sandbox_charge(L, seen + *count);
 }
 
+/* Long names take longer to compare, each about so often as the count has bits. */
+static void charge_strings(lua_State *L, const struct key *keys, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        if (keys[i].rank == RANK_STRING &&
+            keys[i].of.string.size >= ELG_FUEL_STRING_BYTES_MIN)
+            bytes += keys[i].of.string.size;
+    unsigned bits = 64u - (unsigned)__builtin_clzll(count);
+    elg_sandbox_charge(L, (bytes >> ELG_FUEL_ALLOC_SHIFT) * bits);
+}
+
 size_t elg_sandbox_order_keys(lua_State *L, int index)
 {
     size_t n = prefix_of(L, index), count;
@@ -143,6 +155,7 @@ size_t elg_sandbox_order_keys(lua_State *L, int index)
         keys[i].at = (uint32_t)i + 1;
         lua_pop(L, 1); /* the list holds it */
     }
+    charge_strings(L, keys, count);
     sort(keys, count);
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {

@@ -382,6 +382,7 @@ const char *elg_sandbox_pattern_match(struct elg_pattern *m, const char *s,
     m->pattern_end = pattern + pattern_size;
     m->captures = 0;
     m->depth = 0;
+    step(m); /* an empty pattern has none of its own */
     return match_here(m, s, pattern);
 }
 

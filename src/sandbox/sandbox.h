@@ -46,11 +46,9 @@ struct elg_sandbox_options {
         *compiler;               /* borrowed; for programs and for `load` in node code */
     bool fresh_states;           /* no images: specs compare the two */
     uint32_t slice_instructions; /* SLICE outcomes come every so many; 0: default */
-    /* Arena's address; 0: the default, or the first that is free of a fixed list (a
-     * second sandbox of a process gets another). Results do not depend on it, with one
-     * exception: the engine hashes keys that are objects (tables, functions, threads) by
-     * address, so their order in pairs, and the fuel that large tables of them take, may.
-     */
+    /* Arena's address, a multiple of 4 GiB; 0: the default, or the first that is free of
+     * a fixed list (a second sandbox of a process gets another). Results do not depend
+     * on it. */
     uintptr_t base;
     size_t memory_bytes_max; /* the largest memory_bytes_max that a job may ask */
 };
@@ -58,7 +56,7 @@ struct elg_sandbox_options {
 enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
                                    struct elg_sandbox **out, struct elg_error *error);
 void elg_sandbox_destroy(struct elg_sandbox *box);
-/* Engine, library and fuel table: "elg/0.1.0 luajit/2.1.0-beta3-<date or hash> fuel/2
+/* Engine, library and fuel table: "elg/0.1.0 luajit/2.1.0-beta3-<date or hash> fuel/3
  * x64". */
 const char *elg_sandbox_fingerprint(void);
 

@@ -6,6 +6,13 @@
 #include "sandbox/module.h"
 #include "sandbox/program.h"
 
+/* Short, until it is known how long one takes. */
+static uint32_t first_slice(const struct elg_sandbox *box)
+{
+    uint32_t slice = box->slice / 8;
+    return slice > ELG_SLICE_INSTRUCTIONS_MIN ? slice : box->slice;
+}
+
 enum elg_status elg_sandbox_begin(struct elg_sandbox *box, struct elg_program *program,
                                   const struct elg_job *job, struct elg_error *error)
 {
@@ -23,7 +30,7 @@ enum elg_status elg_sandbox_begin(struct elg_sandbox *box, struct elg_program *p
     box->now.job = *job;
     head->phase = ELG_PHASE_RUNNING;
     head->heap.live_max = job->memory_bytes_max;
-    elg_sandbox_fuel_begin(&head->fuel, job->fuel_max, box->slice);
+    elg_sandbox_fuel_begin(&head->fuel, job->fuel_max, first_slice(box));
     elg_sandbox_fiber_init(&box->fiber, elg_sandbox_job_main, box);
     box->active = true;
     return ELG_OK;
@@ -102,6 +109,25 @@ static enum elg_status outcome_of(struct elg_sandbox *box, struct elg_outcome *o
     }
 }
 
+/* A slice is so many units, which are not all of one price: the next one is shorter where
+ * this one took long, so that whoever waits for its end gets to look at the clock.
+ * Nothing depends on where slices end. */
+static void pace(struct elg_sandbox *box, int64_t began_us)
+{
+    struct elg_fuel *fuel = &box->head->fuel;
+    int64_t took_us = elg_base_monotonic_us(box->clock) - began_us;
+    uint64_t slice = fuel->slice;
+    if (took_us > ELG_SLICE_US_MAX) {
+        slice = slice * (ELG_SLICE_US_MAX / 2) / (uint64_t)took_us;
+        if (slice < ELG_SLICE_INSTRUCTIONS_MIN)
+            slice = ELG_SLICE_INSTRUCTIONS_MIN;
+    } else if (took_us < ELG_SLICE_US_MAX / 4) {
+        slice *= 2;
+    }
+    fuel->slice = slice < box->slice ? (uint32_t)slice : box->slice;
+    fuel->slice_left = fuel->slice;
+}
+
 enum elg_status elg_sandbox_resume(struct elg_sandbox *box, const struct elg_reply *reply,
                                    struct elg_outcome *out, struct elg_error *error)
 {
@@ -109,11 +135,14 @@ enum elg_status elg_sandbox_resume(struct elg_sandbox *box, const struct elg_rep
     if (!box->active)
         return elg_base_fail(error, ELG_INTERNAL, "sandbox", "no job is under way");
     box->reply = reply != NULL ? reply : &NOTHING;
+    int64_t began_us = elg_base_monotonic_us(box->clock);
     elg_sandbox_continue(box);
     while (box->event == ELG_EVENT_COMPILE) {
         elg_sandbox_module_compile(box);
         elg_sandbox_continue(box);
     }
+    if (box->event == ELG_EVENT_SLICE_OVER)
+        pace(box, began_us);
     return outcome_of(box, out, error);
 }
 

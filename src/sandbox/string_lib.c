@@ -131,6 +131,7 @@ static void add_template(struct elg_pattern *m, luaL_Buffer *out, const char *s,
 {
     size_t size;
     const char *text = lua_tolstring(m->L, 3, &size);
+    m->steps += (uint32_t)(size >> 3);
     for (size_t i = 0; i < size; i++) {
         if (text[i] != '%') {
             luaL_addchar(out, text[i]);
@@ -142,6 +143,7 @@ static void add_template(struct elg_pattern *m, luaL_Buffer *out, const char *s,
             luaL_addchar(out, c);
             continue;
         }
+        m->steps += 1 + (uint32_t)((e - s) >> 6);
         if (c == '0')
             lua_pushlstring(m->L, s, (size_t)(e - s));
         else
@@ -241,9 +243,25 @@ static char conversion(const char **p, const char *end)
     return *p < end ? *(*p)++ : '\0';
 }
 
+#define FLOAT_WORK 256 /* writing a number with a fraction: a unit for 16 */
+
+/* What it takes to write the argument; for %s it becomes its text first. */
+static size_t format_work(lua_State *L, int arg, char kind)
+{
+    size_t size = 0;
+    if (kind == 's') {
+        (void)elg_sandbox_text_of(L, arg, &size);
+        lua_replace(L, arg);
+        return size;
+    }
+    if (kind == 'q' && lua_type(L, arg) == LUA_TSTRING)
+        return 8 * lua_objlen(L, arg);
+    return strchr("aAeEfFgG", kind) != NULL ? FLOAT_WORK : 0;
+}
+
 int elg_sandbox_lib_format(lua_State *L)
 {
-    size_t size, given;
+    size_t size;
     const char *p = luaL_checklstring(L, 1, &size);
     const char *end = p + size;
     size_t work = size;
@@ -252,15 +270,12 @@ int elg_sandbox_lib_format(lua_State *L)
         if (*p++ != '%')
             continue;
         char kind = conversion(&p, end);
-        if (kind == '%')
+        if (kind == '%' || kind == '\0')
             continue;
         if (kind == 'p')
             return luaL_error(L, "string.format: %%p is not here: it shows addresses");
-        if (++arg > top || kind != 's')
-            continue;
-        (void)elg_sandbox_text_of(L, arg, &given);
-        work += given;
-        lua_replace(L, arg);
+        if (++arg <= top)
+            work += format_work(L, arg, kind);
     }
     lua_settop(L, top);
     elg_sandbox_charge(L, work >> 4);
@@ -270,15 +285,20 @@ int elg_sandbox_lib_format(lua_State *L)
     return 1;
 }
 
+#define REP_BYTES_MAX 2147483392.0 /* the engine's longest string */
+
 int elg_sandbox_lib_rep(lua_State *L)
 {
     size_t size, between;
     (void)luaL_checklstring(L, 1, &size);
     double count = luaL_checknumber(L, 2);
     (void)luaL_optlstring(L, 3, "", &between);
-    double work = count > 0 ? count * (double)(size + between + 1) / 64 : 0;
     lua_settop(L, 3);
-    elg_sandbox_charge(L, work < 1e15 ? (uint64_t)work : (uint64_t)1e15);
+    if (!(count >= 1) || size + between == 0)
+        return lua_pushliteral(L, ""), 1;
+    if (count * (double)(size + between) > REP_BYTES_MAX)
+        return luaL_error(L, "resulting string too large");
+    elg_sandbox_charge(L, (uint64_t)(count * (double)(size + between + 1) / 64));
     elg_sandbox_original(L, "rep");
     lua_insert(L, 1);
     lua_call(L, 3, 1);

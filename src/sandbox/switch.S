@@ -50,6 +50,18 @@ elg_sandbox_trampoline:
     .cfi_endproc
     .size elg_sandbox_trampoline, .-elg_sandbox_trampoline
 
+/* int elglj_engine_strscan_scan(text, size, out, options): the engine's function, of which
+ * mk/10-lib.mk has replaced these first instructions by a jump to counted.c. */
+    .globl elglj_engine_strscan_scan
+    .hidden elglj_engine_strscan_scan
+    .type elglj_engine_strscan_scan, @function
+elglj_engine_strscan_scan:
+    pushq %r15
+    movl %esi, %esi
+    pushq %r14
+    jmp elglj_strscan_rest
+    .size elglj_engine_strscan_scan, .-elglj_engine_strscan_scan
+
 #elif defined(__aarch64__)
     .globl elg_sandbox_switch
     .hidden elg_sandbox_switch

@@ -9,11 +9,21 @@
 /* ---- sort: a merge from the bottom up between two lists; never more than n log n
  * comparisons, whatever the order function says, and equal elements keep their order. */
 
+static void charge_comparison(lua_State *L, size_t a, size_t b)
+{
+    size_t size = a < b ? a : b;
+    if (size >= ELG_FUEL_STRING_BYTES_MIN)
+        elg_sandbox_charge(L, size >> ELG_FUEL_ALLOC_SHIFT);
+}
+
 /* Is the value at the top less than the one below it? Both stay. */
 static bool top_is_less(lua_State *L)
 {
-    if (lua_isnil(L, 2))
+    if (lua_isnil(L, 2)) {
+        if (lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING)
+            charge_comparison(L, lua_objlen(L, -1), lua_objlen(L, -2));
         return lua_lessthan(L, -1, -2);
+    }
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -4);

@@ -9,6 +9,7 @@
 #include "sandbox/library.h"
 
 #define SECONDS_MAX 253402300799.0 /* the end of the year 9999 */
+#define DATE_UNITS 16              /* for each letter */
 #define SECONDS_MIN (-62167219200.0)
 
 struct date {
@@ -242,7 +243,7 @@ int elg_sandbox_lib_date(lua_State *L)
         push_date(L, &date);
         return 1;
     }
-    elg_sandbox_charge(L, strlen(format));
+    elg_sandbox_charge(L, DATE_UNITS * (1 + strlen(format)));
     luaL_buffinit(L, &out);
     add_format(L, &out, format, &date, (int64_t)seconds, 0);
     luaL_pushresult(&out);

@@ -7,9 +7,12 @@
 #include "sandbox/library.h"
 #include "sandbox/module.h"
 
+#define CODEC_UNITS 16    /* a value written, read or hashed, besides its bytes */
+#define PROBLEM_UNITS 256 /* finding out what is wrong with one */
+
 static void charge_bytes(lua_State *L, size_t size)
 {
-    elg_sandbox_charge(L, size >> 4);
+    elg_sandbox_charge(L, CODEC_UNITS + (size >> 2));
 }
 
 /* Encodes the value at 1 into box->request, or pushes what is wrong. *size is its size:
@@ -25,8 +28,10 @@ static bool encode(lua_State *L, struct elg_sandbox *box, const char *root, size
         elg_value_encode(L, &box->codec, 1, &rules, &box->request, &error);
     if (status == ELG_NO_MEMORY)
         elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
-    if (status != ELG_OK)
+    if (status != ELG_OK) {
+        elg_sandbox_fuel_owe(&elg_sandbox_head(L)->fuel, PROBLEM_UNITS);
         lua_pushfstring(L, "%s: %s", error.where, error.text);
+    }
     *size = box->request.size;
     return status == ELG_OK;
 }

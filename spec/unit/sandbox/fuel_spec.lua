@@ -83,6 +83,30 @@ describe("fuel", function()
     end
   end)
 
+  it("of tables whose keys are objects is the same at any address", function()
+    local results = {}
+    for i, base in ipairs { 0x200000000000, 0x310000000000, 0x1f0000000000, 0x1a5300000000 } do
+      local out = assert(boxes.eval([[
+        local o, seen = {}, {}
+        for i = 1, 1000 do
+          o[i] = i % 3 == 0 and {} or i % 3 == 1 and function() return i end or coroutine.create(next)
+        end
+        for round = 1, 200 do
+          local t = {}
+          for i = 1, 150 + round do t[o[i * 7 % 1000 + 1] ] = i end
+          for i = 1, 100 + round, 3 do t[o[i * 7 % 1000 + 1] ] = nil end
+          for i = 1, 300 do t[o[i * 3 % 1000 + 1] ] = i end
+          if round == 7 then for _, v in pairs(t) do seen[#seen + 1] = v end end
+        end
+        return nil, seen]], nil, { base = base }))
+      assert.equal("done", out.kind, out.message)
+      results[i] = boxes.digest(out)
+      assert.equal(results[1], results[i])
+    end
+    local _, err = boxes.open { base = 0x200000010000 }
+    assert.equal("ELG_USAGE", err.status)
+  end)
+
   it("and the result are the same parked at every slice", function()
     local count = 0
     assert.equal(expected, boxes.digest(run({ slice = 97 }, nil, function(box)
@@ -153,6 +177,7 @@ describe("work within one instruction", function()
     "local t = s <= r", "local t = s:sub(2)", "local t = s:sub(2) t = s:sub(2)", "local t = s:upper()", "local t = s:lower()", "local t = s:reverse()",
     "local t = tonumber(s)", "local t = s:rep(1)", "local t = s:find('y', 1, true)", "local t = s:find('[yz]')",
     "local t = s:gsub('y', 'z')", "local t = ('%s'):format(s)", "local t = table.concat({ s, 'y' })",
+    "local t = s:gsub('', 'z')", "local t = ('%q'):format(s)", "local t = s:find('')  for _ in s:gmatch('') do end",
     "local t = elg.json.encode(s)", "local t = elg.hash(s)", "local t = load('x=\"' .. s .. '\"')", "local t = s:byte(1)",
   }
   for i, work in ipairs(CASES) do
@@ -170,6 +195,37 @@ describe("work within one instruction", function()
       local cost = fuel(before .. work) - fuel(before)
       local times = select(2, work:gsub("local %a = s %.%.", "")) + select(2, work:gsub("s:sub", ""))
       assert.truthy(i == #CASES and cost < 100 or i < #CASES and cost > 15000 * math.max(times, 1), cost)
+      box:close()
+    end)
+  end
+end)
+
+describe("an instruction that takes long", function()
+  -- What ten of them cost at least, besides the instructions.
+  local CASES = {
+    { "pcall(error)", 240 }, { "pcall(string.rep)", 240 }, { "pcall(function() return nil .. 1 end)", 240 },
+    { "xpcall(error, error)", 240 }, { "local x = '1e300' + 1", 14000 }, { "local x = math.sin('1e300')", 14000 },
+    { "local x = ('1' .. ('0'):rep(300)) * 2", 14000 }, { "local x = tonumber('1e-300')", 14000 },
+    { "for i = '1e300', 1 do end", 14000 }, { "local x = ('x'):rep('1e-200')", 6000 },
+    { "local x = math.fmod(1e308, 1e-308)", 300 }, { "local x = chain.x", 60 }, { "chain.x = nil", 60 },
+    { "local x = ('%.99f%g'):format(1e300, 0.1)", 320 }, { "local x = os.date('%c')", 480 },
+    { "local x = elg.json.encode({ {}, {}, {} })", 180 }, { "pcall(elg.json.encode, next)", 2600 },
+    { "local x = elg.json.decode('[]')", 160 }, { "local x = ('ab'):gsub('%a', '%0%0%0%0%0%0%0%0')", 160 },
+    { "table.sort({ long .. 'b', long .. 'a' })", 150 },
+  }
+  local HEAD = "local elg = require 'elg' local chain = setmetatable({}, { __index = {}, __newindex = {} }) local long = ('x'):rep(1000) "
+  for _, case in ipairs(CASES) do
+    it("is charged: " .. case[1], function()
+      local box = assert(boxes.open())
+      local function fuel(body)
+        local program = assert(boxes.program(box, ("for i = 1, 10 do %s end return 'ok'"):format(body), HEAD))
+        local out = assert(boxes.run(box, program))
+        assert.equal("done", out.kind, out.message)
+        program:close()
+        return out.fuel
+      end
+      local cost = fuel(case[1]) - fuel ""
+      assert.truthy(cost >= case[2] and cost < 20 * case[2] + 2000, cost)
       box:close()
     end)
   end
