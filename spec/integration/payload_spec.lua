@@ -43,11 +43,9 @@ describe("a large payload", function()
     "cmo_steps.output", "cmo_activities.request_data" }
 
   local function in_rows(column)
-    local name, field = column:match("^(%w+)%.(%w+)$")
-    name, field = column:match("^([%w_]+)%.([%w_]+)$")
-    local rows = place:sql(("SELECT CAST(%s AS TEXT) AS value FROM %s WHERE %s IS NOT NULL"):format(
+    local name, field = column:match("^([%w_]+)%.([%w_]+)$")
+    return place:sql(("SELECT CAST(%s AS TEXT) AS value FROM %s WHERE %s IS NOT NULL"):format(
       field, name, field))
-    return rows
   end
 
   it("is an artifact, and its row holds the hash", function()
