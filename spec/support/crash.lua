@@ -127,7 +127,8 @@ function tester:start_one(runs, db, first)
     return self.place:start_elg { "resume", "--store", "sqlite:" .. db, "--concurrency",
       tostring(CONCURRENCY), "--json" }
   end
-  return worker.start(self.place, { options = { store = "sqlite:" .. db },
+  local durability = self.random(2) == 0 and "sync" or "effect"
+  return worker.start(self.place, { options = { store = "sqlite:" .. db, durability = durability },
     graph = outside.root .. "/spec/graphs/crash.lua", seed = "7", concurrency = CONCURRENCY,
     runs = runs })
 end
