@@ -59,6 +59,12 @@ function world:destroy()
   self.place:remove()
 end
 
+-- A statement on the store's tables.
+function world:sql(text)
+  if self.url:find("^sqlite") then return self.place:sql(text) end
+  return require("postgres").sql(self.url, text)
+end
+
 -- elg to its end, on the store.
 function world:elg(argv, options)
   local with = { unpack(argv) }

@@ -67,6 +67,12 @@ int elg__bind_run_abort(lua_State *L)
     return call_trace(L, elg_run_abort);
 }
 
+/* host:retry(trace) -> true | nil, message, code, where */
+int elg__bind_run_retry(lua_State *L)
+{
+    return call_trace(L, elg_run_retry);
+}
+
 /* host:release(trace) -> true | nil, message, code, where */
 int elg__bind_run_release(lua_State *L)
 {

@@ -34,6 +34,8 @@ enum elg_run_status {
 /* The name in columns and documents, and the status of a name (false: none has it). */
 const char *elg_checkpoint_status_name(enum elg_run_status status);
 bool elg_checkpoint_status_parse(struct elg_bytes name, enum elg_run_status *out);
+/* True of failed, timeout, diverged and quarantined: what a retry by hand may reopen. */
+bool elg_checkpoint_status_reopens(enum elg_run_status status);
 /* completed, failed, timeout, aborted, diverged, quarantined */
 bool elg_checkpoint_status_ended(enum elg_run_status status);
 
@@ -298,6 +300,11 @@ struct elg_checkpoint_ops {
     /* How often the lease has lapsed: what was owned before may be another's (I8). 0
      * where a live process cannot lose a run. Cheap; any thread. */
     uint64_t (*lease_lapses)(void *self);
+    /* As commit of this one turn, of a run that has ended as failed, timeout, diverged or
+     * quarantined: it goes on, and nobody owns it. turn->run names the epoch that follows
+     * the ended one's; claims, error, due time and a request to abort are taken away.
+     * turn->result FENCED: it has not ended so, or has another epoch. Loop's thread. */
+    enum elg_status (*reopen)(void *self, struct elg_turn *turn, struct elg_error *error);
 };
 
 /* The back ends. */
@@ -379,6 +386,8 @@ bool elg_checkpoint_work_poll(struct elg_store *store);
 enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms,
                                         struct elg_error *error);
 uint64_t elg_checkpoint_lease_lapses(struct elg_store *store);
+enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *turn,
+                                      struct elg_error *error);
 
 /* A fault that a spec plants: the next `skip` calls of `op` go well, then `count` of them
  * fail with `status` (op: "commit", "claim", ...; NULL takes the fault away). delay_us >

@@ -443,6 +443,7 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .work_poll = elg_memory_work_poll,
     .work_due = elg_memory_work_due,
     .lease_lapses = elg_memory_lease_lapses,
+    .reopen = elg_memory_reopen,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

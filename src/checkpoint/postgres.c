@@ -28,6 +28,7 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .work_poll = elg_postgres_work_poll,
     .work_due = elg_postgres_work_due,
     .lease_lapses = elg_postgres_lease_lapses,
+    .reopen = elg_postgres_reopen,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

@@ -71,6 +71,8 @@ enum elg_postgres_statement {
     ELG_POSTGRES_ACTIVITIES_WRITE,
     ELG_POSTGRES_ACTIVITY_WRITE_ONE,
     ELG_POSTGRES_FENCE_READ,
+    ELG_POSTGRES_REOPEN,
+    ELG_POSTGRES_REOPENED_FREE,
     /* the loop's */
     ELG_POSTGRES_BEGIN_READ,
     ELG_POSTGRES_RESERVE,
@@ -474,5 +476,7 @@ bool elg_postgres_work_poll(void *self);
 enum elg_status elg_postgres_work_due(void *self, int64_t *due_ms,
                                       struct elg_error *error);
 uint64_t elg_postgres_lease_lapses(void *self);
+enum elg_status elg_postgres_reopen(void *self, struct elg_turn *turn,
+                                    struct elg_error *error);
 
 #endif

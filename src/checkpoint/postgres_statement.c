@@ -180,6 +180,14 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "cmo_activities.status = 'intent' RETURNING 1) SELECT 1 / count(*) FROM w",
     [ELG_POSTGRES_FENCE_READ] =
         "SELECT epoch FROM cmo_runs WHERE trace_id = $1::text",
+    [ELG_POSTGRES_REOPEN] =
+        "WITH w AS (UPDATE cmo_runs SET status = 'running', completed_at = NULL, claims = "
+        "0, abort_requested = false, epoch = epoch + 1, flush = 0 WHERE trace_id = "
+        "$1::text AND epoch = $2::bigint - 1 AND completed_at IS NOT NULL AND status IN "
+        "('failed', 'timeout', 'quarantined', 'diverged') RETURNING 1) SELECT 1 / "
+        "count(*) FROM w",
+    [ELG_POSTGRES_REOPENED_FREE] =
+        "UPDATE cmo_runs SET worker = NULL WHERE trace_id = $1::text",
     [ELG_POSTGRES_BEGIN_READ] =
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     [ELG_POSTGRES_RESERVE] =
@@ -359,7 +367,7 @@ static unsigned roles_of(enum elg_postgres_statement statement)
 {
     if (statement <= ELG_POSTGRES_WORK_NOTIFY)
         return OF(WRITER) | OF(LOOP) | OF(KEEPER);
-    if (statement <= ELG_POSTGRES_FENCE_READ)
+    if (statement <= ELG_POSTGRES_REOPENED_FREE)
         return OF(WRITER);
     if (statement <= ELG_POSTGRES_RUN_EXISTS)
         return OF(LOOP);

@@ -126,3 +126,42 @@ uint64_t elg_postgres_lease_lapses(void *self)
     struct elg_postgres *postgres = self;
     return atomic_load(&postgres->lease_lapses);
 }
+
+/* ---- reopening */
+
+/* One transaction on the writer's connection. If its reply is lost it is made again, and
+ * finds the epoch gone on: told as fenced, and the run goes on. */
+static enum elg_status reopen_attempt(struct elg_postgres_connection *connection,
+                                      void *self, struct elg_error *error)
+{
+    struct elg_turn *turn = self;
+    struct elg_postgres *postgres = connection->postgres;
+    struct elg_postgres_batch *batch = &connection->batch;
+    int run_messages;
+    turn->result = ELG_OK;
+    elg_postgres_add(batch, ELG_POSTGRES_BEGIN);
+    elg_postgres_add(batch, ELG_POSTGRES_REOPEN);
+    elg_postgres_put_text(batch, turn->run->trace_id);
+    elg_postgres_put_int8(batch, (int64_t)turn->run->epoch);
+    elg_postgres_flush_add(postgres, &turn, 1, false,
+                           elg_base_wall_ms(postgres->env.clock), &run_messages);
+    elg_postgres_add(batch, ELG_POSTGRES_REOPENED_FREE);
+    elg_postgres_put_text(batch, turn->run->trace_id);
+    elg_postgres_add(batch, ELG_POSTGRES_COMMIT);
+    enum elg_status status = elg_postgres_exchange(connection, error);
+    if (status == ELG_OK || !elg_postgres_mismatch(connection))
+        return status;
+    turn->result = connection->failed == 1 ? ELG_FENCED : ELG_CORRUPT;
+    return ELG_OK;
+}
+
+enum elg_status elg_postgres_reopen(void *self, struct elg_turn *turn,
+                                    struct elg_error *error)
+{
+    struct elg_postgres *postgres = self;
+    struct elg_postgres_connection *writer = &postgres->connections[ELG_POSTGRES_WRITER];
+    enum elg_status status = elg_postgres_try(writer, reopen_attempt, turn, error);
+    if (status == ELG_OK && turn->result == ELG_OK)
+        elg_postgres_work_tell(writer);
+    return status;
+}

@@ -46,6 +46,12 @@ bool elg_checkpoint_status_parse(struct elg_bytes name, enum elg_run_status *out
     return true;
 }
 
+bool elg_checkpoint_status_reopens(enum elg_run_status status)
+{
+    return status == ELG_RUN_FAILED || status == ELG_RUN_TIMEOUT ||
+           status == ELG_RUN_QUARANTINED || status == ELG_RUN_DIVERGED;
+}
+
 bool elg_checkpoint_status_ended(enum elg_run_status status)
 {
     return status >= ELG_RUN_COMPLETED;

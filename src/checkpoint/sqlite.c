@@ -27,6 +27,7 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .work_poll = elg_sqlite_work_poll,
     .work_due = elg_sqlite_work_due,
     .lease_lapses = elg_sqlite_lease_lapses,
+    .reopen = elg_sqlite_reopen,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

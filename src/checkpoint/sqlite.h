@@ -64,6 +64,7 @@ enum elg_sqlite_statement {
     ELG_SQLITE_VERSION_READ,
     ELG_SQLITE_CLAIMS_READ,
     ELG_SQLITE_UNCLAIM,
+    ELG_SQLITE_REOPEN,
     ELG_SQLITE_STATEMENT_COUNT
 };
 
@@ -226,6 +227,13 @@ bool elg_sqlite_owned(struct elg_sqlite *sqlite, const char *trace_id);
 /* True the first time for a run that is ours. */
 bool elg_sqlite_own_abort(struct elg_sqlite *sqlite, const char *trace_id);
 
+/* ---- sqlite_commit.c */
+/* Writes one turn in a transaction that has begun; the reason in turn->result if it is
+ * refused. *again: it was refused after it had written, so the transaction is spoilt. */
+enum elg_status elg_sqlite_turn_write(struct elg_sqlite *sqlite, struct elg_turn *turn,
+                                      int64_t now_ms, bool *again,
+                                      struct elg_error *error);
+
 /* ---- sqlite_write.c: a writing transaction (S1, S2) */
 /* Takes write_mutex and the guard and begins. After ELG_OK exactly one of the ends. */
 enum elg_status elg_sqlite_write_begin(struct elg_sqlite *sqlite,
@@ -278,5 +286,7 @@ int elg_sqlite_work_fd(void *self);
 bool elg_sqlite_work_poll(void *self);
 enum elg_status elg_sqlite_work_due(void *self, int64_t *due_ms, struct elg_error *error);
 uint64_t elg_sqlite_lease_lapses(void *self);
+enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
+                                  struct elg_error *error);
 
 #endif

@@ -269,9 +269,9 @@ static enum elg_status gap_refuse(struct elg_sqlite *sqlite, struct elg_turn *tu
     return status;
 }
 
-/* *again: the turn was refused after it had written, so the transaction is spoilt. */
-static enum elg_status turn_write(struct elg_sqlite *sqlite, struct elg_turn *turn,
-                                  int64_t now_ms, bool *again, struct elg_error *error)
+enum elg_status elg_sqlite_turn_write(struct elg_sqlite *sqlite, struct elg_turn *turn,
+                                      int64_t now_ms, bool *again,
+                                      struct elg_error *error)
 {
     bool written = true;
     if (elg_checkpoint_turn_gap(turn))
@@ -301,7 +301,8 @@ static enum elg_status turns_write(struct elg_sqlite *sqlite, struct elg_turn *t
         if (turns[i].result == ELG_OK)
             turns[i].result = elg_checkpoint_turn_before(turns, i, any_refused);
         if (turns[i].result == ELG_OK) {
-            enum elg_status status = turn_write(sqlite, &turns[i], now_ms, again, error);
+            enum elg_status status =
+                elg_sqlite_turn_write(sqlite, &turns[i], now_ms, again, error);
             if (status != ELG_OK || *again)
                 return status;
         }

@@ -122,6 +122,11 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
     [ELG_SQLITE_VERSION_READ] = "PRAGMA data_version",
     [ELG_SQLITE_CLAIMS_READ] = "SELECT claims > 0 AND completed_at IS NULL FROM cmo_runs "
                                "WHERE trace_id = ?",
+    [ELG_SQLITE_REOPEN] =
+        "UPDATE cmo_runs SET status = 'running', completed_at = NULL, claims = 0, "
+        "abort_requested = 0, epoch = epoch + 1, owner = NULL WHERE trace_id = ? AND "
+        "epoch = ? - 1 AND completed_at IS NOT NULL AND status IN ('failed', 'timeout', "
+        "'quarantined', 'diverged')",
     [ELG_SQLITE_UNCLAIM] = "UPDATE cmo_runs SET claims = claims - 1 WHERE trace_id = ? "
                            "AND claims > 0 AND completed_at IS NULL",
     [ELG_SQLITE_ABORTS_READ] = "SELECT trace_id FROM cmo_runs "

@@ -4,34 +4,11 @@
  * injects the faults that specs plant, calls the ops table. Must not know what a back end
  * does.
  */
-#include "checkpoint/payload.h"
 
-#include <pthread.h>
+#include "checkpoint/store.h"
+
 #include <string.h>
 #include <time.h>
-
-#define OP_NAME_BYTES_MAX 32
-
-struct fault {
-    bool planted;
-    char op[OP_NAME_BYTES_MAX + 1];
-    uint32_t skip;
-    uint32_t count;
-    enum elg_status status;
-    uint32_t delay_us;
-};
-
-struct elg_store {
-    const struct elg_alloc *alloc;
-    const struct elg_checkpoint_ops *ops;
-    void *self;
-    char *artifacts;
-    bool read_only;
-    pthread_mutex_t mutex; /* of fault */
-    struct fault fault;
-    struct elg_payload_ops payloads;
-    struct elg_sha256 *put_sha, *get_sha; /* of payloads; a thread each */
-};
 
 /* ---- opening */
 
@@ -253,9 +230,8 @@ static enum elg_status write_check(const struct elg_store *store, const char *op
     return ELG_OK;
 }
 
-/* What precedes every call: trace_id NULL where there is none. */
-static enum elg_status enter(struct elg_store *store, const char *op, bool writes,
-                             const char *trace_id, struct elg_error *error)
+enum elg_status elg_store_enter(struct elg_store *store, const char *op, bool writes,
+                                const char *trace_id, struct elg_error *error)
 {
     enum elg_status status = writes ? write_check(store, op, error) : ELG_OK;
     if (status == ELG_OK && trace_id != NULL)
@@ -271,7 +247,7 @@ enum elg_status elg_checkpoint_graph_put(struct elg_store *store,
                                          const struct elg_graph_row *row,
                                          struct elg_error *error)
 {
-    enum elg_status status = enter(store, "graph_put", true, NULL, error);
+    enum elg_status status = elg_store_enter(store, "graph_put", true, NULL, error);
     return status != ELG_OK ? status : store->ops->graph_put(store->self, row, error);
 }
 
@@ -280,7 +256,7 @@ enum elg_status elg_checkpoint_graph_get(struct elg_store *store,
                                          struct elg_graph_row *out,
                                          struct elg_error *error)
 {
-    enum elg_status status = enter(store, "graph_get", false, NULL, error);
+    enum elg_status status = elg_store_enter(store, "graph_get", false, NULL, error);
     return status != ELG_OK ? status
                             : store->ops->graph_get(store->self, hash, out, error);
 }
@@ -288,7 +264,7 @@ enum elg_status elg_checkpoint_graph_get(struct elg_store *store,
 enum elg_status elg_checkpoint_reserve(struct elg_store *store, const char *trace_id,
                                        struct elg_error *error)
 {
-    enum elg_status status = enter(store, "reserve", true, trace_id, error);
+    enum elg_status status = elg_store_enter(store, "reserve", true, trace_id, error);
     return status != ELG_OK ? status : store->ops->reserve(store->self, trace_id, error);
 }
 
@@ -297,7 +273,7 @@ enum elg_status elg_checkpoint_reserve_new(struct elg_store *store, const char *
 {
     if (store->ops->reserve_new == NULL)
         return elg_checkpoint_reserve(store, trace_id, error);
-    enum elg_status status = enter(store, "reserve", true, trace_id, error);
+    enum elg_status status = elg_store_enter(store, "reserve", true, trace_id, error);
     return status != ELG_OK ? status
                             : store->ops->reserve_new(store->self, trace_id, error);
 }
@@ -327,7 +303,7 @@ static enum elg_status claimed(struct elg_store *store, struct elg_run_row *out,
 enum elg_status elg_checkpoint_claim(struct elg_store *store, const char *trace_id,
                                      struct elg_run_row *out, struct elg_error *error)
 {
-    enum elg_status status = enter(store, "claim", true, trace_id, error);
+    enum elg_status status = elg_store_enter(store, "claim", true, trace_id, error);
     if (status == ELG_OK)
         status = store->ops->claim(store->self, trace_id, out, error);
     return status == ELG_OK ? claimed(store, out, error) : status;
@@ -380,7 +356,7 @@ static enum elg_status commit(struct elg_store *store, struct elg_turn *turns,
 enum elg_status elg_checkpoint_commit(struct elg_store *store, struct elg_turn *turns,
                                       size_t turn_count, struct elg_error *error)
 {
-    enum elg_status status = enter(store, "commit", true, NULL, error);
+    enum elg_status status = elg_store_enter(store, "commit", true, NULL, error);
     if (status == ELG_OK)
         status = commit_check(turns, turn_count, error);
     for (size_t i = 0; i < turn_count; i++)
@@ -396,7 +372,7 @@ enum elg_status elg_checkpoint_commit(struct elg_store *store, struct elg_turn *
 enum elg_status elg_checkpoint_run_get(struct elg_store *store, const char *trace_id,
                                        struct elg_run_row *out, struct elg_error *error)
 {
-    enum elg_status status = enter(store, "run_get", false, trace_id, error);
+    enum elg_status status = elg_store_enter(store, "run_get", false, trace_id, error);
     if (status == ELG_OK)
         status = store->ops->run_get(store->self, trace_id, out, error);
     return status == ELG_OK ? fetched(store, out, error) : status;
@@ -407,7 +383,7 @@ enum elg_status elg_checkpoint_run_list(struct elg_store *store,
                                         elg_run_row_fn row, void *row_self,
                                         struct elg_error *error)
 {
-    enum elg_status status = enter(store, "run_list", false, NULL, error);
+    enum elg_status status = elg_store_enter(store, "run_list", false, NULL, error);
     return status != ELG_OK
                ? status
                : store->ops->run_list(store->self, filter, row, row_self, error);
@@ -419,7 +395,7 @@ enum elg_status elg_checkpoint_journal(struct elg_store *store, const char *trac
 {
     struct elg_payload_journal journal = {
         store->alloc, &store->payloads, store->get_sha, row, row_self, ELG_OK, error};
-    enum elg_status status = enter(store, "journal", false, trace_id, error);
+    enum elg_status status = elg_store_enter(store, "journal", false, trace_id, error);
     if (status == ELG_OK)
         status = store->ops->journal(store->self, trace_id, from, to,
                                      elg_payload_journal_row, &journal, error);
@@ -430,7 +406,8 @@ enum elg_status elg_checkpoint_abort_request(struct elg_store *store,
                                              const char *trace_id,
                                              struct elg_error *error)
 {
-    enum elg_status status = enter(store, "abort_request", true, trace_id, error);
+    enum elg_status status =
+        elg_store_enter(store, "abort_request", true, trace_id, error);
     return status != ELG_OK ? status
                             : store->ops->abort_request(store->self, trace_id, error);
 }
@@ -438,7 +415,7 @@ enum elg_status elg_checkpoint_abort_request(struct elg_store *store,
 enum elg_status elg_checkpoint_abort_poll(struct elg_store *store, elg_run_row_fn row,
                                           void *row_self, struct elg_error *error)
 {
-    enum elg_status status = enter(store, "abort_poll", false, NULL, error);
+    enum elg_status status = elg_store_enter(store, "abort_poll", false, NULL, error);
     return status != ELG_OK ? status
                             : store->ops->abort_poll(store->self, row, row_self, error);
 }
@@ -458,35 +435,8 @@ enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
                                           size_t graph_count, struct elg_run_row *out,
                                           struct elg_error *error)
 {
-    enum elg_status status = enter(store, "claim_next", true, NULL, error);
+    enum elg_status status = elg_store_enter(store, "claim_next", true, NULL, error);
     if (status == ELG_OK)
         status = store->ops->claim_next(store->self, graph_ids, graph_count, out, error);
     return status == ELG_OK ? claimed(store, out, error) : status;
-}
-
-void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell)
-{
-    store->ops->hand_back(store->self, trace_id, tell);
-}
-
-int elg_checkpoint_work_fd(struct elg_store *store)
-{
-    return store->ops->work_fd(store->self);
-}
-
-bool elg_checkpoint_work_poll(struct elg_store *store)
-{
-    return store->ops->work_poll(store->self);
-}
-
-enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms,
-                                        struct elg_error *error)
-{
-    enum elg_status status = enter(store, "work_due", false, NULL, error);
-    return status != ELG_OK ? status : store->ops->work_due(store->self, due_ms, error);
-}
-
-uint64_t elg_checkpoint_lease_lapses(struct elg_store *store)
-{
-    return store->ops->lease_lapses(store->self);
 }

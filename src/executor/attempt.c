@@ -163,6 +163,7 @@ static void advance(struct elg_run *run, struct elg_blob *state,
     memcpy(run->node_id, row->next_node, sizeof run->node_id);
     run->row.step_count++;
     run->attempt = 1;
+    run->attempt_base = 0;
     run->row_changed = true;
 }
 
@@ -275,11 +276,10 @@ static bool fill_failure(struct elg_run *run, const struct elg_attempt_failure *
     return row->error != NULL;
 }
 
-/* Records the attempt under way as ended; *why is a reference to its error. */
-static enum elg_status end_attempt(struct elg_run *run,
-                                   const struct elg_attempt_failure *failure,
-                                   int64_t retry_due_ms, bool mark, struct elg_blob **why,
-                                   struct elg_error *error)
+enum elg_status elg__attempt_end(struct elg_run *run,
+                                 const struct elg_attempt_failure *failure,
+                                 int64_t retry_due_ms, bool mark, struct elg_blob **why,
+                                 struct elg_error *error)
 {
     struct elg_step_row row;
     begin_row(run, failure->status, &row);
@@ -306,12 +306,13 @@ enum elg_status elg_executor_failed(struct elg_run *run,
                                     struct elg_error *error)
 {
     const struct elg_graph_node *node = elg_graph_node(run->graph, run->node_id);
-    bool again = failure->retry && node != NULL && run->attempt < node->max_attempts;
+    uint32_t attempt = run->attempt - run->attempt_base; /* since a retry by hand */
+    bool again = failure->retry && node != NULL && attempt < node->max_attempts;
     int64_t due_ms = 0;
     if (again)
-        due_ms = failure->wall_ms + elg_graph_retry_delay_ms(node, run->attempt);
+        due_ms = failure->wall_ms + elg_graph_retry_delay_ms(node, attempt);
     struct elg_blob *why;
-    enum elg_status status = end_attempt(run, failure, due_ms, !again, &why, error);
+    enum elg_status status = elg__attempt_end(run, failure, due_ms, !again, &why, error);
     if (status != ELG_OK)
         return status;
     if (!again) {
@@ -342,7 +343,7 @@ enum elg_status elg_executor_stop(struct elg_run *run, enum elg_run_status statu
     struct elg_blob *why = NULL;
     enum elg_status result = ELG_OK;
     if (run->phase == ELG_PHASE_EXECUTING || run->opened) {
-        result = end_attempt(run, failure, 0, true, &why, error);
+        result = elg__attempt_end(run, failure, 0, true, &why, error);
     } else {
         chain_rest(run);
         why = error_blob(run, failure->code, failure->message, failure->where,

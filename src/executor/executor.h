@@ -56,6 +56,7 @@ struct elg_run {
     char node_id[ELG_NAME_BYTES_MAX + 1];
     char previous[ELG_NAME_BYTES_MAX + 1]; /* "" at step 0 */
     uint32_t attempt;
+    uint32_t attempt_base; /* of the last retry by hand in this step; 0: none */
     struct elg_blob
         *state; /* before the step; NULL: must be recomputed (elg_executor_adopt) */
     struct elg_blob *input;
@@ -71,7 +72,10 @@ struct elg_run {
     uint32_t call_count, call_capacity;
     uint32_t asked_count; /* seqs given out in the execution under way */
 
-    /* Of the step's ended attempts. */
+    /* Of the step's ended attempts since the chain's last mark. */
+    struct elg_hash chain_marked; /* recalled: of the last row that has a chain */
+    struct elg_hash mark_due;     /* recalled: the chain once the calls are there, too */
+    bool mark_is_due;
     struct elg_hash *digests;
     size_t digest_count, digest_capacity;
     struct elg_known_outcome *outcomes;
@@ -189,6 +193,14 @@ enum elg_status elg_executor_failed(struct elg_run *run,
 enum elg_status elg_executor_stop(struct elg_run *run, enum elg_run_status status,
                                   const struct elg_attempt_failure *failure,
                                   struct elg_error *error);
+/* A run that was recalled as failed, timed out, quarantined or diverged goes on where it
+ * ended (ENDED -> READY or INITIAL), with the node's attempts anew. The end is recorded
+ * as an attempt RETRIED, which closes an open one; its text holds the chain's head as it
+ * was. ELG_USAGE: its last step ended well, or it ended otherwise. */
+enum elg_status elg_executor_retry(struct elg_run *run, int64_t wall_ms,
+                                   const char *fingerprint, struct elg_error *error);
+/* True of such an attempt's row. */
+bool elg_executor_retried(const struct elg_step_row *row);
 /* Status as others see it: running, or waiting until due_ms (0: no timer). */
 void elg_executor_waiting(struct elg_run *run, bool waiting, int64_t due_ms);
 

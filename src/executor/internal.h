@@ -36,6 +36,12 @@ struct elg_activity_row elg__stored_form(const struct elg_activity_row *row);
  * intent. */
 enum elg_status elg__record_call(struct elg_run *run, struct elg_call_entry *entry,
                                  struct elg_error *error);
+/* Records the attempt under way as ended; *why is a reference to its error. `mark` as
+ * below. */
+enum elg_status elg__attempt_end(struct elg_run *run,
+                                 const struct elg_attempt_failure *failure,
+                                 int64_t retry_due_ms, bool mark, struct elg_blob **why,
+                                 struct elg_error *error);
 /* Ends the attempt's row: adds it and its calls to the digests; with `mark` the chain
  * goes on over all digests since the last mark. Takes the row's references. */
 enum elg_status elg__record_attempt(struct elg_run *run, struct elg_step_row *row,

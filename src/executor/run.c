@@ -49,6 +49,8 @@ enum elg_status elg_executor_create(const struct elg_alloc *alloc, struct elg_sh
     run->create_pending = is_new;
     run->attempt = 1;
     run->step_count_taken = run->row.step_count;
+    if (!is_new && run->row.step_count == 0 && run->row.initial_state != NULL)
+        elg_checkpoint_chain_begin(sha, &run->row, &run->chain_marked);
     if (is_new) /* until the initial state is known; what a failing `initial` leaves */
         elg_checkpoint_chain_begin(sha, &run->row, &run->row.chain);
     *out = run;
@@ -179,9 +181,24 @@ static enum elg_status check_finished(struct elg_run *run,
         return altered(run, step->step_index, "the state", error);
     if (!has_hash(run, step->output, &step->output_hash))
         return altered(run, step->step_index, "the output", error);
-    if (!elg_checkpoint_status_ended(run->row.status) &&
-        !elg_base_hash_equal(&step->chain, &run->row.chain))
-        return altered(run, step->step_index, "the chain", error);
+    run->chain_marked = step->chain;
+    return ELG_OK;
+}
+
+/* An attempt that ended its run has a chain, over the attempts and calls so far; a retry
+ * by hand goes on from there. */
+static enum elg_status recall_mark(struct elg_run *run, struct elg_error *error)
+{
+    struct elg_hash chain;
+    if (!run->mark_is_due)
+        return ELG_OK;
+    run->mark_is_due = false;
+    elg_checkpoint_chain_next(run->sha, &run->chain_marked, run->digests,
+                              run->digest_count, &chain);
+    run->digest_count = 0;
+    run->chain_marked = run->mark_due;
+    if (!elg_base_hash_equal(&chain, &run->mark_due))
+        return altered(run, (int64_t)run->row.step_count, "the chain", error);
     return ELG_OK;
 }
 
@@ -203,6 +220,9 @@ static enum elg_status recall_attempt(struct elg_run *run,
                                       const struct elg_step_row *step,
                                       struct elg_error *error)
 {
+    enum elg_status status = recall_mark(run, error);
+    if (status != ELG_OK)
+        return status;
     if (step->attempt != run->attempt || run->opened)
         return contradiction(run, step->step_index, "attempts are not in sequence",
                              error);
@@ -217,6 +237,12 @@ static enum elg_status recall_attempt(struct elg_run *run,
     run->attempt++;
     if (!elg_base_hash_equal(&digest, &step->digest))
         return altered(run, step->step_index, "an attempt's row", error);
+    if (step->has_chain) {
+        run->mark_is_due = true;
+        run->mark_due = step->chain;
+    }
+    if (elg_executor_retried(step))
+        run->attempt_base = step->attempt;
     return elg__digest_add(run, &digest, error);
 }
 
@@ -298,7 +324,7 @@ enum elg_status elg_executor_recall(struct elg_run *run, const struct elg_step_r
 }
 
 /* Step 0 begins with the initial state and the run's input. */
-static enum elg_status recall_beginning(struct elg_run *run, struct elg_error *error)
+static void recall_beginning(struct elg_run *run)
 {
     elg_base_blob_unref(run->state);
     elg_base_blob_unref(run->input);
@@ -307,21 +333,29 @@ static enum elg_status recall_beginning(struct elg_run *run, struct elg_error *e
     elg_base_sha256(run->sha, elg_base_blob_bytes(run->state), &run->state_hash);
     elg_base_sha256(run->sha, elg_base_blob_bytes(run->input), &run->input_hash);
     snprintf(run->node_id, sizeof run->node_id, "%s", elg_graph_entry(run->graph));
-    struct elg_hash chain;
-    elg_checkpoint_chain_begin(run->sha, &run->row, &chain);
-    if (!elg_checkpoint_status_ended(run->row.status) &&
-        !elg_base_hash_equal(&chain, &run->row.chain))
+}
+
+/* The run's row says what its journal says; an end between two attempts left no mark. */
+static enum elg_status check_head(const struct elg_run *run, struct elg_error *error)
+{
+    int64_t count = (int64_t)run->row.step_count;
+    if (run->row.initial_state == NULL ||
+        elg_base_hash_equal(&run->chain_marked, &run->row.chain))
+        return ELG_OK;
+    if (count == 0 && run->attempt_base == 0)
         return altered(run, 0, "the run's beginning (input, initial state, limits)",
                        error);
-    return ELG_OK;
+    return altered(run, count > 0 ? count - 1 : 0, "the chain", error);
 }
 
 enum elg_status elg_executor_recalled(struct elg_run *run, struct elg_error *error)
 {
     int64_t count = (int64_t)run->row.step_count;
-    enum elg_status status = ELG_OK;
     if (run->row.step_count == 0 && run->row.initial_state != NULL)
-        status = recall_beginning(run, error);
+        recall_beginning(run);
+    enum elg_status status = recall_mark(run, error);
+    if (status == ELG_OK && !elg_checkpoint_status_ended(run->row.status))
+        status = check_head(run, error);
     if (status != ELG_OK)
         return status;
     if (elg_checkpoint_status_ended(run->row.status)) {

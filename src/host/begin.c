@@ -254,6 +254,7 @@ static enum elg_status submit_write(struct elg_host *host, struct elg_run_row *r
     row->status = ELG_RUN_PENDING;
     row->epoch = 0; /* its first claim makes it 1 */
     elg_checkpoint_chain_begin(host->sha, row, &row->chain);
+    elg__commit_wait(host);
     enum elg_status status = elg_checkpoint_commit(host->store, &turn, 1, error);
     if (status != ELG_OK || turn.result == ELG_OK)
         return status;

@@ -371,13 +371,19 @@ void elg__commit_submit(struct elg_host *host, bool may_wait)
     pthread_mutex_unlock(&committer->mutex);
 }
 
-static void wait_for_batch(struct elg_committer *committer)
+static void wait_for_batch(struct elg_committer *committer, size_t i)
 {
-    struct batch *batch = &committer->batches[committer->collect];
+    struct batch *batch = &committer->batches[i];
     pthread_mutex_lock(&committer->mutex);
     while (batch->state == BATCH_HANDED)
         pthread_cond_wait(&committer->changed, &committer->mutex);
     pthread_mutex_unlock(&committer->mutex);
+}
+
+void elg__commit_wait(struct elg_host *host)
+{
+    for (size_t i = 0; i < BATCHES; i++)
+        wait_for_batch(host->committer, i);
 }
 
 void elg__commit_drain(struct elg_host *host)
@@ -385,7 +391,7 @@ void elg__commit_drain(struct elg_host *host)
     struct elg_committer *committer = host->committer;
     for (;;) {
         if (committer->batches[committer->collect].turn_count > 0)
-            wait_for_batch(committer);
+            wait_for_batch(committer, committer->collect);
         else if (host->want_head == NULL)
             return;
         elg__commit_collect(host);

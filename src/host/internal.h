@@ -223,6 +223,9 @@ enum elg_status elg__run_load(struct elg_host *host, struct elg_run_row *row, bo
 /* Puts a run that was claimed in hand; what `row` holds moves there. */
 enum elg_status elg__run_take(struct elg_host *host, struct elg_run_row *row,
                               struct elg_error *error);
+/* Feeds the run what its journal holds of the step under way and the one before. */
+enum elg_status elg__run_recall(struct elg_host *host, struct elg_run *run,
+                                struct elg_error *error);
 /* Takes it out of hand and frees it; the store lets go of it. A run that is neither lost
  * nor ended is handed back in good order. */
 void elg__run_forget(struct elg_host_run *hr);
@@ -321,6 +324,9 @@ void elg__commit_collect(struct elg_host *host);
 /* Hands the dirty runs' turns over, or commits them here if may_wait and nothing else is
  * to do. */
 void elg__commit_submit(struct elg_host *host, bool may_wait);
+/* Waits until the committer's thread has nothing to do, and takes nothing back: the store
+ * may be written from here until the next submit. */
+void elg__commit_wait(struct elg_host *host);
 /* Waits until nothing is dirty or in flight. */
 void elg__commit_drain(struct elg_host *host);
 /* Takes it out of the queue. */

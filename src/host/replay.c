@@ -38,6 +38,18 @@ static void drop_attempt(struct elg_replay *replay)
     replay->call_count = 0;
 }
 
+/* How the run ended, as far as its journal goes; a retry by hand takes the end back. */
+static void take_end(struct elg_replay *replay)
+{
+    const struct elg_step_row *row = &replay->attempt_row;
+    elg_base_blob_unref(replay->last_error);
+    replay->last_error = NULL;
+    if (elg_executor_retried(row))
+        replay->attempt_base = row->attempt;
+    else if (row->has_chain && row->status != ELG_ATTEMPT_OK)
+        replay->last_error = elg_base_blob_ref(row->error);
+}
+
 static enum elg_status replay_collected(struct elg_replay *replay,
                                         struct elg_error *error)
 {
@@ -63,10 +75,7 @@ static enum elg_status replay_collected(struct elg_replay *replay,
         status = elg__replay_check_chain(replay);
     else if (status == ELG_OK && row->has_chain)
         replay->chain = row->chain; /* as recorded: not compared */
-    if (row->has_chain && row->status != ELG_ATTEMPT_OK) {
-        elg_base_blob_unref(replay->last_error);
-        replay->last_error = elg_base_blob_ref(row->error);
-    }
+    take_end(replay);
     return status;
 }
 

@@ -29,6 +29,7 @@ struct elg_replay {
 
     int64_t step; /* the next step to be finished */
     uint32_t attempt;
+    uint32_t attempt_base; /* of the last retry by hand in this step; 0: none */
     char node_id[ELG_NAME_BYTES_MAX + 1], previous[ELG_NAME_BYTES_MAX + 1];
     struct elg_buf state, input; /* before the next step; input also is the last output */
     bool over;                   /* the journal's last step was executed */

@@ -375,6 +375,7 @@ static enum elg_status step_over(struct elg_replay *replay,
     snprintf(replay->node_id, sizeof replay->node_id, "%s", next_of(replay, outcome));
     replay->step++;
     replay->attempt = 1;
+    replay->attempt_base = 0;
     replay->finished = replay->node_id[0] == '\0';
     replay->completed = outcome->key == NULL;
     if (!set_buf(&replay->state, outcome->state) ||

@@ -160,11 +160,9 @@ static bool recall_row(void *self, const struct elg_step_row *step,
     return recall->status == ELG_OK;
 }
 
-/* Where the run stands, from its journal. A state between checkpoints is recomputed. */
-static enum elg_status recall_run(struct elg_host *host, struct elg_host_run *hr,
-                                  struct elg_error *error)
+enum elg_status elg__run_recall(struct elg_host *host, struct elg_run *run,
+                                struct elg_error *error)
 {
-    struct elg_run *run = hr->run;
     struct recall recall = {host, run, error, ELG_OK};
     int64_t from = (int64_t)run->row.step_count - 1;
     enum elg_status status =
@@ -174,11 +172,21 @@ static enum elg_status recall_run(struct elg_host *host, struct elg_host_run *hr
         status = recall.status;
     if (status == ELG_OK)
         status = elg_executor_recalled(run, error);
+    return status;
+}
+
+/* Where the run stands, from its journal. A state between checkpoints is recomputed. */
+static enum elg_status recall_run(struct elg_host *host, struct elg_host_run *hr,
+                                  struct elg_error *error)
+{
+    struct elg_run *run = hr->run;
+    enum elg_status status = elg__run_recall(host, run, error);
     if (status != ELG_OK || run->state != NULL || run->phase == ELG_PHASE_INITIAL)
         return status;
     struct elg_buf state;
     elg_base_buf_init(&state, host->alloc);
-    status = elg__replay_state(host, hr->graph, &run->row, from, &state, error);
+    status = elg__replay_state(host, hr->graph, &run->row,
+                               (int64_t)run->row.step_count - 1, &state, error);
     if (status == ELG_OK)
         status = elg_executor_adopt(run, elg_base_buf_bytes(&state), error);
     elg_base_buf_fini(&state);

@@ -12,7 +12,7 @@ local sys = require "elg.sys"
 local M = {}
 
 -- The commands in the order of their help.
-local COMMANDS = { "run", "submit", "worker", "resume", "abort", "list", "show", "replay", "check", "graph",
+local COMMANDS = { "run", "submit", "worker", "resume", "abort", "retry", "list", "show", "replay", "check", "graph",
   "canon", "hash", "bench", "init" }
 
 local CODES = [[

@@ -1,0 +1,50 @@
+/* store_work: the wrapper's calls about runs that anyone may take up, and about those
+ * that have ended. Uses store.h. Must not know what a back end does.
+ */
+#include "checkpoint/store.h"
+
+void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell)
+{
+    store->ops->hand_back(store->self, trace_id, tell);
+}
+
+int elg_checkpoint_work_fd(struct elg_store *store)
+{
+    return store->ops->work_fd(store->self);
+}
+
+bool elg_checkpoint_work_poll(struct elg_store *store)
+{
+    return store->ops->work_poll(store->self);
+}
+
+enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms,
+                                        struct elg_error *error)
+{
+    enum elg_status status = elg_store_enter(store, "work_due", false, NULL, error);
+    return status != ELG_OK ? status : store->ops->work_due(store->self, due_ms, error);
+}
+
+uint64_t elg_checkpoint_lease_lapses(struct elg_store *store)
+{
+    return store->ops->lease_lapses(store->self);
+}
+
+enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *turn,
+                                      struct elg_error *error)
+{
+    struct elg_payload_turns payloads;
+    enum elg_status status =
+        elg_store_enter(store, "reopen", true, turn->run->trace_id, error);
+    turn->result = status;
+    if (status != ELG_OK)
+        return status;
+    status = elg_payload_turns_begin(store->alloc, &store->payloads, store->put_sha, turn,
+                                     1, &payloads, error);
+    if (status == ELG_OK)
+        status = store->ops->reopen(store->self, payloads.turns, error);
+    elg_payload_turns_end(&payloads, turn);
+    if (status != ELG_OK)
+        turn->result = status;
+    return status;
+}

@@ -1,0 +1,71 @@
+/* retry: a run that ended badly goes on, for whoever takes it up. Provides elg_run_retry.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/internal.h"
+
+/* The end recorded and the run's row as it shall be: one turn, which opens it again. */
+static enum elg_status reopen(struct elg_host *host, struct elg_run *run,
+                              struct elg_error *error)
+{
+    struct elg_turn turn;
+    struct elg_run_row row;
+    enum elg_status status = elg_executor_retry(run, elg_base_wall_ms(host->clock),
+                                                elg_sandbox_fingerprint(), error);
+    if (status == ELG_OK)
+        status = elg_executor_take(run, &turn, &row, error);
+    if (status != ELG_OK)
+        return status;
+    row.epoch++;
+    elg__commit_wait(host);
+    status = elg_checkpoint_reopen(host->store, &turn, error);
+    if (status == ELG_OK && turn.result != ELG_OK)
+        status = elg_base_fail(error, turn.result, row.trace_id,
+                               "somebody else has retried it meanwhile, or its journal "
+                               "does not fit (%s)",
+                               elg_status_name(turn.result));
+    elg_executor_turn_fini(host->alloc, &turn, &row);
+    return status;
+}
+
+static enum elg_status retry_row(struct elg_host *host, struct elg_run_row *row,
+                                 struct elg_error *error)
+{
+    struct elg_graph *graph = NULL;
+    struct elg_run *run = NULL;
+    enum elg_status status = elg__graph_stored(host, &row->graph_hash, &graph, error);
+    if (status != ELG_OK)
+        return status;
+    status = elg_executor_create(host->alloc, host->sha, host->intern, graph->data, row,
+                                 false, &run, error);
+    if (status == ELG_OK)
+        status = elg__run_recall(host, run, error);
+    if (status == ELG_OK)
+        status = reopen(host, run, error);
+    elg_executor_destroy(run);
+    elg_graph_close(graph);
+    return status;
+}
+
+enum elg_status elg_run_retry(struct elg_host *host, const char *trace_id,
+                              struct elg_error *error)
+{
+    struct elg_run_row row;
+    memset(&row, 0, sizeof row);
+    if (host->options.read_only)
+        return elg_base_fail(error, ELG_USAGE, "host", "opened read-only");
+    if (elg__run_find(host, trace_id) != NULL)
+        return elg_base_fail(error, ELG_USAGE, trace_id, "has not ended");
+    enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
+    if (status != ELG_OK)
+        return status;
+    if (elg_checkpoint_status_ended(row.status))
+        status = retry_row(host, &row, error);
+    else
+        status = elg_base_fail(error, ELG_USAGE, trace_id, "has not ended: it is %s",
+                               elg_checkpoint_status_name(row.status));
+    elg_checkpoint_run_row_fini(&row);
+    host->serving.look_us = 0;
+    return status;
+}
