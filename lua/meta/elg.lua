@@ -1,5 +1,5 @@
 ---@meta elg
--- luacheck: ignore 212 241
+-- luacheck: ignore 111 112 212 241
 -- elg: types of module "elg" and of what a node is given, for LuaLS. Nothing here is executed.
 
 ---A JSON value: nil only where a member may be missing.
@@ -246,11 +246,47 @@ local json = {}
 ---@return string text canonical (RFC 8785)
 function json.encode(value) end
 
----Raises for what is not JSON.
+---For what is not JSON: nil and what is wrong.
 ---@param text string
 ---@param options? { big: "string" } keep integers beyond 2^53 as text
 ---@return any value
+---@return string? problem
 function json.decode(text, options) end
+
+---As Lua 5.3's, and strict: characters are what a state may hold.
+---@class elg.Utf8
+---@field charpattern string matches one character
+utf8 = {}
+
+---@param ... integer
+---@return string
+function utf8.char(...) end
+
+---@param s string
+---@param i? integer default 1
+---@param j? integer default i
+---@return integer ... code points of the characters that begin from i to j
+function utf8.codepoint(s, i, j) end
+
+---for position, code in utf8.codes(s) do ... end
+---@param s string
+---@return fun(s: string, i: integer): integer, integer
+---@return string s
+---@return integer i
+function utf8.codes(s) end
+
+---@param s string
+---@param i? integer default 1
+---@param j? integer default -1
+---@return integer? count nil: not UTF-8
+---@return integer? position of the first byte that is not
+function utf8.len(s, i, j) end
+
+---@param s string
+---@param n integer
+---@param i? integer
+---@return integer? position of the n-th character from i
+function utf8.offset(s, n, i) end
 
 ---@class elg
 ---@field json elg.Json

@@ -65,6 +65,7 @@ static const struct entry ENTRIES[] = {
     {"table", "concat", elg_sandbox_lib_concat, "size charged"},
     {"table", "insert", elg_sandbox_lib_insert, "position checked, moves charged"},
     {"table", "maxn", elg_sandbox_lib_maxn, "size charged"},
+    {"table", "move", NULL, "in Lua: counted"},
     {"table", "remove", elg_sandbox_lib_remove, "position checked, moves charged"},
     {"table", "sort", elg_sandbox_lib_sort, "stable, bounded for any order function"},
 
@@ -112,10 +113,25 @@ static const struct entry ENTRIES[] = {
     {"bit", "tobit", NULL, "pure"},
     {"bit", "tohex", NULL, "pure"},
 
+    {"utf8", "char", elg_sandbox_lib_utf8_char, "pure; size charged"},
+    {"utf8", "codepoint", elg_sandbox_lib_utf8_codepoint, "pure; size charged"},
+    {"utf8", "codes", elg_sandbox_lib_utf8_codes, "pure; size charged"},
+    {"utf8", "len", elg_sandbox_lib_utf8_len, "pure; size charged"},
+    {"utf8", "offset", elg_sandbox_lib_utf8_offset, "pure; size charged"},
+
     {"os", "clock", elg_sandbox_lib_clock, "the attempt's start"},
     {"os", "date", elg_sandbox_lib_date, "the attempt's start, UTC, no locale"},
     {"os", "difftime", elg_sandbox_lib_difftime, "a subtraction"},
     {"os", "time", elg_sandbox_lib_time, "the attempt's start, UTC"},
+};
+
+/* What require finds besides the graph's files: tables of the globals, */
+static const char *const MODULES[] = {"string",    "table", "math", "bit",
+                                      "coroutine", "os",    "utf8"};
+/* and functions of the engine's that are found by require alone. */
+static const struct entry EXTENSIONS[] = {
+    {NULL, "table.new", elg_sandbox_lib_table_new, "memory is capped"},
+    {NULL, "table.clear", elg_sandbox_lib_table_clear, "size charged"},
 };
 
 /* C functions that the prelude builds module elg and ctx from. */
@@ -218,6 +234,10 @@ static void push_allowed(lua_State *L)
         lua_setfield(L, -2, entry->name);
         lua_pop(L, 1);
     }
+    push_table(L, globals, "utf8");
+    elg_sandbox_push_charpattern(L);
+    lua_setfield(L, -2, "charpattern");
+    lua_pop(L, 1);
     lua_pushvalue(L, globals);
     lua_setfield(L, globals, "_G");
     lua_pushliteral(L, "Lua 5.1");
@@ -265,6 +285,19 @@ static void push_primitives(lua_State *L)
     lua_setfield(L, -2, "null");
 }
 
+/* Fills the table at the top: names to modules. */
+static void add_modules(lua_State *L)
+{
+    for (size_t i = 0; i < COUNT(MODULES); i++) {
+        lua_getglobal(L, MODULES[i]);
+        lua_setfield(L, -2, MODULES[i]);
+    }
+    for (size_t i = 0; i < COUNT(EXTENSIONS); i++) {
+        lua_pushcfunction(L, EXTENSIONS[i].ours);
+        lua_setfield(L, -2, EXTENSIONS[i].name);
+    }
+}
+
 static void run_prelude(lua_State *L)
 {
     if (luaL_loadbufferx(L, (const char *)PRELUDE, sizeof PRELUDE, "=elg", "b") != 0)
@@ -273,7 +306,8 @@ static void run_prelude(lua_State *L)
     lua_call(L, 1, 1); /* prelude */
     lua_getfield(L, -1, "ctx");
     lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_CTX);
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, (int)(COUNT(MODULES) + COUNT(EXTENSIONS)) + 8);
+    add_modules(L);
     lua_getfield(L, -2, "elg"); /* prelude modules elg */
     lua_setfield(L, -2, "elg");
     lua_rawseti(L, LUA_REGISTRYINDEX, ELG_SLOT_MODULES);

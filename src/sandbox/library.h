@@ -2,7 +2,8 @@
  * else.
  *
  * Uses the engine's own libraries and the files of this folder that replace parts of
- * them: base_lib (pairs, tostring, load, ...), string_lib, table_lib, time_lib, chance.
+ * them: base_lib (pairs, tostring, load, ...), string_lib, table_lib, utf8_lib, time_lib,
+ * chance.
  * For the files of this folder only.
  */
 #ifndef ELG_SANDBOX_LIBRARY_H
@@ -38,6 +39,17 @@ int elg_sandbox_lib_remove(lua_State *L);
 int elg_sandbox_lib_concat(lua_State *L);
 int elg_sandbox_lib_maxn(lua_State *L);
 int elg_sandbox_lib_unpack(lua_State *L);
+
+int elg_sandbox_lib_table_new(lua_State *L);
+int elg_sandbox_lib_table_clear(lua_State *L);
+
+int elg_sandbox_lib_utf8_char(lua_State *L);
+int elg_sandbox_lib_utf8_codepoint(lua_State *L);
+int elg_sandbox_lib_utf8_codes(lua_State *L);
+int elg_sandbox_lib_utf8_len(lua_State *L);
+int elg_sandbox_lib_utf8_offset(lua_State *L);
+/* Pushes utf8.charpattern. */
+void elg_sandbox_push_charpattern(lua_State *L);
 
 int elg_sandbox_lib_time(lua_State *L);
 int elg_sandbox_lib_date(lua_State *L);

@@ -1,5 +1,5 @@
-/* table_lib: sort, insert, remove, concat, maxn, unpack. Provides that part of library.h.
- * All work on the raw table, as the engine's do. */
+/* table_lib: sort, insert, remove, new, clear, concat, maxn, unpack. Provides that part
+ * of library.h. All work on the raw table, as the engine's do. */
 #include <lauxlib.h>
 #include <math.h>
 
@@ -126,6 +126,38 @@ int elg_sandbox_lib_remove(lua_State *L)
     lua_pushnil(L);
     lua_rawseti(L, 1, n);
     return 1;
+}
+
+/* ---- table.new, table.clear: of the engine's extensions */
+
+#define NEW_MAX (1 << 26) /* places; memory ends long before */
+
+/* new(list places, other places): an empty table with room. */
+int elg_sandbox_lib_table_new(lua_State *L)
+{
+    double list = luaL_checknumber(L, 1), others = luaL_checknumber(L, 2);
+    luaL_argcheck(L, list >= 0 && list <= NEW_MAX, 1, "out of range");
+    luaL_argcheck(L, others >= 0 && others <= NEW_MAX, 2, "out of range");
+    lua_createtable(L, (int)list, (int)others);
+    return 1;
+}
+
+/* clear(table): removes all keys, keeps their room. */
+int elg_sandbox_lib_table_clear(lua_State *L)
+{
+    uint64_t seen = 0;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    while (lua_next(L, 1) != 0) {
+        lua_pop(L, 1);
+        seen++;
+        lua_pushvalue(L, -1);
+        lua_pushnil(L);
+        lua_rawset(L, 1); /* an existing key may be cleared while it is walked */
+    }
+    elg_sandbox_charge(L, seen);
+    return 0;
 }
 
 /* ---- over the engine's own */

@@ -16,11 +16,12 @@ M.globals = set [[assert error getmetatable ipairs load loadstring next pairs pc
 M.tables = {
   coroutine = set "create isyieldable resume running status wrap yield",
   string = set "byte char find format gmatch gsub len lower match rep reverse sub upper",
-  table = set "concat insert maxn remove sort",
+  table = set "concat insert maxn move remove sort",
   math = set [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log
     log10 max min modf pi pow rad random randomseed sin sinh sqrt tan tanh]],
   bit = set "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex",
   os = set "clock date difftime time",
+  utf8 = set "char charpattern codepoint codes len offset",
 }
 
 -- What to do without what is absent.

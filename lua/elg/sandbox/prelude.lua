@@ -185,12 +185,18 @@ local function http_request(request)
   return copy_without(request, "ctx.http", "reconcile", "raise")
 end
 
+-- Without a value, err: raised if that is asked for.
+local function failed(err, raise)
+  if raise then error(err, 0) end
+  return nil, err
+end
+
 -- The outcome of an at-most-once call is unknown: the author's function finds it out, and
--- what it finds is recorded as the call's result.
-local function settle(given, request)
+-- what it finds is recorded as the call's result. Nothing found: it stays unknown.
+local function settle(given, request, err)
   local result = given.reconcile(ctx, copy_without(request, "ctx.http"))
-  return perform("settle", { key_of = request, result = result == nil and prim.null or result },
-    given.raise)
+  if result == nil then return failed(err, given.raise) end
+  return perform("settle", { key_of = request, result = result }, given.raise)
 end
 
 function ctx.http(given)
@@ -198,9 +204,9 @@ function ctx.http(given)
   if type(given) == "string" then return perform("http", request, false) end
   expect_or_nil(given.reconcile, "function", "ctx.http: reconcile")
   local value, err = prim.call("http", request)
-  if err ~= nil and err.code == "UNKNOWN" and given.reconcile then return settle(given, request) end
-  if err ~= nil and given.raise then error(err, 0) end
-  return value, err
+  if err ~= nil and err.code == "UNKNOWN" and given.reconcile then return settle(given, request, err) end
+  if err ~= nil then return failed(err, given.raise) end
+  return value
 end
 
 local function generic(kind)

@@ -245,6 +245,30 @@ describe("job", function()
     box:close()
   end)
 
+  it("leaves an outcome unknown where reconcile finds nothing, and settles it as null if told", function()
+    local box = assert(boxes.open())
+    local function result(body, settled)
+      local program = assert(boxes.program(box, body))
+      assert(box:begin(program, { node = "n" }))
+      assert.equal("http", box:resume().type)
+      local out = box:resume('{"code":"UNKNOWN","message":"m"}', false)
+      if settled then
+        assert.equal('{"key_of":{"url":"u"},"result":null}', out.request)
+        out = box:resume(settled)
+      end
+      program:close()
+      return out
+    end
+    local ask = "ctx.http { url = 'u', reconcile = function() %s end%s }"
+    local keep = "local v, err = %s return 'ok', { v == nil, v == elg.null, err and err.code }"
+    assert.equal('[true,false,"UNKNOWN"]', result(keep:format(ask:format("", ""))).output)
+    assert.equal('[true,false,"UNKNOWN"]', result(keep:format(ask:format("return nil", ""))).output)
+    assert.equal("[false,true]", result("local elg = require 'elg' " .. keep:format(ask:format("return elg.null", "")),
+      "null").output)
+    assert.equal("UNKNOWN", result(ask:format("", ", raise = true")).code)
+    box:close()
+  end)
+
   it("asks for several at once", function()
     local box = assert(boxes.open())
     local program = assert(boxes.program(box, [[

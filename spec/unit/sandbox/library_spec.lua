@@ -215,6 +215,14 @@ describe("string functions", function()
       return table.concat(out, ";")]])
   end)
 
+  it("rep refuses what no string can hold, and nothing else", function()
+    assert.equal('["resulting string too large","resulting string too large","resulting string too large","","",""]', inside [[
+      local function why(...) return (select(2, pcall(string.rep, ...)):gsub("^.-: ", "")) end
+      return "ok", { why("x", 2^31), why("ab", 2^30 + 1), why("", 2^31, "x"), why("", 1e300), why("x", -2^40), why("x", 0 / 0) }]])
+    local out = boxes.eval("return 'ok', #('x'):rep(2^30)", { fuel_max = 1e9 })
+    assert.equal("memory", out.kind)
+  end)
+
   it("show no addresses", function()
     local out = inside [[
       local t, f, co = {}, function() end, coroutine.create(function() end)
@@ -343,6 +351,20 @@ describe("the rest", function()
       x = 7
       return "ok", { f(), tostring(bad), err:sub(1, 4), env(), y ~= nil, tostring(binary),
         load(function() i = i + 1 return pieces[i] end)(), load("return x")() }]])
+  end)
+
+  it("require finds the library's tables, and the engine's extensions of them", function()
+    assert.equal('[true,true,true,true,true,true,true,0,null,3]', inside [[
+      local new, clear = require "table.new", require "table.clear"
+      local t = new(10, 10)
+      t[1], t.x, t[{}] = 1, 2, 3
+      clear(t)
+      return "ok", { require "string" == string, require "table" == table, require "math" == math,
+        require "bit" == bit, require "coroutine" == coroutine, require "os" == os, require "utf8" == utf8,
+        #t, next(t) or elg.null, #table.move({ 1, 2 }, 1, 2, 2) }]])
+    assert.equal("[false,false,false]", inside [[
+      return "ok", { (pcall(require "table.new", -1, 0)), (pcall(require "table.new", 0, 1e300)),
+        (pcall(require "table.clear", 1)) }]])
   end)
 
   it("offers nothing else", function()
