@@ -210,7 +210,7 @@ ELG_API enum elg_status elg_host_register(struct elg_host *host, const char *nam
                                           elg_activity_cancel_fn cancel, void *self,
                                           struct elg_error *error);
 /* Asked before any call of node code is performed, whose `type` is as in the journal:
- * http_request, call, now, sleep, write_artifact, read_artifact. `request` is the
+ * http_request, call, now, sleep, wait, write_artifact, read_artifact. `request` is the
  * recorded request (secrets by name). True: it has taken the call and completes it, now
  * or later, as an activity does; false: it is performed as ever. */
 typedef bool (*elg_intercept_fn)(void *self, struct elg_call *call, const char *type,
@@ -299,6 +299,21 @@ ELG_API enum elg_status elg_run_abort(struct elg_host *host, const char *trace_i
  * not what was written; ELG_NOT_FOUND, ELG_FENCED (another was faster). */
 ELG_API enum elg_status elg_run_retry(struct elg_host *host, const char *trace_id,
                                       struct elg_error *error);
+struct elg_signal {
+    const char *name; /* what ctx.wait names: 1 to 128 bytes, not beginning with $ */
+    const char *key;  /* the sender's; the same one again is not kept twice. NULL: none */
+    const char *payload; /* JSON text; NULL: null */
+    size_t payload_size;
+};
+/* Sends a signal to a run that has not ended, executed here, elsewhere or nowhere. It is
+ * durable on return and kept until ctx.wait takes it; of one name, the first that came is
+ * the first that is taken. *created (may be NULL) false: that key was there, with the
+ * same name and payload. ELG_NOT_FOUND; ELG_INVALID: name, key or payload; ELG_USAGE: the
+ * run has ended; ELG_EXISTS: the key is there with other content; ELG_LIMIT: 1,000
+ * signals, or 64 MiB of them, wait already. */
+ELG_API enum elg_status elg_run_signal(struct elg_host *host, const char *trace_id,
+                                       const struct elg_signal *signal, bool *created,
+                                       struct elg_error *error);
 /* Lets go of a run in hand: what is recorded is kept, another may take it up. ELG_USAGE
  * from within on_event. */
 ELG_API enum elg_status elg_run_release(struct elg_host *host, const char *trace_id,

@@ -150,7 +150,8 @@ function ctx.http(request) end
 function ctx.call(name, request, options) end
 
 ---Several calls at once: { "http", {...} }, { "call", "name", request },
----{ "artifact.write", {...} }, { "artifact.read", hash }; at most 256.
+---{ "artifact.write", {...} }, { "artifact.read", hash }, { "wait", name, timeout_ms }; at most
+---256.
 ---@param calls table[]
 ---@return elg.AllResult[] results in the order of the calls
 function ctx.all(calls) end
@@ -178,11 +179,17 @@ function ctx.mcp(request) end
 ---@return elg.Error? err
 function ctx.sql(request) end
 
----Waits for a signal.
----@param signal string|table its name, or { name = }
+---@class elg.WaitRequest: elg.Raise
+---@field name string
+---@field timeout_ms? number without: for ever
+
+---Waits for a signal of that name (`elg signal TRACE NAME JSON`): the first that came is the
+---first that is taken. On timeout nil, { code = "TIMEOUT" }.
+---@param signal string|elg.WaitRequest its name, or more
+---@param timeout_ms? number milliseconds; without: for ever
 ---@return any payload
 ---@return elg.Error? err
-function ctx.wait(signal) end
+function ctx.wait(signal, timeout_ms) end
 
 ---An integer in [0, n), computed from the run's seed.
 ---@param n integer

@@ -4,13 +4,12 @@
  * strings, statuses as their names. Failures are nil, { status, where, text }. The
  * allocator and the clock can be told what to do.
  */
+#include "checkpoint_signals.h"
 #include "checkpoint_turns.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define STORE_TYPE "elg.spec.store"
 
 int luaopen_checkpoint_c(lua_State *L);
 
@@ -62,29 +61,6 @@ static int64_t spec_monotonic_us(void *self)
 static const struct elg_clock_ops SPEC_CLOCK = {1, spec_wall_ms, spec_monotonic_us};
 
 /* ---- stores */
-
-static struct elg_store *store_of(lua_State *L)
-{
-    struct elg_store **box = luaL_checkudata(L, 1, STORE_TYPE);
-    if (*box == NULL)
-        luaL_error(L, "the store is closed");
-    return *box;
-}
-
-static int failed(lua_State *L, enum elg_status status, const struct elg_error *error)
-{
-    lua_pushnil(L);
-    lua_newtable(L);
-    lua_pushstring(L, elg_status_name(status));
-    lua_setfield(L, -2, "status");
-    lua_pushstring(L, elg_status_name(error->status));
-    lua_setfield(L, -2, "error_status");
-    lua_pushstring(L, error->where);
-    lua_setfield(L, -2, "where");
-    lua_pushstring(L, error->text);
-    lua_setfield(L, -2, "text");
-    return 2;
-}
 
 static int done(lua_State *L, enum elg_status status, const struct elg_error *error)
 {
@@ -267,19 +243,6 @@ static int l_commit(lua_State *L)
 }
 
 /* ---- reading; rows are appended to the table on the top */
-
-struct rows {
-    lua_State *L;
-    int left; /* rows wanted; -1: all */
-};
-
-static bool rows_wanted(struct rows *rows)
-{
-    lua_rawseti(rows->L, -2, (int)lua_objlen(rows->L, -2) + 1);
-    if (rows->left > 0)
-        rows->left--;
-    return rows->left != 0;
-}
 
 static bool run_append(void *self, const struct elg_run_row *row)
 {
@@ -472,6 +435,9 @@ static const luaL_Reg METHODS[] = {{"close", l_close},
                                    {"journal", l_journal},
                                    {"abort_request", l_abort_request},
                                    {"abort_poll", l_abort_poll},
+                                   {"signal_put", l_signal_put},
+                                   {"signals", l_signals},
+                                   {"signal_poll", l_signal_poll},
                                    {"fault", l_fault},
                                    {NULL, NULL}};
 

@@ -42,6 +42,10 @@ static const struct field RUN_FIELDS[] = {
     FIELD(elg_run_row, I64, started_at_ms), FIELD(elg_run_row, I64, completed_at_ms),
     FIELD(elg_run_row, I64, created_at_ms), FIELD(elg_run_row, I64, updated_at_ms),
     {0}};
+__attribute__((unused)) static const struct field SIGNAL_FIELDS[] = {
+    FIELD(elg_signal_row, I64, signal_no), FIELD(elg_signal_row, TEXT, name),
+    FIELD(elg_signal_row, TEXT, key), FIELD(elg_signal_row, BLOB, payload),
+    FIELD(elg_signal_row, HASH, payload_hash), {0}};
 static const struct field STEP_FIELDS[] = {
     FIELD(elg_step_row, I64, step_index), FIELD(elg_step_row, U32, attempt),
     FIELD(elg_step_row, TEXT, node_id), FIELD(elg_step_row, ATTEMPT, status),

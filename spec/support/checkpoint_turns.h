@@ -20,6 +20,29 @@ static void record_read(lua_State *L, struct elg_record *record)
         row_read(L, lua_gettop(L), ACTIVITY_FIELDS, &record->row.activity);
 }
 
+/* "uses" of the turn's table, which is on the top: { signal_no, step_index, attempt, seq
+ * } each. */
+static void uses_read(lua_State *L, struct elg_turn *turn)
+{
+    lua_getfield(L, -1, "uses");
+    turn->use_count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    struct elg_signal_use *uses = calloc(turn->use_count + 1, sizeof *uses);
+    for (size_t i = 0; i < turn->use_count; i++) {
+        int64_t numbers[4];
+        lua_rawgeti(L, -1, (int)i + 1);
+        for (int k = 0; k < 4; k++) {
+            lua_rawgeti(L, -1, k + 1);
+            numbers[k] = (int64_t)lua_tonumber(L, -1);
+            lua_pop(L, 1);
+        }
+        uses[i] = (struct elg_signal_use){numbers[0], numbers[1], (uint32_t)numbers[2],
+                                          (uint32_t)numbers[3]};
+        lua_pop(L, 1);
+    }
+    turn->uses = uses;
+    lua_pop(L, 1);
+}
+
 /* The turn's table is on the top. */
 static void turn_read(lua_State *L, struct elg_turn *turn, struct elg_run_row *run)
 {
@@ -40,6 +63,10 @@ static void turn_read(lua_State *L, struct elg_turn *turn, struct elg_run_row *r
     }
     turn->records = records;
     lua_pop(L, 4);
+    lua_getfield(L, -1, "seen");
+    run->signals_seen = (int64_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    uses_read(L, turn);
 }
 
 static void turns_free(struct elg_turn *turns, struct elg_run_row *runs, size_t count)
@@ -53,6 +80,7 @@ static void turns_free(struct elg_turn *turns, struct elg_run_row *runs, size_t 
                 elg_checkpoint_activity_row_fini(&records[k].row.activity);
         }
         free(records);
+        free((void *)turns[i].uses);
         elg_checkpoint_run_row_fini(&runs[i]);
     }
     free(turns);

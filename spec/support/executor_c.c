@@ -453,7 +453,7 @@ static int l_stop(lua_State *L)
 /* waiting(is_waiting, due_ms) */
 static int l_waiting(lua_State *L)
 {
-    elg_executor_waiting(check_run(L), lua_toboolean(L, 2), time_arg(L, 3));
+    elg_executor_waiting(check_run(L), lua_toboolean(L, 2), time_arg(L, 3), INT64_MAX);
     return 0;
 }
 

@@ -21,7 +21,8 @@ enum elg_activity_kind {
     ELG_ACTIVITY_ARTIFACT_WRITE, /* "write_artifact" */
     ELG_ACTIVITY_ARTIFACT_READ,  /* "read_artifact" */
     ELG_ACTIVITY_CALL,           /* "call": host provided */
-    ELG_ACTIVITY_SETTLE /* "settle": the recorded result of a reconcile function */
+    ELG_ACTIVITY_SETTLE, /* "settle": the recorded result of a reconcile function */
+    ELG_ACTIVITY_WAIT    /* "wait": for a signal */
 };
 
 /* "http_request" and so on. */
@@ -38,7 +39,7 @@ struct elg_prepared {
     struct elg_hash request_hash; /* of canonical {"request","type"} */
     struct elg_hash key;          /* idempotency key */
     bool at_most_once;
-    int64_t sleep_ms;    /* SLEEP */
+    int64_t sleep_ms;    /* SLEEP; WAIT: at most, -1 for ever */
     uint32_t timeout_ms; /* 0: the default in force */
 };
 
@@ -61,6 +62,7 @@ struct elg_activity_place {
  * ARTIFACT_READ   HASH or {"hash":HASH, ["encoding":"base64"]}; size, name and type are
  *                 ignored, so that what a write gave can be read as it is
  * CALL            {"name", ["request":any], ["timeout_ms":N], ["at_most_once":bool]}
+ * WAIT            {"name", ["timeout_ms":N]}
  *
  * Any other member is ELG_INVALID. */
 
@@ -74,6 +76,15 @@ enum elg_status elg_activity_prepare(const struct elg_alloc *alloc,
                                      const struct elg_activity_place *place,
                                      struct elg_prepared *out, struct elg_error *error);
 void elg_activity_prepared_fini(struct elg_prepared *prepared);
+/* The name of the signal that a prepared WAIT is for. ELG_NO_MEMORY. */
+enum elg_status elg_activity_wait_name(const struct elg_alloc *alloc,
+                                       const struct elg_prepared *prepared,
+                                       char out[ELG_NAME_BYTES_MAX + 1],
+                                       struct elg_error *error);
+/* Checks the name, or the key, of a signal: 1 to ELG_NAME_BYTES_MAX bytes of UTF-8
+ * without NUL; a name does not begin with $. ELG_INVALID. */
+enum elg_status elg_activity_check_signal(struct elg_bytes name, const char *what,
+                                          struct elg_error *error);
 
 /* ---- results
  * ----------------------------------------------------------------------------- */
@@ -88,11 +99,12 @@ void elg_activity_prepared_fini(struct elg_prepared *prepared);
  * ARTIFACT_WRITE  {"hash","size"} and "name", "type" as asked.
  * ARTIFACT_READ   {"content":TEXT}, with encoding "base64" that of the bytes.
  * CALL            what the host's function gave.
+ * WAIT            the signal's payload.
  *
  * Error codes:
  * INVALID_REQUEST the request, or a secret's value in it, cannot be sent
  * NET_DENIED      --allow-net does not have it (the URL, a redirect or the address)
- * RESOLVE, CONNECT, TLS, TIMEOUT
+ * RESOLVE, CONNECT, TLS, TIMEOUT (also of a WAIT)
  * PROTOCOL        what came is not HTTP; TRUNCATED: it ended before it was complete
  * BODY_TOO_LARGE, HEADERS_TOO_LARGE
  * REDIRECT        to what is no http url, or more than ELG_HTTP_REDIRECTS_MAX
@@ -151,7 +163,7 @@ typedef void (*elg_activity_done_fn)(void *self, struct elg_bytes response,
 
 /* Starts a call. `done` is called once, from elg_activity_poll (or, for calls that need
  * no waiting, before this returns), unless it is cancelled. *out is NULL if it was done
- * at once. NOW and SLEEP are not performed here. Past
+ * at once. NOW, SLEEP and WAIT are not performed here. Past
  * ELG_HTTP_TRANSFERS_MAX, HTTP calls queue, and their time runs. ELG_NO_MEMORY, ELG_LIMIT
  * (100,000 under way). */
 enum elg_status elg_activity_start(struct elg_performer *performer,

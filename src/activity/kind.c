@@ -14,6 +14,7 @@ static const struct {
     [ELG_ACTIVITY_ARTIFACT_READ] = {"read_artifact", "artifact.read"},
     [ELG_ACTIVITY_CALL] = {"call", "call"},
     [ELG_ACTIVITY_SETTLE] = {"settle", "settle"},
+    [ELG_ACTIVITY_WAIT] = {"wait", "wait"},
 };
 
 const char *elg_activity_type_name(enum elg_activity_kind kind)

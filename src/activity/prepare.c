@@ -113,6 +113,8 @@ static enum elg_status check_kind(const struct elg_alloc *alloc,
         return elg__prepare_artifact_read(root, error);
     case ELG_ACTIVITY_CALL:
         return prepare_call(root, out, error);
+    case ELG_ACTIVITY_WAIT:
+        return elg__prepare_wait(root, out, error);
     case ELG_ACTIVITY_NOW:
     case ELG_ACTIVITY_SETTLE:
         break;

@@ -100,6 +100,7 @@ int elg__bind_host_drain(lua_State *L);
 int elg__bind_run_resume(lua_State *L);
 int elg__bind_run_abort(lua_State *L);
 int elg__bind_run_retry(lua_State *L);
+int elg__bind_run_signal(lua_State *L);
 int elg__bind_run_release(lua_State *L);
 int elg__bind_run_result(lua_State *L);
 int elg__bind_run_show(lua_State *L);

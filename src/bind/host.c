@@ -373,6 +373,7 @@ void elg__bind_open_host(lua_State *L)
         {"resume", elg__bind_run_resume},
         {"abort", elg__bind_run_abort},
         {"retry", elg__bind_run_retry},
+        {"signal", elg__bind_run_signal},
         {"release", elg__bind_run_release},
         {"result", elg__bind_run_result},
         {"show", elg__bind_run_show},

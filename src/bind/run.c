@@ -73,6 +73,30 @@ int elg__bind_run_retry(lua_State *L)
     return call_trace(L, elg_run_retry);
 }
 
+/* host:signal(trace, { name =, payload = JSON text, key = }) -> created
+ * | nil, message, code, where */
+int elg__bind_run_signal(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    const char *trace_id = luaL_checkstring(L, 2);
+    struct elg_signal signal = {0};
+    struct elg_error error = {0};
+    bool created = false;
+    luaL_checktype(L, 3, LUA_TTABLE);
+    signal.name = field_string(L, 3, "name", NULL);
+    signal.payload = field_string(L, 3, "payload", &signal.payload_size);
+    signal.key = field_string(L, 3, "key", NULL);
+    luaL_argcheck(L, signal.name != NULL, 3, "no name");
+    elg__bind_enter(host, L);
+    enum elg_status status =
+        elg_run_signal(host->host, trace_id, &signal, &created, &error);
+    elg__bind_leave(host, L);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    lua_pushboolean(L, created);
+    return 1;
+}
+
 /* host:release(trace) -> true | nil, message, code, where */
 int elg__bind_run_release(lua_State *L)
 {

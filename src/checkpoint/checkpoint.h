@@ -72,6 +72,9 @@ struct elg_run_row {
     uint32_t claims;       /* since the last commit of a record */
     bool abort_requested;
     int64_t started_at_ms, completed_at_ms, created_at_ms, updated_at_ms; /* 0: none */
+    /* Not a column. A turn that leaves the run waiting makes it due at once if there is
+     * an unconsumed signal of a higher number; INT64_MAX: it waits for none. */
+    int64_t signals_seen;
 };
 
 /* A row of cmo_steps: one attempt of one step. */
@@ -145,11 +148,28 @@ struct elg_activity_row {
     struct elg_hash digest; /* over this row's chained columns; zero for INTENT */
 };
 
+/* A row of cmo_signals. */
+struct elg_signal_row {
+    int64_t signal_no; /* orders the signals of a run */
+    char name[ELG_NAME_BYTES_MAX + 1];
+    char key[ELG_NAME_BYTES_MAX + 1]; /* "": none */
+    struct elg_blob *payload;         /* canonical */
+    struct elg_hash payload_hash;
+};
+
+/* Which result consumed a signal. */
+struct elg_signal_use {
+    int64_t signal_no;
+    int64_t step_index;
+    uint32_t attempt, seq;
+};
+
 /* Fini of a row of zeros is fine. The copies share blobs; `out` has its own strings. */
 void elg_checkpoint_run_row_fini(struct elg_run_row *row);
 void elg_checkpoint_step_row_fini(struct elg_step_row *row);
 void elg_checkpoint_activity_row_fini(struct elg_activity_row *row);
 void elg_checkpoint_graph_row_fini(struct elg_graph_row *row);
+void elg_checkpoint_signal_row_fini(struct elg_signal_row *row);
 void elg_checkpoint_run_row_copy(const struct elg_run_row *row, struct elg_run_row *out);
 /* ELG_NO_MEMORY. */
 enum elg_status elg_checkpoint_step_row_copy(const struct elg_alloc *alloc,
@@ -174,7 +194,8 @@ struct elg_record {
 };
 
 /* `run` holds the run's row as it shall be after the turn (epoch: the writer's; claims
- * are reset to 0 by the store if there is any record). With `create` the row must not
+ * are reset to 0 by the store if there is any record, or if the run is left waiting: it
+ * came to where it waits). With `create` the row must not
  * exist yet; one that is created as pending is no one's, and who waits for work is told
  * of it. The store reads all fields of `run` for a create (created_at_ms 0: now),
  * else status, initial_state (only while step_count_before is 0; NULL leaves it), error,
@@ -182,7 +203,8 @@ struct elg_record {
  * it sets updated_at_ms itself. graph_hash and chain are never zero (ELG_USAGE of the
  * whole call). Refused as CORRUPT besides a gap: a record outside steps
  * step_count_before .. step_count, a finished step without a row, a second record where
- * none is open, a turn for a run that has ended. Once a turn is refused, later turns of
+ * none is open, a use of a signal that is not there or was used before, a turn for a run
+ * that has ended. Once a turn is refused, later turns of
  * that run in the same call are refused with the same status. */
 struct elg_turn {
     bool create;
@@ -192,6 +214,8 @@ struct elg_turn {
     size_t record_count;
     enum elg_status result; /* out: OK, EXISTS, FENCED, CORRUPT (gap, second record), or
                                as the whole */
+    const struct elg_signal_use *uses; /* signals that results of this turn consume */
+    size_t use_count;
 };
 
 /* ---- the table
@@ -210,6 +234,8 @@ typedef bool (*elg_run_row_fn)(void *self, const struct elg_run_row *row);
  * activities by seq. False ends the reading. */
 typedef bool (*elg_journal_row_fn)(void *self, const struct elg_step_row *step,
                                    const struct elg_activity_row *activity);
+
+typedef bool (*elg_signal_row_fn)(void *self, const struct elg_signal_row *row);
 
 struct elg_run_filter {
     bool any_status;
@@ -305,6 +331,25 @@ struct elg_checkpoint_ops {
      * the ended one's; claims, error, due time and a request to abort are taken away.
      * turn->result FENCED: it has not ended so, or has another epoch. Loop's thread. */
     enum elg_status (*reopen)(void *self, struct elg_turn *turn, struct elg_error *error);
+    /* Keeps a signal (name, key, payload, payload_hash) for a run that has not ended,
+     * durably, and makes the run due if it waits. *created false: its key is there
+     * already, with the same name and payload. ELG_NOT_FOUND; ELG_USAGE: the run has
+     * ended; ELG_EXISTS: the key is there with another name or payload; ELG_LIMIT: too
+     * many, or too many bytes, wait to be consumed. */
+    enum elg_status (*signal_put)(void *self, const char *trace_id,
+                                  const struct elg_signal_row *signal, bool *created,
+                                  struct elg_error *error);
+    /* The run's signals of that name that nothing consumed, numbers above `after`, in
+     * order. *last (0: none): number of the run's last signal of any name, as it was
+     * before they were read. A run that is not there has none. */
+    enum elg_status (*signals)(void *self, const char *trace_id, const char *name,
+                               int64_t after, elg_signal_row_fn row, void *row_self,
+                               int64_t *last, struct elg_error *error);
+    /* Calls `woken` with the trace of each run that got a signal since it was last called
+     * for, by whomever; perhaps also with others. Cheap when nothing changed. */
+    enum elg_status (*signal_poll)(void *self,
+                                   void (*woken)(void *self, const char *trace_id),
+                                   void *woken_self, struct elg_error *error);
 };
 
 /* The back ends. */
@@ -388,6 +433,17 @@ enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms
 uint64_t elg_checkpoint_lease_lapses(struct elg_store *store);
 enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *turn,
                                       struct elg_error *error);
+enum elg_status elg_checkpoint_signal_put(struct elg_store *store, const char *trace_id,
+                                          const struct elg_signal_row *signal,
+                                          bool *created, struct elg_error *error);
+enum elg_status elg_checkpoint_signals(struct elg_store *store, const char *trace_id,
+                                       const char *name, int64_t after,
+                                       elg_signal_row_fn row, void *row_self,
+                                       int64_t *last, struct elg_error *error);
+enum elg_status elg_checkpoint_signal_poll(struct elg_store *store,
+                                           void (*woken)(void *self,
+                                                         const char *trace_id),
+                                           void *woken_self, struct elg_error *error);
 
 /* A fault that a spec plants: the next `skip` calls of `op` go well, then `count` of them
  * fail with `status` (op: "commit", "claim", ...; NULL takes the fault away). delay_us >

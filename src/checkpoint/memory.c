@@ -29,6 +29,7 @@ void elg_memory_run_destroy(struct elg_memory *memory, struct elg_memory_run *ru
 {
     for (size_t i = 0; i < run->record_count; i++)
         elg_memory_record_fini(&run->records[i]);
+    elg_memory_signals_fini(memory, run);
     elg_base_free(memory->env.alloc, run->records,
                   run->record_capacity * sizeof *run->records);
     elg_checkpoint_run_row_fini(&run->row);
@@ -444,6 +445,9 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .work_due = elg_memory_work_due,
     .lease_lapses = elg_memory_lease_lapses,
     .reopen = elg_memory_reopen,
+    .signal_put = elg_memory_signal_put,
+    .signals = elg_memory_signals,
+    .signal_poll = elg_memory_signal_poll,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

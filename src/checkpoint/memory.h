@@ -10,14 +10,21 @@
 
 #include <pthread.h>
 
+struct elg_memory_signal {
+    struct elg_signal_row row;
+    bool used;
+};
+
 /* A run: its row, and its records in the journal's order. */
 struct elg_memory_run {
     struct elg_run_row row;
     struct elg_record *records;
     size_t record_count;
     size_t record_capacity;
-    size_t record_pending; /* room promised to the commit under way */
-    uint64_t order;        /* of creation */
+    size_t record_pending;             /* room promised to the commit under way */
+    uint64_t order;                    /* of creation */
+    struct elg_memory_signal *signals; /* by number */
+    size_t signal_count, signal_capacity;
     bool tentative; /* made by the commit under way, which has not come to it yet */
 };
 
@@ -32,6 +39,8 @@ struct elg_memory {
     uint64_t run_order; /* of the last created run */
     uint64_t aborts;    /* requests so far */
     uint64_t aborts_polled;
+    int64_t signal_no; /* of the last signal */
+    int64_t signals_polled;
 };
 
 struct elg_memory_owned {
@@ -67,6 +76,25 @@ enum elg_status elg_memory_work_due(void *self, int64_t *due_ms, struct elg_erro
 uint64_t elg_memory_lease_lapses(void *self);
 enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
+
+/* ---- memory_signal.c */
+void elg_memory_signals_fini(struct elg_memory *memory, struct elg_memory_run *run);
+/* True if a turn's uses are of signals that are there and unused. */
+bool elg_memory_uses_allowed(const struct elg_memory_run *run,
+                             const struct elg_turn *turn);
+void elg_memory_uses_write(struct elg_memory_run *run, const struct elg_turn *turn);
+/* A run that is left waiting for signals is due if there is one that it has not seen. */
+void elg_memory_due_if_signalled(struct elg_memory_run *run, const struct elg_turn *turn,
+                                 int64_t now_ms);
+enum elg_status elg_memory_signal_put(void *self, const char *trace_id,
+                                      const struct elg_signal_row *signal, bool *created,
+                                      struct elg_error *error);
+enum elg_status elg_memory_signals(void *self, const char *trace_id, const char *name,
+                                   int64_t after, elg_signal_row_fn row, void *row_self,
+                                   int64_t *last, struct elg_error *error);
+enum elg_status elg_memory_signal_poll(void *self,
+                                       void (*woken)(void *self, const char *trace_id),
+                                       void *woken_self, struct elg_error *error);
 
 /* elg_checkpoint_ops.commit, with the mutex held. */
 enum elg_status elg_memory_commit(struct elg_memory *memory, struct elg_turn *turns,

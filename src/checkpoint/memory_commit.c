@@ -206,6 +206,8 @@ static enum elg_status turn_check(const struct elg_memory_run *run,
         if (!record_allowed(run, turn->records, i))
             status = ELG_CORRUPT;
     }
+    if (status == ELG_OK && !elg_memory_uses_allowed(run, turn))
+        status = ELG_CORRUPT;
     return status;
 }
 
@@ -222,6 +224,7 @@ static void run_create(struct elg_memory *memory, struct elg_memory_run *run,
                        const struct elg_turn *turn, int64_t now_ms)
 {
     elg_checkpoint_run_row_copy(turn->run, &run->row);
+    run->row.signals_seen = 0;
     if (run->row.created_at_ms == 0)
         run->row.created_at_ms = now_ms;
     run->tentative = false;
@@ -268,8 +271,10 @@ static void turn_write(struct elg_memory *memory, struct elg_memory_run *run,
         run_update(run, turn);
     run->row.completed_at_ms = elg_checkpoint_turn_completed_ms(turn, now_ms);
     run->row.updated_at_ms = now_ms;
-    if (turn->record_count > 0)
+    if (elg_checkpoint_turn_progress(turn))
         run->row.claims = 0;
+    elg_memory_uses_write(run, turn);
+    elg_memory_due_if_signalled(run, turn, now_ms);
     for (size_t i = 0; i < turn->record_count; i++)
         record_write(run, &copies[i]);
 }

@@ -1,7 +1,7 @@
 /* postgres: the ops table of the Postgres back end. Provides elg_checkpoint_postgres_ops;
  * the parts and the invariants are in postgres.h.
  */
-#include "checkpoint/postgres.h"
+#include "checkpoint/postgres_signal.h"
 
 static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .version = 1,
@@ -29,6 +29,9 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .work_due = elg_postgres_work_due,
     .lease_lapses = elg_postgres_lease_lapses,
     .reopen = elg_postgres_reopen,
+    .signal_put = elg_postgres_signal_put,
+    .signals = elg_postgres_signals,
+    .signal_poll = elg_postgres_signal_poll,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

@@ -70,6 +70,8 @@ enum elg_postgres_statement {
     ELG_POSTGRES_STEP_INSERT_ONE,
     ELG_POSTGRES_ACTIVITIES_WRITE,
     ELG_POSTGRES_ACTIVITY_WRITE_ONE,
+    ELG_POSTGRES_SIGNALS_USE,
+    ELG_POSTGRES_SIGNALS_DUE,
     ELG_POSTGRES_FENCE_READ,
     ELG_POSTGRES_REOPEN,
     ELG_POSTGRES_REOPENED_FREE,
@@ -91,6 +93,15 @@ enum elg_postgres_statement {
     ELG_POSTGRES_GRAPH_EXISTS,
     ELG_POSTGRES_GRAPH_INSERT,
     ELG_POSTGRES_GRAPH_READ,
+    ELG_POSTGRES_SIGNAL_LOCK,
+    ELG_POSTGRES_SIGNAL_COUNT,
+    ELG_POSTGRES_SIGNAL_KEY,
+    ELG_POSTGRES_SIGNAL_INSERT,
+    ELG_POSTGRES_SIGNAL_WAKE,
+    ELG_POSTGRES_SIGNAL_NOTIFY,
+    ELG_POSTGRES_SIGNALS_LAST,
+    ELG_POSTGRES_SIGNAL_READ,
+    ELG_POSTGRES_SIGNALS_NEW,
     ELG_POSTGRES_RUN_READ,
     ELG_POSTGRES_RUN_EXISTS,
     /* the loop's, sent as text: cursors */
@@ -234,6 +245,8 @@ struct elg_postgres {
     int work_fd;                 /* readable: there may be work */
     atomic_bool aborts_maybe;    /* an abort may have been requested */
     atomic_bool work_maybe;      /* a run may wait to be taken up */
+    int64_t signals_put;         /* by this process; the loop's */
+    atomic_bool signals_maybe;   /* a signal may have come */
     atomic_bool release_again;   /* a release did not arrive */
     atomic_llong lease_until_us; /* by the monotonic clock */
     atomic_ullong lease_lapses;  /* renewals that came too late */

@@ -27,7 +27,7 @@ static const char SETTINGS_SQL[] =
     "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s';"
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'";
-static const char LISTEN_SQL[] = "LISTEN cmo_aborts; LISTEN cmo_work";
+static const char LISTEN_SQL[] = "LISTEN cmo_aborts; LISTEN cmo_work; LISTEN cmo_signals";
 
 void elg_postgres_disconnect(struct elg_postgres_connection *connection)
 {

@@ -3,7 +3,7 @@
  * One message per table, whatever the number of turns: each column is an array over the
  * rows. What is put here is what the statements of postgres_statement.c take, in order.
  */
-#include "checkpoint/postgres.h"
+#include "checkpoint/postgres_signal.h"
 #include "checkpoint/turn.h"
 
 struct flush {
@@ -82,7 +82,7 @@ static void update_put(const struct flush *flush, int column, const struct elg_t
         elg_postgres_put_moment(batch, flush->now_ms);
         break;
     default:
-        elg_postgres_put_bool(batch, turn->record_count > 0);
+        elg_postgres_put_bool(batch, elg_checkpoint_turn_progress(turn));
     }
 }
 
@@ -158,7 +158,8 @@ static void insert_put(const struct flush *flush, int column, const struct elg_t
         elg_postgres_put_int8(batch, (int64_t)run->epoch);
         break;
     case INSERT_CLAIMS:
-        elg_postgres_put_int4(batch, turn->record_count > 0 ? 0 : run->claims);
+        elg_postgres_put_int4(batch,
+                              elg_checkpoint_turn_progress(turn) ? 0 : run->claims);
         break;
     case INSERT_ABORT:
         elg_postgres_put_bool(batch, run->abort_requested);
@@ -416,4 +417,5 @@ void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *cons
     *run_messages = batch->message_count - before;
     records_add(&flush, ELG_RECORD_STEP);
     records_add(&flush, ELG_RECORD_ACTIVITY);
+    elg_postgres_signals_add(batch, turns, turn_count);
 }

@@ -64,6 +64,8 @@ static void notices_take(struct elg_postgres_connection *connection)
     while ((notice = PQnotifies(connection->pg)) != NULL) {
         if (strcmp(notice->relname, "cmo_work") == 0)
             elg_postgres_work_mark(connection->postgres);
+        else if (strcmp(notice->relname, "cmo_signals") == 0)
+            atomic_store(&connection->postgres->signals_maybe, true);
         else
             atomic_store(&connection->postgres->aborts_maybe, true);
         PQfreemem(notice);
@@ -130,6 +132,8 @@ static bool renew(struct elg_postgres_connection *connection)
         return false;
     }
     clock_learn(connection, 0, sent_us, NULL);
+    atomic_store(&postgres->signals_maybe,
+                 true); /* a notification may have been missed */
     if (PQgetvalue(connection->results[0], 0, 1)[0] != 0)
         atomic_store(&postgres->aborts_maybe, true);
     notices_take(connection);

@@ -188,6 +188,19 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "count(*) FROM w",
     [ELG_POSTGRES_REOPENED_FREE] =
         "UPDATE cmo_runs SET worker = NULL WHERE trace_id = $1::text",
+    [ELG_POSTGRES_SIGNALS_USE] =
+        "WITH w AS (UPDATE cmo_signals s SET payload = NULL, consumed_step = t.step, "
+        "consumed_attempt = t.attempt, consumed_seq = t.seq FROM unnest($1::text[], "
+        "$2::int8[], $3::int4[], $4::int4[], $5::int4[]) AS t (trace_id, no, step, "
+        "attempt, seq) WHERE s.signal_no = t.no AND s.trace_id = t.trace_id AND "
+        "s.consumed_step IS NULL RETURNING 1) SELECT 1 / (count(*) = "
+        "cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_SIGNALS_DUE] =
+        "UPDATE cmo_runs r SET due_at = clock_timestamp() FROM unnest($1::text[], "
+        "$2::int8[]) AS t (trace_id, seen) WHERE r.trace_id = t.trace_id AND "
+        "coalesce(r.due_at > clock_timestamp(), true) AND EXISTS (SELECT 1 FROM "
+        "cmo_signals s WHERE s.trace_id = t.trace_id AND s.signal_no > t.seen AND "
+        "s.consumed_step IS NULL)",
     [ELG_POSTGRES_BEGIN_READ] =
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     [ELG_POSTGRES_RESERVE] =
@@ -275,6 +288,34 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_GRAPH_READ] =
         "SELECT graph_hash, graph_id, graph_version, definition FROM cmo_graphs WHERE "
         "graph_hash = $1::text",
+    [ELG_POSTGRES_SIGNAL_LOCK] =
+        "SELECT status FROM cmo_runs WHERE trace_id = $1::text FOR NO KEY UPDATE",
+    [ELG_POSTGRES_SIGNAL_COUNT] =
+        "SELECT count(*), coalesce(sum(payload_bytes), 0)::bigint FROM cmo_signals "
+        "WHERE trace_id = $1::text AND consumed_step IS NULL AND name <> '$child'",
+    [ELG_POSTGRES_SIGNAL_KEY] =
+        "SELECT name, payload_hash, token = $3::bigint FROM cmo_signals WHERE trace_id "
+        "= $1::text AND (signal_key = nullif($2::text, '') OR token = $3::bigint)",
+    [ELG_POSTGRES_SIGNAL_INSERT] =
+        "INSERT INTO cmo_signals (trace_id, name, signal_key, token, payload_hash, "
+        "payload_bytes, payload) VALUES ($1::text, $2::text, nullif($3::text, ''), "
+        "$4::bigint, $5::text, $6::bigint, $7::bytea)",
+    [ELG_POSTGRES_SIGNAL_WAKE] =
+        "UPDATE cmo_runs SET due_at = clock_timestamp() WHERE trace_id = $1::text AND "
+        "status = 'waiting' AND completed_at IS NULL AND coalesce(due_at > "
+        "clock_timestamp(), true)",
+    [ELG_POSTGRES_SIGNAL_NOTIFY] =
+        "SELECT pg_notify('cmo_signals', ''), pg_notify('cmo_work', '')",
+    [ELG_POSTGRES_SIGNALS_LAST] =
+        "SELECT coalesce(max(signal_no), 0) FROM cmo_signals WHERE trace_id = $1::text",
+    [ELG_POSTGRES_SIGNAL_READ] =
+        "SELECT signal_no, name, signal_key, payload_hash, payload FROM cmo_signals "
+        "WHERE trace_id = $1::text AND name = $2::text AND signal_no > $3::bigint AND "
+        "consumed_step IS NULL ORDER BY signal_no LIMIT 1",
+    [ELG_POSTGRES_SIGNALS_NEW] =
+        "SELECT DISTINCT s.trace_id FROM cmo_signals s JOIN cmo_runs r ON r.trace_id = "
+        "s.trace_id WHERE s.consumed_step IS NULL AND r.worker = $1::bigint AND "
+        "r.status = 'waiting' AND r.completed_at IS NULL",
     [ELG_POSTGRES_RUN_READ] =
         "SELECT r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, "
         "r.seed, r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, "

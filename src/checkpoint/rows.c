@@ -122,6 +122,12 @@ void elg_checkpoint_graph_row_fini(struct elg_graph_row *row)
     row->definition = NULL;
 }
 
+void elg_checkpoint_signal_row_fini(struct elg_signal_row *row)
+{
+    elg_base_blob_unref(row->payload);
+    row->payload = NULL;
+}
+
 void elg_checkpoint_run_row_copy(const struct elg_run_row *row, struct elg_run_row *out)
 {
     *out = *row;

@@ -28,6 +28,9 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .work_due = elg_sqlite_work_due,
     .lease_lapses = elg_sqlite_lease_lapses,
     .reopen = elg_sqlite_reopen,
+    .signal_put = elg_sqlite_signal_put,
+    .signals = elg_sqlite_signals,
+    .signal_poll = elg_sqlite_signal_poll,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

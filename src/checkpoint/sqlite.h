@@ -65,6 +65,16 @@ enum elg_sqlite_statement {
     ELG_SQLITE_CLAIMS_READ,
     ELG_SQLITE_UNCLAIM,
     ELG_SQLITE_REOPEN,
+    ELG_SQLITE_SIGNAL_FACTS,
+    ELG_SQLITE_SIGNAL_KEY,
+    ELG_SQLITE_SIGNAL_INSERT,
+    ELG_SQLITE_SIGNAL_WAKE,
+    ELG_SQLITE_SIGNAL_USE,
+    ELG_SQLITE_SIGNAL_DUE,
+    ELG_SQLITE_SIGNALS_READ,
+    ELG_SQLITE_SIGNALS_NEW,
+    ELG_SQLITE_SIGNALS_LAST,
+    ELG_SQLITE_SIGNALS_LAST_OF,
     ELG_SQLITE_STATEMENT_COUNT
 };
 
@@ -86,6 +96,7 @@ struct elg_sqlite {
     sqlite3_int64 wal_room_bytes; /* the WAL's file has at least these */
     int64_t data_version;         /* of the writer's, when work_poll last looked */
     int lock_fd;                  /* -1: opened for reading only */
+    int64_t signals_polled;       /* number of the last signal that was told of */
     pthread_mutex_t own_mutex;
     struct elg_traces owned; /* struct elg_sqlite_owned */
 };
@@ -248,6 +259,19 @@ void elg_sqlite_wal_checkpoint(struct elg_sqlite *sqlite, int wait_ms);
  * opens the file next has no old frames to look through. */
 void elg_sqlite_wal_empty(struct elg_sqlite *sqlite);
 
+/* ---- sqlite_signal.c: what turns do with signals, in their transaction */
+/* *written: false if the signal is not there, or was consumed. */
+enum elg_status elg_sqlite_use_write(struct elg_sqlite *sqlite, const char *trace_id,
+                                     const struct elg_signal_use *use, bool *written,
+                                     struct elg_error *error);
+/* A run that is left waiting for signals is due if there is one that it has not seen. */
+enum elg_status elg_sqlite_due_if_signalled(struct elg_sqlite *sqlite,
+                                            const struct elg_turn *turn, int64_t now_ms,
+                                            struct elg_error *error);
+/* Polling begins with the signals that come after this. */
+enum elg_status elg_sqlite_signals_begin(struct elg_sqlite *sqlite,
+                                         struct elg_error *error);
+
 /* ---- the calls: elg_checkpoint_ops of the same names */
 enum elg_status elg_sqlite_open(const char *location,
                                 const struct elg_checkpoint_env *env, void **out,
@@ -288,5 +312,14 @@ enum elg_status elg_sqlite_work_due(void *self, int64_t *due_ms, struct elg_erro
 uint64_t elg_sqlite_lease_lapses(void *self);
 enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
+enum elg_status elg_sqlite_signal_put(void *self, const char *trace_id,
+                                      const struct elg_signal_row *signal, bool *created,
+                                      struct elg_error *error);
+enum elg_status elg_sqlite_signals(void *self, const char *trace_id, const char *name,
+                                   int64_t after, elg_signal_row_fn row, void *row_self,
+                                   int64_t *last, struct elg_error *error);
+enum elg_status elg_sqlite_signal_poll(void *self,
+                                       void (*woken)(void *self, const char *trace_id),
+                                       void *woken_self, struct elg_error *error);
 
 #endif

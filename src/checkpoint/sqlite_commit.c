@@ -47,7 +47,8 @@ static void run_bind(struct elg_sqlite *sqlite, const struct elg_turn *turn,
     elg_sqlite_bind_int(bind, (int64_t)run->step_count);
     elg_sqlite_bind_hash(bind, &run->chain);
     elg_sqlite_bind_int(bind, (int64_t)run->epoch);
-    elg_sqlite_bind_int(bind, turn->record_count > 0 ? 0 : (int64_t)run->claims);
+    elg_sqlite_bind_int(bind,
+                        elg_checkpoint_turn_progress(turn) ? 0 : (int64_t)run->claims);
     elg_sqlite_bind_int(bind, run->abort_requested);
     elg_sqlite_bind_text(bind, run->status == ELG_RUN_PENDING ? NULL : sqlite->owner);
     elg_sqlite_bind_time(bind, run->due_ms);
@@ -139,7 +140,7 @@ static void update_bind(const struct elg_turn *turn, int64_t now_ms,
     elg_sqlite_bind_time(bind, run->due_ms);
     elg_sqlite_bind_time(bind, run->started_at_ms);
     elg_sqlite_bind_int(bind, now_ms);
-    elg_sqlite_bind_int(bind, turn->record_count > 0);
+    elg_sqlite_bind_int(bind, elg_checkpoint_turn_progress(turn));
     elg_sqlite_bind_text(bind, run->trace_id);
     elg_sqlite_bind_int(bind, (int64_t)run->epoch);
     elg_sqlite_bind_int(bind, (int64_t)turn->step_count_before);
@@ -283,6 +284,11 @@ enum elg_status elg_sqlite_turn_write(struct elg_sqlite *sqlite, struct elg_turn
     for (size_t i = 0; status == ELG_OK && written && i < turn->record_count; i++)
         status =
             record_write(sqlite, turn->run->trace_id, &turn->records[i], &written, error);
+    for (size_t i = 0; status == ELG_OK && written && i < turn->use_count; i++)
+        status = elg_sqlite_use_write(sqlite, turn->run->trace_id, &turn->uses[i],
+                                      &written, error);
+    if (status == ELG_OK && written)
+        status = elg_sqlite_due_if_signalled(sqlite, turn, now_ms, error);
     if (status == ELG_OK && !written) {
         turn->result = ELG_CORRUPT;
         *again = true;

@@ -137,6 +137,8 @@ static enum elg_status reader_open(struct elg_sqlite *sqlite, struct elg_error *
         status = elg_sqlite_schema_open(&sqlite->reader, false, &created, error);
     if (status == ELG_OK)
         status = elg_sqlite_frame_prepare(&sqlite->reader, error);
+    if (status == ELG_OK)
+        status = elg_sqlite_signals_begin(sqlite, error);
     return status;
 }
 

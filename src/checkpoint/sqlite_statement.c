@@ -131,6 +131,37 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
                            "AND claims > 0 AND completed_at IS NULL",
     [ELG_SQLITE_ABORTS_READ] = "SELECT trace_id FROM cmo_runs "
                                "WHERE abort_requested = 1 AND completed_at IS NULL",
+    [ELG_SQLITE_SIGNAL_FACTS] =
+        "SELECT r.status, count(s.signal_no), coalesce(sum(s.payload_bytes), 0) "
+        "FROM cmo_runs r LEFT JOIN cmo_signals s ON s.trace_id = r.trace_id "
+        "AND s.consumed_step IS NULL AND s.name <> '$child' "
+        "WHERE r.trace_id = ? GROUP BY r.trace_id",
+    [ELG_SQLITE_SIGNAL_KEY] = "SELECT name, payload_hash FROM cmo_signals "
+                              "WHERE trace_id = ? AND signal_key = ?",
+    [ELG_SQLITE_SIGNAL_INSERT] =
+        "INSERT INTO cmo_signals (trace_id, name, signal_key, created_at, payload_hash, "
+        "payload_bytes, payload) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    [ELG_SQLITE_SIGNAL_WAKE] =
+        "UPDATE cmo_runs SET due_at = ?1 WHERE trace_id = ?2 AND status = 'waiting' "
+        "AND completed_at IS NULL AND (due_at IS NULL OR due_at > ?1)",
+    [ELG_SQLITE_SIGNAL_USE] =
+        "UPDATE cmo_signals SET payload = NULL, consumed_step = ?, consumed_attempt = ?, "
+        "consumed_seq = ? WHERE signal_no = ? AND trace_id = ? "
+        "AND consumed_step IS NULL",
+    [ELG_SQLITE_SIGNAL_DUE] =
+        "UPDATE cmo_runs SET due_at = ?1 WHERE trace_id = ?2 "
+        "AND (due_at IS NULL OR due_at > ?1) "
+        "AND EXISTS (SELECT 1 FROM cmo_signals WHERE trace_id = ?2 AND signal_no > ?3 "
+        "AND consumed_step IS NULL)",
+    [ELG_SQLITE_SIGNALS_READ] =
+        "SELECT signal_no, name, signal_key, payload_hash, payload FROM cmo_signals "
+        "WHERE trace_id = ? AND name = ? AND signal_no > ? AND consumed_step IS NULL "
+        "ORDER BY signal_no",
+    [ELG_SQLITE_SIGNALS_NEW] = "SELECT signal_no, trace_id FROM cmo_signals "
+                               "WHERE signal_no > ? ORDER BY signal_no",
+    [ELG_SQLITE_SIGNALS_LAST_OF] =
+        "SELECT coalesce(max(signal_no), 0) FROM cmo_signals WHERE trace_id = ?",
+    [ELG_SQLITE_SIGNALS_LAST] = "SELECT coalesce(max(signal_no), 0) FROM cmo_signals",
 };
 
 enum elg_status elg_sqlite_statement(struct elg_sqlite_connection *connection,

@@ -50,6 +50,44 @@ int64_t elg_checkpoint_turn_completed_ms(const struct elg_turn *turn, int64_t no
     return run->completed_at_ms != 0 ? run->completed_at_ms : now_ms;
 }
 
+bool elg_checkpoint_turn_progress(const struct elg_turn *turn)
+{
+    return turn->record_count > 0 || turn->run->status == ELG_RUN_WAITING;
+}
+
+enum elg_status
+elg_checkpoint_signal_judge(const char *trace_id, const struct elg_signal_row *signal,
+                            const struct elg_checkpoint_signal_facts *facts, bool *known,
+                            struct elg_error *error)
+{
+    int64_t size = (int64_t)elg_base_blob_bytes(signal->payload).size;
+    *known = facts->key_name != NULL;
+    if (*known && (strcmp(facts->key_name, signal->name) != 0 ||
+                   !elg_base_hash_equal(&facts->key_hash, &signal->payload_hash)))
+        return elg_base_fail(
+            error, ELG_EXISTS, trace_id,
+            "a signal with the key %s is there with another %s; choose "
+            "another key",
+            signal->key, strcmp(facts->key_name, signal->name) != 0 ? "name" : "payload");
+    if (*known)
+        return ELG_OK;
+    if (elg_checkpoint_status_ended(facts->status))
+        return elg_base_fail(error, ELG_USAGE, trace_id,
+                             "the run has ended (%s): it takes no signal any more",
+                             elg_checkpoint_status_name(facts->status));
+    if (facts->waiting_count >= ELG_SIGNALS_WAITING_MAX)
+        return elg_base_fail(error, ELG_LIMIT, trace_id,
+                             "%d signals wait already to be taken by ctx.wait; send more "
+                             "when some were",
+                             ELG_SIGNALS_WAITING_MAX);
+    if (facts->waiting_bytes + size > ELG_SIGNALS_WAITING_BYTES_MAX)
+        return elg_base_fail(error, ELG_LIMIT, trace_id,
+                             "with this one, signals of more than %u bytes would wait to "
+                             "be taken; keep large data in an artifact",
+                             ELG_SIGNALS_WAITING_BYTES_MAX);
+    return ELG_OK;
+}
+
 struct elg_blob *elg_checkpoint_quarantine_error(const struct elg_alloc *alloc)
 {
     char text[256];

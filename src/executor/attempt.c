@@ -11,6 +11,7 @@ static bool is_checkpoint(const struct elg_run *run, bool ends)
 
 static void touch(struct elg_run *run, enum elg_run_status status, int64_t due_ms)
 {
+    run->row.signals_seen = INT64_MAX;
     run->row.status = status;
     run->row.due_ms = due_ms;
     run->row_changed = true;
@@ -356,9 +357,11 @@ enum elg_status elg_executor_stop(struct elg_run *run, enum elg_run_status statu
     return result;
 }
 
-void elg_executor_waiting(struct elg_run *run, bool waiting, int64_t due_ms)
+void elg_executor_waiting(struct elg_run *run, bool waiting, int64_t due_ms,
+                          int64_t signals_seen)
 {
     run->row.status = waiting ? ELG_RUN_WAITING : ELG_RUN_RUNNING;
     run->row.due_ms = waiting ? due_ms : 0;
+    run->row.signals_seen = signals_seen;
     run->row_changed = run->row_changed || waiting;
 }

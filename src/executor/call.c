@@ -88,12 +88,23 @@ static enum elg_status learn_settle(struct elg_run *run,
     return status;
 }
 
+/* A signal was consumed; not that the wait's time was over. */
+static bool has_value(const struct elg_activity_row *row)
+{
+    static const char HEAD[] = "{\"value\":";
+    struct elg_bytes text = elg_base_blob_bytes(row->response);
+    return text.size >= sizeof HEAD && memcmp(text.data, HEAD, sizeof HEAD - 1) == 0;
+}
+
 enum elg_status elg__outcome_learn(struct elg_run *run,
                                    const struct elg_activity_row *row,
                                    struct elg_error *error)
 {
     if (strcmp(row->type, "settle") == 0 && row->response != NULL)
         return learn_settle(run, row, error);
+    if (strcmp(row->type, "wait") == 0 && row->status == ELG_ACTIVITY_DONE &&
+        has_value(row))
+        return outcome_add(run, row, error);
     if (strcmp(row->type, "http_request") != 0 || row->status == ELG_ACTIVITY_INTENT ||
         !asks_at_most_once(run, row))
         return ELG_OK;
@@ -151,9 +162,9 @@ static enum elg_call_verdict judge(struct elg_run *run, struct elg_call_entry *e
 {
     if (entry->journaled && entry->row.status != ELG_ACTIVITY_INTENT)
         return ELG_CALL_REPLAY;
-    if (!entry->at_most_once)
+    if (!entry->at_most_once && !entry->kept)
         return ELG_CALL_PERFORM;
-    if (was_intent)
+    if (was_intent && !entry->kept)
         return ELG_CALL_UNKNOWN;
     const struct elg_known_outcome *known = elg__outcome_find(run, &entry->row.key);
     if (known == NULL)
@@ -185,6 +196,7 @@ enum elg_status elg_executor_call(struct elg_run *run,
     if (!known)
         fill_entry(run, entry, prepared, where, at, wall_ms);
     entry->at_most_once = prepared->at_most_once;
+    entry->kept = prepared->kind == ELG_ACTIVITY_WAIT;
     entry->asked = true;
     run->asked_count++;
     bool journaled = entry->journaled;
@@ -204,6 +216,22 @@ enum elg_status elg_executor_intent(struct elg_run *run, uint32_t seq, int64_t d
         return ELG_OK;
     entry->row.due_ms = due_ms;
     return elg__record_call(run, entry, error);
+}
+
+enum elg_status elg_executor_use_signal(struct elg_run *run, uint32_t seq,
+                                        int64_t signal_no, struct elg_error *error)
+{
+    void *uses = elg__grow(run->alloc, run->uses, &run->use_capacity, run->use_count + 1,
+                           sizeof *run->uses);
+    if (uses == NULL)
+        return elg_base_no_memory(error);
+    run->uses = uses;
+    struct elg_signal_use *use = &run->uses[run->use_count++];
+    use->signal_no = signal_no;
+    use->step_index = (int64_t)run->row.step_count;
+    use->attempt = run->attempt;
+    use->seq = seq;
+    return ELG_OK;
 }
 
 enum elg_status elg_executor_result(struct elg_run *run, uint32_t seq,
@@ -228,7 +256,8 @@ enum elg_status elg_executor_result(struct elg_run *run, uint32_t seq,
         now = strtoll((const char *)elg_base_blob_bytes(blob).data + 9, NULL, 10);
     if (now > run->now_last_ms)
         run->now_last_ms = now;
-    if (result == ELG_OK && entry->at_most_once)
+    if (result == ELG_OK &&
+        (entry->at_most_once || (entry->kept && has_value(&entry->row))))
         result = outcome_add(run, &entry->row, error);
     return result;
 }

@@ -32,11 +32,12 @@ enum elg_run_phase {
 struct elg_call_entry {
     struct elg_activity_row row;
     bool at_most_once;
+    bool kept;      /* what it came to holds for later attempts that ask the same */
     bool journaled; /* the journal holds a row of it (perhaps an intent) */
     bool asked;     /* the execution under way has asked for it */
 };
 
-/* What is known of an at-most-once call in this step, over attempts. */
+/* What is known of an at-most-once call, or of a wait, in this step, over attempts. */
 struct elg_known_outcome {
     struct elg_hash key, request_hash;
     enum elg_activity_status status;
@@ -81,7 +82,11 @@ struct elg_run {
     struct elg_known_outcome *outcomes;
     size_t outcome_count, outcome_capacity;
 
+    int64_t retry_due_ms; /* when the next attempt may begin; 0: at once */
+
     /* Not yet taken by elg_executor_take. */
+    struct elg_signal_use *uses;
+    size_t use_count, use_capacity;
     struct elg_record *records;
     size_t record_count, record_capacity, record_bytes;
     uint64_t step_count_taken; /* row.step_count at the last take */
@@ -153,6 +158,10 @@ enum elg_status elg_executor_result(struct elg_run *run, uint32_t seq,
                                     struct elg_bytes response,
                                     const struct elg_hash *artifact, int64_t wall_ms,
                                     struct elg_error *error);
+/* The result that is recorded next for this call consumes a signal: both go with one
+ * turn. ELG_NO_MEMORY. */
+enum elg_status elg_executor_use_signal(struct elg_run *run, uint32_t seq,
+                                        int64_t signal_no, struct elg_error *error);
 /* A reconcile function settled the unknown call of that request hash: a later attempt
  * that asks the same gets `response`. */
 enum elg_status elg_executor_settle(struct elg_run *run,
@@ -201,8 +210,10 @@ enum elg_status elg_executor_retry(struct elg_run *run, int64_t wall_ms,
                                    const char *fingerprint, struct elg_error *error);
 /* True of such an attempt's row. */
 bool elg_executor_retried(const struct elg_step_row *row);
-/* Status as others see it: running, or waiting until due_ms (0: no timer). */
-void elg_executor_waiting(struct elg_run *run, bool waiting, int64_t due_ms);
+/* Status as others see it: running, or waiting until due_ms (0: no timer). signals_seen:
+ * number of the last signal that was looked at; INT64_MAX: it waits for none. */
+void elg_executor_waiting(struct elg_run *run, bool waiting, int64_t due_ms,
+                          int64_t signals_seen);
 
 /* ---- records
  * ----------------------------------------------------------------------------- */

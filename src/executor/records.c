@@ -131,6 +131,18 @@ static void copy_row(const struct elg_run_row *from, struct elg_run_row *to)
     elg_base_blob_ref(to->error);
 }
 
+/* A copy of the uses; NULL if there are none, or no memory. */
+static struct elg_signal_use *uses_take(const struct elg_run *run)
+{
+    struct elg_signal_use *uses = NULL;
+    size_t size = run->use_count * sizeof *uses;
+    if (size > 0)
+        uses = elg_base_realloc(run->alloc, NULL, 0, size);
+    if (uses != NULL)
+        memcpy(uses, run->uses, size);
+    return uses;
+}
+
 enum elg_status elg_executor_take(struct elg_run *run, struct elg_turn *turn,
                                   struct elg_run_row *row, struct elg_error *error)
 {
@@ -142,7 +154,15 @@ enum elg_status elg_executor_take(struct elg_run *run, struct elg_turn *turn,
             return elg_base_no_memory(error);
         memcpy(records, run->records, size);
     }
+    struct elg_signal_use *uses = uses_take(run);
+    if (uses == NULL && run->use_count > 0) {
+        elg_base_free(run->alloc, records, run->record_count * sizeof *records);
+        return elg_base_no_memory(error);
+    }
     memset(turn, 0, sizeof *turn);
+    turn->uses = uses;
+    turn->use_count = run->use_count;
+    run->use_count = 0;
     turn->create = run->create_pending;
     turn->step_count_before = run->step_count_taken;
     turn->records = records;
@@ -162,6 +182,8 @@ void elg_executor_turn_fini(const struct elg_alloc *alloc, struct elg_turn *turn
     for (size_t i = 0; i < turn->record_count; i++)
         elg__record_fini(&records[i]);
     elg_base_free(alloc, records, turn->record_count * sizeof *records);
+    elg_base_free(alloc, (void *)(uintptr_t)turn->uses,
+                  turn->use_count * sizeof *turn->uses);
     elg_checkpoint_run_row_fini(row);
     memset(turn, 0, sizeof *turn);
 }

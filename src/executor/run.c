@@ -39,6 +39,7 @@ enum elg_status elg_executor_create(const struct elg_alloc *alloc, struct elg_sh
     run->intern = intern;
     run->graph = graph;
     run->row = *row;
+    run->row.signals_seen = INT64_MAX;
     enum elg_status status = read_limits(run, error);
     if (status != ELG_OK) {
         elg_base_free(alloc, run, sizeof *run);
@@ -86,6 +87,7 @@ void elg_executor_destroy(struct elg_run *run)
     elg_base_free(alloc, run->calls, run->call_capacity * sizeof *run->calls);
     elg_base_free(alloc, run->digests, run->digest_capacity * sizeof *run->digests);
     elg_base_free(alloc, run->outcomes, run->outcome_capacity * sizeof *run->outcomes);
+    elg_base_free(alloc, run->uses, run->use_capacity * sizeof *run->uses);
     elg_base_free(alloc, run->records, run->record_capacity * sizeof *run->records);
     elg_base_blob_unref(run->state);
     elg_base_blob_unref(run->input);
@@ -235,6 +237,7 @@ static enum elg_status recall_attempt(struct elg_run *run,
     struct elg_hash digest;
     elg_checkpoint_step_digest(run->sha, step, &digest);
     run->attempt++;
+    run->retry_due_ms = step->retry_due_ms;
     if (!elg_base_hash_equal(&digest, &step->digest))
         return altered(run, step->step_index, "an attempt's row", error);
     if (step->has_chain) {
@@ -370,8 +373,10 @@ enum elg_status elg_executor_recalled(struct elg_run *run, struct elg_error *err
         return contradiction(run, count - 1, "the last finished step is missing", error);
     if (elg_graph_node(run->graph, run->node_id) == NULL)
         return contradiction(run, count, "its node is not in the graph", error);
-    bool retry = !run->opened && run->attempt > 1 && run->row.due_ms > 0;
+    bool retry = !run->opened && run->attempt > 1 && run->retry_due_ms > 0;
     run->phase = retry ? ELG_PHASE_RETRY : ELG_PHASE_READY;
+    if (retry && run->row.due_ms != run->retry_due_ms) /* a signal made it due early */
+        elg_executor_waiting(run, true, run->retry_due_ms, INT64_MAX);
     return ELG_OK;
 }
 

@@ -146,6 +146,7 @@ void elg__call_drop(struct elg_host_run *hr)
     answers_clear(hr);
     hr->calls_in_flight = 0;
     hr->blocked = hr->answer_due = false;
+    elg__wait_idle(hr, false);
 }
 
 int64_t elg__call_next_due_ms(const struct elg_host_run *hr)
@@ -154,14 +155,14 @@ int64_t elg__call_next_due_ms(const struct elg_host_run *hr)
     for (uint32_t i = 0; i < hr->wait_count; i++) {
         const struct elg_wait *wait = &hr->waits[i];
         if (wait->state == ELG_WAIT_STARTED &&
-            wait->prepared.kind == ELG_ACTIVITY_SLEEP && wait->due_ms < due_ms)
+            elg__wait_is_parked_kind(wait->prepared.kind) && wait->due_ms < due_ms)
             due_ms = wait->due_ms;
     }
     return due_ms;
 }
 
-/* One call less to wait for; with the last one node code goes on. */
-static void wait_over(struct elg_wait *wait)
+/* With the last one node code goes on. */
+void elg__call_over(struct elg_wait *wait)
 {
     struct elg_host_run *hr = wait->owner;
     wait->state = ELG_WAIT_DONE;
@@ -176,9 +177,8 @@ static void wait_over(struct elg_wait *wait)
     elg__loop_ready(hr);
 }
 
-/* Records what a call came to; false: the run was lost. */
-static bool record(struct elg_host_run *hr, uint32_t seq, enum elg_activity_status status,
-                   struct elg_bytes response)
+bool elg__call_record(struct elg_host_run *hr, uint32_t seq,
+                      enum elg_activity_status status, struct elg_bytes response)
 {
     struct elg_error error;
     struct elg_hash artifact;
@@ -221,9 +221,10 @@ static void operation_done(void *self, struct elg_bytes response, bool maybe_hap
     struct elg_host_run *hr = wait->owner;
     call_ends(hr);
     bool unknown = wait->prepared.at_most_once && maybe_happened;
-    if (record(hr, wait->seq, unknown ? ELG_ACTIVITY_UNKNOWN : ELG_ACTIVITY_DONE,
-               unknown ? elg_base_bytes(UNKNOWN_OUTCOME) : response))
-        wait_over(wait);
+    if (elg__call_record(hr, wait->seq,
+                         unknown ? ELG_ACTIVITY_UNKNOWN : ELG_ACTIVITY_DONE,
+                         unknown ? elg_base_bytes(UNKNOWN_OUTCOME) : response))
+        elg__call_over(wait);
 }
 
 static bool record_now(struct elg_host_run *hr, uint32_t seq)
@@ -234,19 +235,21 @@ static bool record_now(struct elg_host_run *hr, uint32_t seq)
         now_ms = hr->run->now_last_ms;
     elg_base_buf_reset(buf);
     elg_base_buf_printf(buf, "{\"value\":%lld}", (long long)now_ms);
-    return !buf->failed && record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf));
+    return !buf->failed &&
+           elg__call_record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf));
 }
 
-/* The clock's kinds are performed here; a sleep by its due time. */
-static void start_clock(struct elg_wait *wait, bool taken)
+/* These are performed here: a sleep by its due time, a wait by what comes. */
+static void start_here(struct elg_wait *wait, bool taken)
 {
-    if (wait->prepared.kind == ELG_ACTIVITY_SLEEP && taken)
+    wait->offered = taken;
+    if (taken) {
         wait->due_ms = INT64_MAX; /* it ends when the interceptor says so */
-    if (taken)
         return;
+    }
     call_ends(wait->owner);
     if (wait->prepared.kind == ELG_ACTIVITY_NOW && record_now(wait->owner, wait->seq))
-        wait_over(wait);
+        elg__call_over(wait);
 }
 
 /* False: the run was lost, because it may be another's by now (I8). */
@@ -270,8 +273,8 @@ static void start(struct elg_wait *wait)
     struct elg_error error;
     if (!lease_holds(hr))
         return;
-    bool clock = wait->prepared.kind == ELG_ACTIVITY_SLEEP ||
-                 wait->prepared.kind == ELG_ACTIVITY_NOW;
+    bool here = wait->prepared.kind == ELG_ACTIVITY_NOW ||
+                elg__wait_is_parked_kind(wait->prepared.kind);
     bool taken;
     wait->state = ELG_WAIT_STARTED;
     call_begins(hr);
@@ -279,7 +282,7 @@ static void start(struct elg_wait *wait)
     enum elg_status status =
         elg_activity_offer(hr->host->performer, &wait->prepared, operation_done, wait,
                            &taken, &operation, &error);
-    if (status == ELG_OK && !taken && !clock)
+    if (status == ELG_OK && !taken && !here)
         status = elg_activity_start(hr->host->performer, &wait->prepared,
                                     hr->run->row.trace_id, operation_done, wait,
                                     &operation, &error);
@@ -289,8 +292,8 @@ static void start(struct elg_wait *wait)
     }
     if (operation != NULL)
         wait->operation = operation;
-    if (clock && wait->state == ELG_WAIT_STARTED)
-        start_clock(wait, taken);
+    if (here && wait->state == ELG_WAIT_STARTED)
+        start_here(wait, taken);
 }
 
 void elg__call_release(struct elg_host_run *hr)
@@ -300,9 +303,13 @@ void elg__call_release(struct elg_host_run *hr)
             start(&hr->waits[i]);
     if (hr->lost || hr->wait_count == 0)
         return;
+    elg__wait_look(hr);
     elg__call_due(hr, elg_base_wall_ms(hr->host->clock));
-    if (hr->blocked)
-        elg__loop_arm(hr);
+    if (!hr->blocked || hr->lost)
+        return;
+    elg__loop_arm(hr);
+    elg__wait_idle(hr, hr->heap_index == SIZE_MAX && hr->calls_in_flight == 0 &&
+                           !elg_executor_dirty(hr->run));
 }
 
 void elg__call_due(struct elg_host_run *hr, int64_t wall_ms)
@@ -310,9 +317,8 @@ void elg__call_due(struct elg_host_run *hr, int64_t wall_ms)
     for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++) {
         struct elg_wait *wait = &hr->waits[i];
         if (wait->state == ELG_WAIT_STARTED &&
-            wait->prepared.kind == ELG_ACTIVITY_SLEEP && wait->due_ms <= wall_ms &&
-            record(hr, wait->seq, ELG_ACTIVITY_DONE, elg_base_bytes("{\"value\":null}")))
-            wait_over(wait);
+            elg__wait_is_parked_kind(wait->prepared.kind) && wait->due_ms <= wall_ms)
+            elg__wait_expire(wait);
     }
 }
 
@@ -324,27 +330,34 @@ static bool compute(struct elg_host_run *hr, const struct elg_call_plan *plan,
                     uint32_t seq)
 {
     if (plan->prepared.kind == ELG_ACTIVITY_SETTLE)
-        return record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(&plan->answer));
+        return elg__call_record(hr, seq, ELG_ACTIVITY_DONE,
+                                elg_base_buf_bytes(&plan->answer));
     return record_now(hr, seq);
+}
+
+static int64_t due_of(struct elg_host_run *hr, const struct elg_prepared *prepared,
+                      const struct elg_activity_row *row)
+{
+    if (row->due_ms != 0)
+        return row->due_ms;
+    if (!elg__wait_is_parked_kind(prepared->kind) || prepared->sleep_ms < 0)
+        return INT64_MAX;
+    return elg_base_wall_ms(hr->host->clock) + prepared->sleep_ms;
 }
 
 static enum elg_status wait_for(struct elg_host_run *hr, struct elg_prepared *prepared,
                                 uint32_t seq, struct elg_error *error)
 {
-    const struct elg_activity_row *row = &hr->run->calls[seq].row;
-    int64_t due_ms = 0;
-    enum elg_status status = ELG_OK;
-    if (prepared->kind == ELG_ACTIVITY_SLEEP) {
-        due_ms = row->due_ms;
-        if (due_ms == 0)
-            due_ms = elg_base_wall_ms(hr->host->clock) + prepared->sleep_ms;
-        elg_executor_waiting(hr->run, true, due_ms);
-    }
+    bool parked = elg__wait_is_parked_kind(prepared->kind), taken = false;
+    int64_t due_ms = due_of(hr, prepared, &hr->run->calls[seq].row);
+    enum elg_status status = elg__wait_take_early(hr, prepared, seq, &taken, error);
+    if (status != ELG_OK || taken)
+        return status;
     if (prepared->kind != ELG_ACTIVITY_ARTIFACT_READ)
         status = elg_executor_open(hr->run, error);
-    if (status == ELG_OK &&
-        (prepared->kind == ELG_ACTIVITY_SLEEP || prepared->at_most_once))
-        status = elg_executor_intent(hr->run, seq, due_ms, error);
+    if (status == ELG_OK && (parked || prepared->at_most_once))
+        status =
+            elg_executor_intent(hr->run, seq, due_ms == INT64_MAX ? 0 : due_ms, error);
     if (status == ELG_OK)
         status = wait_add(hr, prepared, seq, due_ms);
     return status;
@@ -359,7 +372,8 @@ static enum elg_status follow_verdict(struct elg_host_run *hr, struct elg_call_p
     if (status != ELG_OK || verdict == ELG_CALL_REPLAY)
         return status;
     if (verdict == ELG_CALL_UNKNOWN)
-        return record(hr, seq, ELG_ACTIVITY_UNKNOWN, elg_base_bytes(UNKNOWN_OUTCOME))
+        return elg__call_record(hr, seq, ELG_ACTIVITY_UNKNOWN,
+                                elg_base_bytes(UNKNOWN_OUTCOME))
                    ? ELG_OK
                    : ELG_FENCED;
     bool computed = prepared->kind == ELG_ACTIVITY_SETTLE ||
@@ -459,6 +473,7 @@ enum elg__call_step elg__call_asked(struct elg_host_run *hr,
     struct elg_error error;
     elg_base_no_memory(&error);
     hr->answer_is_array = strcmp(outcome->type, "all") == 0;
+    hr->signals_seen = INT64_MAX;
     struct asker asker = {hr, outcome->where};
     enum elg_status status =
         hr->answer_is_array
@@ -471,6 +486,7 @@ enum elg__call_step elg__call_asked(struct elg_host_run *hr,
         return ELG_STEP_ANSWER;
     }
     hr->blocked = true;
+    elg__wait_tell(hr);
     if (elg_executor_dirty(hr->run))
         elg__commit_want(hr);
     else if (!hr->in_flight)

@@ -150,6 +150,7 @@ bool elg__commit_may_submit(const struct elg_host *host)
 void elg__commit_want(struct elg_host_run *hr)
 {
     struct elg_host *host = hr->host;
+    elg__wait_idle(hr, false);
     if (hr->wanted || hr->in_flight == BATCHES ||
         (hr->in_flight > 0 && !hr->step_in_flight))
         return;

@@ -67,8 +67,10 @@ struct elg_wait {
     struct elg_prepared prepared;
     uint32_t seq;
     enum elg_wait_state state;
+    bool offered; /* the interceptor has taken it */
     struct elg_operation *operation;
-    int64_t due_ms; /* SLEEP: wall clock */
+    int64_t due_ms;    /* SLEEP, WAIT: wall clock; INT64_MAX: none */
+    int64_t signal_no; /* of the signal that it took, 0: none */
 };
 
 enum elg_lua_state {
@@ -87,7 +89,11 @@ struct elg_host_run {
     struct elg_host_run *table_next; /* of its hash slot */
     struct elg_host_run *ready_next, *all_next, *all_prev;
     bool ready, blocked, lost, abort_requested, ended;
-    size_t heap_index; /* SIZE_MAX: no timer */
+    bool idle;  /* waits for what no timer and no call of this process brings */
+    bool woken; /* in the host's list of those that got a signal */
+    struct elg_host_run *woken_next;
+    int64_t signals_seen; /* as elg_run_row.signals_seen, of the waits that are open */
+    size_t heap_index;    /* SIZE_MAX: no timer */
     int64_t due_us;
 
     enum elg_lua_state lua;
@@ -171,6 +177,8 @@ struct elg_host {
     size_t want_count;
     struct elg_host_run *dead; /* lost, to be freed where nobody stands on them */
     size_t ended_count;        /* in hand until their end is durable */
+    size_t idle_count;
+    struct elg_host_run *woken;
     size_t parked_bytes;
     uint32_t steps_unsubmitted;
 
@@ -265,8 +273,34 @@ enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, b
 /* Fetches a response that lies in an artifact; the row then holds a reference to it. */
 enum elg_status elg__call_hydrate(struct elg_host *host, struct elg_activity_row *row,
                                   struct elg_error *error);
-/* The wall clock time at which the earliest sleep ends; INT64_MAX: none. */
+/* The wall clock time at which the earliest sleep or wait ends; INT64_MAX: none. */
 int64_t elg__call_next_due_ms(const struct elg_host_run *hr);
+/* Records what a call came to; false: the run was lost. */
+bool elg__call_record(struct elg_host_run *hr, uint32_t seq,
+                      enum elg_activity_status status, struct elg_bytes response);
+/* The wait's result is recorded: one call less to wait for. */
+void elg__call_over(struct elg_wait *wait);
+
+/* ---- waits.c
+ * ----------------------------------------------------------------------------- */
+/* Kinds that no call of this process is under way for: the clock's and signals. */
+bool elg__wait_is_parked_kind(enum elg_activity_kind kind);
+/* Whether all that the run still waits for is of those kinds, and for long. */
+bool elg__wait_is_long(const struct elg_host_run *hr);
+/* Others shall see of the run what it waits for, with its next turn. */
+void elg__wait_tell(struct elg_host_run *hr);
+/* A signal that is there already is taken at once: *taken, and its result is recorded. */
+enum elg_status elg__wait_take_early(struct elg_host_run *hr,
+                                     const struct elg_prepared *prepared, uint32_t seq,
+                                     bool *taken, struct elg_error *error);
+/* Looks for what the run's open waits want: signals that came. */
+void elg__wait_look(struct elg_host_run *hr);
+/* A wait's time is over. */
+void elg__wait_expire(struct elg_wait *wait);
+/* Sees to the runs that got signals from other processes. */
+void elg__wait_poll(struct elg_host *host);
+/* (Un)counts the run among those that wait for others only. */
+void elg__wait_idle(struct elg_host_run *hr, bool idle);
 
 /* ---- plan.c
  * ------------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 void elg__loop_ready(struct elg_host_run *hr)
 {
     struct elg_host *host = hr->host;
+    elg__wait_idle(hr, false);
     if (hr->ready)
         return;
     hr->ready = true;
@@ -220,7 +221,7 @@ static void fire_all(struct elg_host *host)
         fire(host->heap[0]);
 }
 
-/* ---- aborts asked for by other processes
+/* ---- aborts and signals of other processes
  * ------------------------------------------------- */
 
 static bool abort_asked(void *self, const struct elg_run_row *row)
@@ -233,7 +234,7 @@ static bool abort_asked(void *self, const struct elg_run_row *row)
     return true;
 }
 
-static void poll_aborts(struct elg_host *host, int64_t now_us)
+static void poll_others(struct elg_host *host, int64_t now_us)
 {
     if (host->run_count == 0 || now_us - host->abort_polled_us < ELG_HOST_ABORT_POLL_US)
         return;
@@ -241,6 +242,7 @@ static void poll_aborts(struct elg_host *host, int64_t now_us)
     struct elg_error error;
     if (elg_checkpoint_abort_poll(host->store, abort_asked, host, &error) != ELG_OK)
         elg__warn(host, "", error.where, error.text);
+    elg__wait_poll(host);
 }
 
 /* ---- tick
@@ -324,7 +326,7 @@ static void submit(struct elg_host *host, int64_t budget_us)
 
 size_t elg_host_executing(const struct elg_host *host)
 {
-    return host->run_count - host->ended_count;
+    return host->run_count - host->ended_count - host->idle_count;
 }
 
 enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *active,
@@ -332,7 +334,7 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
 {
     int64_t began_us = elg_base_monotonic_us(host->clock), now_us = began_us;
     uint32_t turns = 0;
-    poll_aborts(host, now_us);
+    poll_others(host, now_us);
     poll_world(host);
     elg__serve(host, now_us, began_us + budget_us);
     for (;;) {
@@ -350,7 +352,7 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
     elg__commit_submit(host, false);
     elg__run_reap(host);
     arm_descriptor(host, now_us);
-    *active = host->run_count;
+    *active = host->run_count - host->idle_count;
     if (host->commit_error.status == ELG_OK)
         return ELG_OK;
     if (error != NULL)

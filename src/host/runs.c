@@ -107,6 +107,7 @@ static void run_remove(struct elg_host_run *hr)
     elg__commit_unwant(hr);
     table_remove(hr);
     host->ended_count -= hr->ended ? 1 : 0;
+    elg__wait_idle(hr, false);
 }
 
 void elg__run_forget(struct elg_host_run *hr)

@@ -206,12 +206,14 @@ static int64_t waits_until_ms(const struct elg_host_run *hr)
     return due_ms;
 }
 
+/* One that waits for signals only goes too: the store makes it due when one comes. */
 bool elg__serve_park(struct elg_host_run *hr)
 {
     struct elg_host *host = hr->host;
     int64_t due_ms = waits_until_ms(hr);
-    if (!host->serving.parks || due_ms == INT64_MAX ||
-        (host->serving.on && due_ms - elg_base_wall_ms(host->clock) < ELG_SERVE_PARK_MS))
+    bool soon =
+        host->serving.on && due_ms - elg_base_wall_ms(host->clock) < ELG_SERVE_PARK_MS;
+    if (!host->serving.parks || (due_ms == INT64_MAX ? !hr->idle : soon))
         return false;
     elg__run_park(hr);
     return true;

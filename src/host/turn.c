@@ -390,13 +390,10 @@ void elg__turn_lose(struct elg_host_run *hr, const struct elg_error *error)
 /* ---- the turn
  * ------------------------------------------------------------------------------ */
 
-/* Waiting without the arena: long sleeps cost no Lua state (DESIGN: parking). */
+/* Waiting without the arena: long waits cost no Lua state (DESIGN: parking). */
 static void wait_aside(struct elg_host_run *hr)
 {
-    int64_t due_ms = elg__call_next_due_ms(hr);
-    if (due_ms == INT64_MAX || hr->calls_in_flight > 0)
-        return;
-    if (due_ms - elg_base_wall_ms(hr->host->clock) > ELG_SHORT_SLEEP_MS)
+    if (elg__wait_is_long(hr))
         lua_forget(hr, ELG_LUA_DROPPED);
 }
 

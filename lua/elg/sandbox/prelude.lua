@@ -219,9 +219,16 @@ end
 ctx.send, ctx.request, ctx.mcp = generic "send", generic "request", generic "mcp"
 ctx.sql = generic "sql"
 
-function ctx.wait(given)
-  if type(given) == "string" then given = { name = given } end
-  return perform("wait", copy_without(given, "ctx.wait", "raise"), given.raise)
+-- The request of ctx.wait(name, timeout_ms) or ctx.wait { name =, timeout_ms = }.
+local function wait_request(given, timeout_ms, what)
+  if type(given) == "table" then return copy_without(given, what, "raise") end
+  return { name = expect(given, "string", what),
+    timeout_ms = expect_or_nil(timeout_ms, "number", what .. ": timeout") }
+end
+
+function ctx.wait(given, timeout_ms)
+  return perform("wait", wait_request(given, timeout_ms, "ctx.wait"),
+    type(given) == "table" and given.raise)
 end
 
 function ctx.call(name, request, options)
@@ -247,8 +254,10 @@ ctx.artifact = {
 }
 
 local ALL_MAX = 256
-local ALL_KINDS = { http = true, call = true, ["artifact.write"] = true, ["artifact.read"] = true }
-local ALL_NAMES = '{ "http", ... }, { "call", ... }, { "artifact.write", ... }, { "artifact.read", ... }'
+local ALL_KINDS = { http = true, call = true, wait = true, ["artifact.write"] = true,
+  ["artifact.read"] = true }
+local ALL_NAMES = '{ "http", ... }, { "call", ... }, { "wait", ... }, { "artifact.write", ... }, ' ..
+  '{ "artifact.read", ... }'
 
 local function all_entry(entry, i)
   local what = "ctx.all[" .. i .. "]"
@@ -263,7 +272,9 @@ local function all_entry(entry, i)
     return prim.array { "call", { name = expect(entry[2], "string", what), request = request } }
   end
   local request = entry[2]
-  if kind == "http" then
+  if kind == "wait" then
+    request = wait_request(request, entry[3], what)
+  elseif kind == "http" then
     request = http_request(request)
   elseif type(request) == "string" then
     request = { [kind == "artifact.write" and "content" or "hash"] = request }

@@ -68,7 +68,7 @@ describe("checkpoint.sqlite", function()
       local row = sqlite.sql(path, "PRAGMA page_size")[1]
       assert.equal("8192", row.page_size)
       assert.equal("wal", sqlite.sql(path, "PRAGMA journal_mode")[1].journal_mode)
-      assert.equal("1", sqlite.sql(path, "PRAGMA user_version")[1].user_version)
+      assert.equal("2", sqlite.sql(path, "PRAGMA user_version")[1].user_version)
     end)
     it("finds what was there", function()
       filled()
