@@ -3,7 +3,7 @@
 
 B       ?= build
 CC      := gcc
-FOLDERS ?= base json graph sandbox executor activity checkpoint host
+FOLDERS ?= base json graph sandbox jail executor activity checkpoint host
 PKGS    := sqlite3 libcurl libcrypto
 LJ_INC  := $(shell pkg-config --cflags luajit 2>/dev/null || echo -I/usr/include/luajit-2.1)
 

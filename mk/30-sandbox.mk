@@ -41,8 +41,8 @@ ifneq ($(findstring address,$(SAN)),)
 $(B)/obj/sandbox/%.o $(B)/obj/json/%.o $(B)/obj/base/%.o: LUA_FLAGS += --param asan-stack=0
 endif
 
-$(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/sandbox/engine.c.o \
-                  $(B)/obj/sandbox/switch.S.o $(B)/obj/luajit.o \
+$(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/jailed/confine.c.o \
+                  $(B)/obj/sandbox/engine.c.o $(B)/obj/sandbox/switch.S.o $(B)/obj/luajit.o \
                   $(B)/obj/mathematics.o
 	$(CC) $(SAN) $^ -o $@ -lm -ldl
 

@@ -37,7 +37,7 @@ ROOT := $(DESTDIR)$(PREFIX)
 LUA_LIB    := lib/lua/5.1/elg
 LUA_SHARE  := share/lua/5.1/elg
 LUA_SHARED := json.lua testing.lua testing_answers.lua
-INSTALLED := bin/elg libexec/elg/elg-compile lib/libelg.a lib/libelg.so lib/$(SONAME) \
+INSTALLED := bin/elg libexec/elg/elg-compile libexec/elg/elg-jail lib/libelg.a lib/libelg.so lib/$(SONAME) \
              lib/libelg.so.$(VERSION) include/elg.h lib/pkgconfig/elg.pc \
              $(LUA_LIB)/core.so $(LUA_LIB)/sys.so $(addprefix $(LUA_SHARE)/,$(LUA_SHARED))
 
@@ -55,6 +55,7 @@ install: all $(B)/spec/elg/core.so $(B)/spec/elg/sys.so
 	install -m 644 $(addprefix lua/elg/,$(LUA_SHARED)) $(ROOT)/$(LUA_SHARE)
 	install -m 755 $(B)/elg $(ROOT)/bin/elg
 	install -m 755 $(B)/elg-compile $(ROOT)/libexec/elg/elg-compile
+	install -m 755 $(B)/elg-jail $(ROOT)/libexec/elg/elg-jail
 	install -m 644 $(B)/libelg.a $(ROOT)/lib/libelg.a
 	install -m 755 $(B)/libelg.so $(ROOT)/lib/libelg.so.$(VERSION)
 	ln -sf libelg.so.$(VERSION) $(ROOT)/lib/$(SONAME)

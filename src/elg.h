@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define ELG_ABI_VERSION 2
+#define ELG_ABI_VERSION 3
 #define ELG_VERSION "0.1.0"
 #define ELG_API __attribute__((visibility("default")))
 
@@ -139,7 +139,8 @@ struct elg_host_options {
     uint32_t slice_instructions;  /* 0: default; results never depend on it */
     bool fresh_states;            /* true: no images, every step builds its state anew */
     bool read_only;               /* no run is executed; the store is not written */
-    const char *const *allow_net; /* HOST[:PORT] ... NULL; NULL: every host */
+    const char *const *allow_net; /* HOST[:PORT] ... NULL; NULL: every host, in a jail
+                                     none */
     /* A secret's value, or NULL if there is none of that name. The bytes are copied.
      * callback NULL: the environment's ELG_SECRET_NAME. */
     const char *(*secret)(void *self, const char *name);
@@ -150,6 +151,12 @@ struct elg_host_options {
      * second time in a state built anew at another address; a difference ends the run as
      * diverged and says what differed. An audited step is one piece of work more. */
     double audit_rate;
+    /* Node code is loaded, checked and executed in processes of their own, one for each
+     * graph, which can reach nothing but this one (docs/sandbox.md). ELG_UNSUPPORTED if
+     * the system lacks a layer of that. allow_net NULL then is no host. A run that was
+     * begun in a jail is resumed and replayed in one. */
+    bool jail;
+    const char *jailer; /* path of elg-jail; NULL: beside the library or in libexec */
 };
 
 /* Opens the store (made if it is not there, except with read_only) and everything else.

@@ -15,7 +15,9 @@ local ALLOWED = {
     "checkpoint/checkpoint.h" }, -- the ops tables and row shapes, not what is behind them
   host = { "*" },
   bind = { "*" },
-  compile = { "base", "sandbox" },
+  compile = { "base", "sandbox", "jailed/confine.h" },
+  jail = { "base", "json", "sandbox/sandbox.h", "sandbox/ops.h", "jailed/confine.h" },
+  jailed = { "base", "sandbox/sandbox.h", "jail/wire.h", "jail/protocol.h" },
 }
 
 -- Only these may see Lua.

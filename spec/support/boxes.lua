@@ -4,9 +4,14 @@ local helper = require "helper"
 
 local M = {}
 
--- A sandbox with the build's compile helper; options as sandbox_c.create's.
+-- elg-jail of the build: options.jail of a sandbox in processes.
+M.jailer = helper.build .. "/elg-jail"
+
+-- A sandbox with the build's compile helper; options as sandbox_c.create's. With
+-- ELG_SANDBOX=jail in the environment all of them are jails.
 function M.open(options)
   options = options or {}
+  if os.getenv("ELG_SANDBOX") == "jail" and options.jail == nil then options.jail = M.jailer end
   options.compiler = options.compiler or helper.build .. "/elg-compile"
   return sandbox.create(options)
 end

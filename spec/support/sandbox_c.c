@@ -1,14 +1,14 @@
 /* sandbox_c: the sandbox for specs: boxes, programs and jobs as Lua objects.
  *
  * Uses the inside of the library. A box is made with { fresh, slice, base, memory_bytes,
- * compiler, fail_at, fail_from }; allocations are counted, and the one numbered fail_at
- * (or all from fail_from on) fail. */
+ * compiler, jail (path of elg-jail: one in processes), fail_at, fail_from }; allocations
+ * are counted, and the one numbered fail_at (or all from fail_from on) fail. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sandbox/sandbox.h"
+#include "jail/jail.h"
 
 #define BOX "elg.spec.box"
 #define PROGRAM "elg.spec.program"
@@ -25,7 +25,7 @@ struct box {
     struct elg_compiler *compiler;
     struct elg_sandbox *box;
     int job_ref; /* table that holds the job's strings */
-    char compiler_path[512];
+    char compiler_path[512], jailer_path[512];
 };
 
 static void *resize(void *self, void *p, size_t old_size, size_t new_size)
@@ -89,6 +89,10 @@ static int create(lua_State *L)
     luaL_getmetatable(L, BOX);
     lua_setmetatable(L, -2);
     strncpy(self->compiler_path, path, sizeof self->compiler_path - 1);
+    lua_getfield(L, 1, "jail");
+    if (lua_isstring(L, -1))
+        strncpy(self->jailer_path, lua_tostring(L, -1), sizeof self->jailer_path - 1);
+    lua_pop(L, 1);
     self->counter.alloc.resize = resize;
     self->counter.alloc.self = &self->counter;
     self->counter.fail_at = (long)option(L, 1, "fail_at", 0);
@@ -102,7 +106,9 @@ static int create(lua_State *L)
     enum elg_status status = elg_sandbox_compiler_create(
         options.alloc, self->compiler_path, &self->compiler, &error);
     options.compiler = self->compiler;
-    if (status == ELG_OK)
+    if (status == ELG_OK && self->jailer_path[0] != '\0')
+        status = elg_jail_open(&options, self->jailer_path, &self->box, &error);
+    else if (status == ELG_OK)
         status = elg_sandbox_create(&options, &self->box, &error);
     return status == ELG_OK ? 1 : push_error(L, &error);
 }
@@ -261,8 +267,8 @@ static void set_text(lua_State *L, const char *name, const char *text)
 
 static void push_outcome(lua_State *L, const struct elg_outcome *out)
 {
-    static const char *const KINDS[] = {"done",  "call", "slice",
-                                        "error", "fuel", "memory"};
+    static const char *const KINDS[] = {"done", "call",   "slice", "error",
+                                        "fuel", "memory", "lost",  "crashed"};
     lua_createtable(L, 0, 12);
     set_text(L, "kind", KINDS[out->kind]);
     lua_pushnumber(L, (lua_Number)out->fuel);
@@ -283,6 +289,8 @@ static void push_outcome(lua_State *L, const struct elg_outcome *out)
         lua_pushboolean(L, out->retry);
         lua_setfield(L, -2, "retry");
     }
+    lua_pushboolean(L, out->executing);
+    lua_setfield(L, -2, "executing");
 }
 
 /* box:resume([reply value as JSON [, ok]]) */

@@ -238,6 +238,8 @@ static void read_options(lua_State *L, int table, struct elg_host_options *optio
     options->fresh_states = option_flag(L, table, "fresh_states");
     options->read_only = option_flag(L, table, "read_only");
     options->audit_rate = option_share(L, table, "audit_rate");
+    options->jail = option_flag(L, table, "jail");
+    options->jailer = option_string(L, table, "jailer");
 }
 
 /* Keeps the host's table of callbacks under its address. Stack: options host -> same */

@@ -3,8 +3,9 @@
  *
  * Uses the same engine as the sandbox (its string hash has a fixed seed, so the same
  * source gives the same bytecode). Reads requests from descriptor 0 until it is closed;
- * answers there. A crash, or running out of time or memory, is the answer "none". With a
- * file's name as its argument it writes that file's bytecode, which the build embeds. */
+ * answers there, confined as jailed/confine.h can on this kernel. A crash, or running out
+ * of time or memory, is the answer "none". With a file's name as its argument it writes
+ * that file's bytecode, which the build embeds. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -14,13 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <unwind.h>
 
 #include "base/limits.h"
 #include "compile/protocol.h"
+#include "jailed/confine.h"
 
 int elglj_strscan_scan(const uint8_t *text, uint32_t size, void *out, uint32_t options);
 int elglj_engine_strscan_scan(const uint8_t *text, uint32_t size, void *out,
@@ -53,7 +54,7 @@ static bool put_bytes(const void *data, size_t size)
 {
     const char *p = data;
     while (size > 0) {
-        ssize_t n = send(0, p, size, MSG_NOSIGNAL);
+        ssize_t n = write(0, p, size);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -103,36 +104,11 @@ static bool compile(const char *chunk, const char *source, size_t size, struct t
     return ok;
 }
 
-/* Seconds of processor time for one more request. */
-static void limit_time(void)
+/* A host that is gone cannot end what takes for ever: this does. 0: off. */
+static void set_alarm(int seconds)
 {
-    struct rusage used;
-    struct rlimit limit;
-    getrusage(RUSAGE_SELF, &used);
-    limit.rlim_cur = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-                     ELG_COMPILE_MS_MAX / 1000 + 1;
-    limit.rlim_max = RLIM_INFINITY;
-    setrlimit(RLIMIT_CPU, &limit);
-}
-
-/* AddressSanitizer needs terabytes of addresses for its own. */
-static void limit_memory(void)
-{
-#ifndef __SANITIZE_ADDRESS__
-    const struct rlimit memory = {ELG_COMPILE_MEMORY_BYTES_MAX,
-                                  ELG_COMPILE_MEMORY_BYTES_MAX};
-    setrlimit(RLIMIT_AS, &memory);
-#endif
-}
-
-static void limit_rest(void)
-{
-    const struct rlimit none = {0, 0};
-    closefrom(3);
-    limit_memory();
-    setrlimit(RLIMIT_CORE, &none);
-    setrlimit(RLIMIT_FSIZE, &none);
-    setrlimit(RLIMIT_NOFILE, &none); /* what is open stays open */
+    const struct itimerval timer = {{0, 0}, {seconds, 0}};
+    setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 static bool serve_one(struct text *out)
@@ -150,8 +126,9 @@ static bool serve_one(struct text *out)
     if (ok) {
         chunk[request.chunk_bytes] = '\0';
         out->size = 0;
-        limit_time();
+        set_alarm(ELG_COMPILE_MS_MAX / 1000 + 1);
         answer.ok = compile(chunk, source, request.source_bytes, out);
+        set_alarm(0);
         answer.bytes = (uint32_t)out->size;
         ok = put_bytes(&answer, sizeof answer) && put_bytes(out->data, out->size);
     }
@@ -220,12 +197,25 @@ static int compile_file(const char *path)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* Outside of a jail, what the kernel has of the layers is enough. */
+static void confine(bool jailed)
+{
+    char reason[ELG_CONFINE_REASON_BYTES_MAX];
+    const struct elg_confine_options options = {
+        .address_bytes_max = ELG_COMPILE_MEMORY_BYTES_MAX,
+    };
+    (void)elg_jailed_confine(&options, reason);
+    if (jailed && reason[0] != '\0')
+        exit(1);
+}
+
 int main(int argc, char **argv)
 {
     struct text out = {NULL, 0, 0};
-    if (argc == 2)
+    bool jailed = argc == 2 && strcmp(argv[1], ELG_COMPILE_JAILED) == 0;
+    if (argc == 2 && !jailed)
         return compile_file(argv[1]);
-    limit_rest();
+    confine(jailed);
     while (serve_one(&out))
         ;
     free(out.data);

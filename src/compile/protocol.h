@@ -11,6 +11,8 @@
 
 #define ELG_COMPILE_CHUNK_BYTES_MAX 256u
 #define ELG_COMPILE_ANSWER_BYTES_MAX (64u << 20)
+/* The helper's argument: it must get every layer of the jail, or it ends. */
+#define ELG_COMPILE_JAILED "--jailed"
 #define ELG_COMPILE_MEMORY_BYTES_MAX (512u << 20) /* address space of the helper */
 
 struct elg_compile_request {

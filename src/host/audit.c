@@ -12,7 +12,8 @@
 
 #include "host/replay.h"
 
-#define SHOWN_BYTES_MAX 160 /* of each side, in the run's error */
+#define AUDIT_BASE ((uintptr_t)0x130000000000u) /* another than a sandbox's first */
+#define SHOWN_BYTES_MAX 160                     /* of each side, in the run's error */
 
 enum elg_status elg__audit_open(struct elg_host *host,
                                 const struct elg_sandbox_options *main_options,
@@ -24,9 +25,11 @@ enum elg_status elg__audit_open(struct elg_host *host,
     if (rate == 0)
         return ELG_OK;
     struct elg_sandbox_options options = *main_options;
-    options.base = 0; /* the main one has its place already */
+    options.base = 0; /* the main one has its place already, */
+    if (host->options.jail)
+        options.base = AUDIT_BASE; /* but not in a process of its own */
     options.fresh_states = true;
-    return elg_sandbox_create(&options, &host->audit_box, error);
+    return elg__host_open_box(host, &options, &host->audit_box, error);
 }
 
 /* ---- which

@@ -26,8 +26,12 @@ static size_t list_size(const char *const *list)
     return n;
 }
 
+/* Of a jail that names no host the list is empty. */
 static bool copy_allow_net(struct elg_host *host, const char *const *list)
 {
+    static const char *const NONE[] = {NULL};
+    if (list == NULL && host->options.jail)
+        list = NONE;
     if (list == NULL)
         return true;
     size_t n = list_size(list);
@@ -50,28 +54,28 @@ static void free_allow_net(struct elg_host *host)
     elg_base_free(host->alloc, host->allow_net, (n + 1) * sizeof *host->allow_net);
 }
 
-/* The helper lies beside the file that this code is in, or in ../libexec/elg of it. */
-static char *find_compiler(struct elg_host *host)
+/* A helper lies beside the file that this code is in, or in ../libexec/elg of it. */
+static char *find_helper(struct elg_host *host, const char *name)
 {
-    static const char *const PLACES[] = {"elg-compile", "../libexec/elg/elg-compile"};
+    static const char *const PLACES[] = {"", "../libexec/elg/"};
     char folder[3000] = "", path[4096];
     Dl_info info;
     ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
     const char *bases[2] = {n > 0 ? folder : "", ""};
     if (n > 0)
         folder[n] = '\0';
-    if (dladdr((void *)(uintptr_t)find_compiler, &info) != 0 && info.dli_fname != NULL)
+    if (dladdr((void *)(uintptr_t)find_helper, &info) != 0 && info.dli_fname != NULL)
         bases[1] = info.dli_fname;
     for (size_t b = 0; b < 2; b++) {
         const char *slash = strrchr(bases[b], '/');
         for (size_t i = 0; i < 2 && slash != NULL; i++) {
-            int size = snprintf(path, sizeof path, "%.*s%s", (int)(slash + 1 - bases[b]),
-                                bases[b], PLACES[i]);
+            int size = snprintf(path, sizeof path, "%.*s%s%s",
+                                (int)(slash + 1 - bases[b]), bases[b], PLACES[i], name);
             if (size > 0 && (size_t)size < sizeof path && access(path, X_OK) == 0)
                 return copy(host, path);
         }
     }
-    return copy(host, "elg-compile");
+    return copy(host, name);
 }
 
 static enum elg_status take_options(struct elg_host *host,
@@ -84,10 +88,12 @@ static enum elg_status take_options(struct elg_host *host,
     snprintf(owner, sizeof owner, "pid %ld on %s", (long)getpid(), name);
     host->owner = copy(host, owner);
     host->store_url = copy(host, options->store ? options->store : DEFAULT_STORE);
-    host->compiler_path =
-        options->compiler ? copy(host, options->compiler) : find_compiler(host);
+    host->compiler_path = options->compiler ? copy(host, options->compiler)
+                                            : find_helper(host, "elg-compile");
+    host->jailer_path =
+        options->jailer ? copy(host, options->jailer) : find_helper(host, "elg-jail");
     if (host->owner == NULL || host->store_url == NULL || host->compiler_path == NULL ||
-        !copy_allow_net(host, options->allow_net))
+        host->jailer_path == NULL || !copy_allow_net(host, options->allow_net))
         return elg_base_no_memory(error);
     return ELG_OK;
 }
@@ -157,6 +163,15 @@ static enum elg_status open_store(struct elg_host *host, struct elg_error *error
     return host->artifacts[0] != '\0' ? open_payloads(host, error) : ELG_OK;
 }
 
+enum elg_status elg__host_open_box(struct elg_host *host,
+                                   const struct elg_sandbox_options *options,
+                                   struct elg_sandbox **out, struct elg_error *error)
+{
+    if (host->options.jail)
+        return elg_jail_open(options, host->jailer_path, out, error);
+    return elg_sandbox_create(options, out, error);
+}
+
 static enum elg_status open_sandbox(struct elg_host *host, struct elg_error *error)
 {
     struct elg_limits limits;
@@ -174,7 +189,7 @@ static enum elg_status open_sandbox(struct elg_host *host, struct elg_error *err
                                 ? limits.memory_bytes
                                 : ELG_MEMORY_BYTES_DEFAULT,
     };
-    status = elg_sandbox_create(&options, &host->box, error);
+    status = elg__host_open_box(host, &options, &host->box, error);
     return status == ELG_OK ? elg__audit_open(host, &options, error) : status;
 }
 
@@ -280,6 +295,7 @@ void elg_host_close(struct elg_host *host)
     elg_base_free(alloc, host->table, host->table_size * sizeof *host->table);
     free_allow_net(host);
     elg_base_strfree(alloc, host->artifacts);
+    elg_base_strfree(alloc, host->jailer_path);
     elg_base_strfree(alloc, host->compiler_path);
     elg_base_strfree(alloc, host->store_url);
     elg_base_strfree(alloc, host->owner);

@@ -14,7 +14,7 @@
 #include "checkpoint/checkpoint.h"
 #include "executor/executor.h"
 #include "graph/graph.h"
-#include "sandbox/sandbox.h"
+#include "jail/jail.h"
 
 #define ELG_HOST_INTERN_MAX 65536
 #define ELG_HOST_PARKED_BYTES_MAX (96u << 20) /* past this, Lua states are dropped */
@@ -29,6 +29,7 @@ struct elg_limits {
     uint64_t memory_bytes;
     uint32_t step_timeout_ms, run_timeout_ms, activity_timeout_ms, body_bytes;
     uint32_t checkpoint_interval;
+    bool jail; /* its code is only executed in one */
 };
 
 /* A graph version that this host has loaded. Public as an opaque handle. */
@@ -97,6 +98,7 @@ struct elg_host_run {
     int64_t due_us;
 
     enum elg_lua_state lua;
+    uint32_t lost_count; /* times its jailed process was killed in this attempt */
     struct elg_parked *parked;
     bool answer_due;      /* the next resume answers a call */
     bool answer_is_array; /* of ctx.all */
@@ -148,7 +150,7 @@ struct elg_serving {
 struct elg_host {
     const struct elg_alloc *alloc;
     struct elg_host_options options;
-    char *compiler_path, *artifacts, *store_url, *owner;
+    char *compiler_path, *jailer_path, *artifacts, *store_url, *owner;
     char **allow_net;
     struct elg_clock clock;
     struct elg_random random;
@@ -197,6 +199,17 @@ struct elg_blob *elg__limits_write(const struct elg_alloc *alloc,
                                    const struct elg_limits *limits);
 enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes text,
                                  struct elg_limits *out, struct elg_error *error);
+/* ELG_DENIED if the run was begun in a jail and this host has none. */
+enum elg_status elg__limits_check_jail(const struct elg_host *host,
+                                       const struct elg_run_row *row,
+                                       struct elg_error *error);
+
+/* ---- host.c
+ * ------------------------------------------------------------------------------ */
+/* A sandbox as the host's options ask: in this process, or a jail. */
+enum elg_status elg__host_open_box(struct elg_host *host,
+                                   const struct elg_sandbox_options *options,
+                                   struct elg_sandbox **out, struct elg_error *error);
 
 /* ---- graphs.c
  * ---------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ void elg__limits_of_options(const struct elg_host_options *options,
         options->body_bytes_max ? options->body_bytes_max : ELG_HTTP_BODY_BYTES_MAX;
     out->checkpoint_interval =
         options->checkpoint_interval ? options->checkpoint_interval : 1;
+    out->jail = options->jail;
 }
 
 struct elg_blob *elg__limits_write(const struct elg_alloc *alloc,
@@ -24,14 +25,15 @@ struct elg_blob *elg__limits_write(const struct elg_alloc *alloc,
 {
     struct elg_buf buf;
     elg_base_buf_init(&buf, alloc);
-    elg_base_buf_printf(&buf,
-                        "{\"activity_timeout_ms\":%u,\"body_bytes\":%u,"
-                        "\"checkpoint_interval\":%u,\"fuel\":%llu,\"memory_bytes\":%llu,"
-                        "\"run_timeout_ms\":%u,\"step_timeout_ms\":%u}",
-                        limits->activity_timeout_ms, limits->body_bytes,
-                        limits->checkpoint_interval, (unsigned long long)limits->fuel,
-                        (unsigned long long)limits->memory_bytes, limits->run_timeout_ms,
-                        limits->step_timeout_ms);
+    elg_base_buf_printf(
+        &buf,
+        "{\"activity_timeout_ms\":%u,\"body_bytes\":%u,"
+        "\"checkpoint_interval\":%u,\"fuel\":%llu%s,\"memory_bytes\":%llu,"
+        "\"run_timeout_ms\":%u,\"step_timeout_ms\":%u}",
+        limits->activity_timeout_ms, limits->body_bytes, limits->checkpoint_interval,
+        (unsigned long long)limits->fuel, limits->jail ? ",\"jail\":true" : "",
+        (unsigned long long)limits->memory_bytes, limits->run_timeout_ms,
+        limits->step_timeout_ms);
     struct elg_blob *blob = NULL;
     if (!buf.failed)
         blob = elg_base_blob_create(alloc, elg_base_buf_bytes(&buf));
@@ -68,6 +70,7 @@ enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes
               read_one(root, "activity_timeout_ms", UINT32_MAX, &v[2]) &&
               read_one(root, "body_bytes", UINT32_MAX, &v[3]) &&
               read_one(root, "checkpoint_interval", UINT32_MAX, &v[4]);
+    out->jail = elg_json_bool(elg_json_get(root, "jail"), false);
     elg_json_doc_destroy(doc);
     if (!ok)
         return elg_base_fail(error, ELG_CORRUPT, "cmo_runs.limits",
@@ -78,4 +81,20 @@ enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes
     out->body_bytes = (uint32_t)v[3];
     out->checkpoint_interval = (uint32_t)v[4];
     return ELG_OK;
+}
+
+enum elg_status elg__limits_check_jail(const struct elg_host *host,
+                                       const struct elg_run_row *row,
+                                       struct elg_error *error)
+{
+    struct elg_limits limits;
+    if (host->options.jail)
+        return ELG_OK;
+    enum elg_status status =
+        elg__limits_read(host->alloc, elg_base_blob_bytes(row->limits), &limits, error);
+    if (status == ELG_OK && limits.jail)
+        status = elg_base_fail(error, ELG_DENIED, row->trace_id,
+                               "this run was begun in a jail: its code is not executed "
+                               "without one; add --jail");
+    return status;
 }

@@ -419,8 +419,12 @@ enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
     memset(&row, 0, sizeof row);
     enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
     bool unread = status == ELG_CORRUPT && options->verify;
-    if (status != ELG_OK && !unread)
+    if (status == ELG_OK && options->graph == NULL)
+        status = elg__limits_check_jail(host, &row, error);
+    if (status != ELG_OK && !unread) {
+        elg_checkpoint_run_row_fini(&row);
         return status;
+    }
     elg_base_buf_init(&buf, host->alloc);
     if (unread) {
         report_run(host, trace_id, error, &buf);

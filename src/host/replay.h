@@ -81,6 +81,13 @@ enum elg_status elg__replay_check_place(struct elg_replay *replay);
 enum elg_status elg__replay_check_input(struct elg_replay *replay);
 /* The run's own row says what its journal says. */
 enum elg_status elg__replay_check_end(struct elg_replay *replay);
+/* Where the collected attempt was stopped from outside, if it was. */
+struct elg_replay_stop {
+    bool in_code, in_call, in_crash;
+    uint32_t seq;
+    uint64_t fuel;
+};
+struct elg_replay_stop elg__replay_stop(const struct elg_replay *replay);
 /* Executes the collected attempt; on ELG_OK the replay stands behind it. ELG_DIVERGED
  * with replay->divergence; other errors as they are. */
 enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error);

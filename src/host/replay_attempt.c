@@ -14,36 +14,8 @@ struct asker {
     struct elg_buf answer; /* responses: one, or ctx.all's list */
     uint32_t answer_count;
     bool stops; /* the attempt was stopped in this call */
+    bool lost;  /* its jailed process was killed: once more */
 };
-
-/* ---- the recorded stop
- * ------------------------------------------------------------------------ */
-
-struct stop {
-    bool in_code, in_call;
-    uint32_t seq;
-    uint64_t fuel;
-};
-
-static struct stop read_stop(struct elg_replay *replay)
-{
-    struct stop stop = {false, false, 0, 0};
-    struct elg_json_doc *doc;
-    if (replay->attempt_row.stop == NULL ||
-        elg_json_parse(replay->host->alloc, elg_base_blob_bytes(replay->attempt_row.stop),
-                       &doc, NULL) != ELG_OK)
-        return stop;
-    const struct elg_json_value *root = elg_json_root(doc);
-    struct elg_bytes kind = elg_json_string(elg_json_get(root, "kind"));
-    double seq = elg_json_number(elg_json_get(root, "seq"), 0);
-    double fuel = elg_json_number(elg_json_get(root, "fuel"), 0);
-    stop.in_code = elg_base_bytes_equal(kind, elg_base_bytes("fuel"));
-    stop.in_call = elg_base_bytes_equal(kind, elg_base_bytes("call"));
-    stop.seq = seq >= 0 && seq <= ELG_ACTIVITIES_PER_STEP_MAX ? (uint32_t)seq : 0;
-    stop.fuel = fuel >= 0 && fuel < 9e15 ? (uint64_t)fuel : 0;
-    elg_json_doc_destroy(doc);
-    return stop;
-}
 
 /* ---- calls
  * -------------------------------------------------------------------------------------
@@ -99,7 +71,7 @@ static enum elg_status match(struct asker *asker, const struct elg_prepared *pre
                              struct elg_error *error)
 {
     struct elg_replay *replay = asker->replay;
-    struct stop stop = read_stop(replay);
+    struct elg_replay_stop stop = elg__replay_stop(replay);
     struct elg_activity_row *row = NULL;
     for (size_t i = 0; i < replay->call_count; i++)
         if (replay->calls[i].seq == asker->asked)
@@ -320,8 +292,10 @@ static enum elg_status compare_failed(struct elg_replay *replay,
                                       struct elg_error *error)
 {
     const struct elg_step_row *row = &replay->attempt_row;
-    static const char *const KINDS[] = {"ok", "call", "slice", "error", "fuel", "memory"};
-    bool stopped_here = read_stop(replay).in_code && outcome->kind == ELG_OUTCOME_FUEL;
+    static const char *const KINDS[] = {"ok",   "call",   "slice", "error",
+                                        "fuel", "memory", "lost",  "crashed"};
+    bool stopped_here =
+        elg__replay_stop(replay).in_code && outcome->kind == ELG_OUTCOME_FUEL;
     bool same =
         (row->status == ELG_ATTEMPT_ERROR &&
          (outcome->kind == ELG_OUTCOME_ERROR || outcome->kind == ELG_OUTCOME_FUEL)) ||
@@ -342,7 +316,7 @@ static enum elg_status compare_failed(struct elg_replay *replay,
 
 static enum elg_status begin(struct elg_replay *replay, struct elg_error *error)
 {
-    struct stop stop = read_stop(replay);
+    struct elg_replay_stop stop = elg__replay_stop(replay);
     struct elg_job job = {
         .kind = ELG_JOB_NODE,
         .node_id = replay->node_id,
@@ -397,6 +371,10 @@ static enum elg_status execute(struct asker *asker, struct elg_outcome *outcome,
             return status;
         if (outcome->kind == ELG_OUTCOME_SLICE)
             continue;
+        if (outcome->kind == ELG_OUTCOME_LOST) {
+            asker->lost = true;
+            return elg_base_fail(error, ELG_ABORTED, "jail", "%s", outcome->message);
+        }
         if (outcome->kind != ELG_OUTCOME_CALL)
             return ELG_OK;
         status = ask_outcome(asker, outcome, &reply, error);
@@ -410,8 +388,8 @@ static enum elg_status execute(struct asker *asker, struct elg_outcome *outcome,
  * repeat. */
 static bool nothing_to_repeat(struct elg_replay *replay)
 {
-    struct stop stop = read_stop(replay);
-    return replay->attempt_row.status == ELG_ATTEMPT_DIVERGED ||
+    struct elg_replay_stop stop = elg__replay_stop(replay);
+    return replay->attempt_row.status == ELG_ATTEMPT_DIVERGED || stop.in_crash ||
            (stop.in_code && stop.fuel == 0);
 }
 
@@ -430,7 +408,7 @@ static enum elg_status run_attempt(struct elg_replay *replay, struct asker *aske
         status = compare_failed(replay, &outcome, asker->asked, error);
     if (status == ELG_OK && !asker->stops && outcome.kind == ELG_OUTCOME_DONE)
         return step_over(replay, &outcome, error);
-    replay->attempt++;
+    replay->attempt += asker->lost ? 0 : 1;
     return status;
 }
 
@@ -443,16 +421,21 @@ static void vacate(struct elg_replay *replay)
 
 enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error)
 {
-    struct asker asker = {.replay = replay};
+    enum elg_status status = ELG_ABORTED;
+    bool lost = true;
     if (nothing_to_repeat(replay)) {
         replay->attempt++;
         return ELG_OK;
     }
     vacate(replay);
-    elg_base_buf_init(&asker.answer, replay->host->alloc);
-    enum elg_status status = run_attempt(replay, &asker, error);
-    elg_sandbox_discard(replay->box);
-    elg_base_buf_fini(&asker.answer);
+    for (int i = 0; i <= ELG_JAIL_LOST_MAX && lost; i++) {
+        struct asker asker = {.replay = replay};
+        elg_base_buf_init(&asker.answer, replay->host->alloc);
+        status = run_attempt(replay, &asker, error);
+        elg_sandbox_discard(replay->box);
+        elg_base_buf_fini(&asker.answer);
+        lost = asker.lost;
+    }
     return status;
 }
 
@@ -468,13 +451,19 @@ enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error 
         .fuel_max = replay->limits.fuel,
         .memory_bytes_max = replay->limits.memory_bytes,
     };
-    struct asker asker = {.replay = replay};
     struct elg_outcome outcome;
+    enum elg_status status = ELG_ABORTED;
+    bool lost = true;
     vacate(replay);
-    elg_base_buf_init(&asker.answer, replay->host->alloc);
-    enum elg_status status = elg_sandbox_begin(replay->box, replay->program, &job, error);
-    if (status == ELG_OK)
-        status = execute(&asker, &outcome, error);
+    for (int i = 0; i <= ELG_JAIL_LOST_MAX && lost; i++) {
+        struct asker asker = {.replay = replay};
+        elg_base_buf_init(&asker.answer, replay->host->alloc);
+        status = elg_sandbox_begin(replay->box, replay->program, &job, error);
+        if (status == ELG_OK)
+            status = execute(&asker, &outcome, error);
+        elg_base_buf_fini(&asker.answer);
+        lost = asker.lost;
+    }
     if (status == ELG_OK && outcome.kind != ELG_OUTCOME_DONE)
         status =
             elg__replay_differs(replay, -1, "initial_state", elg_base_bytes("a value"),
@@ -482,6 +471,5 @@ enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error 
     else if (status == ELG_OK && !set_buf(&replay->state, outcome.state))
         status = elg_base_no_memory(error);
     elg_sandbox_discard(replay->box);
-    elg_base_buf_fini(&asker.answer);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/replay.h"
+#include "json/json.h"
 
 /* ---- rows and their digests (I17)
  * -------------------------------------------------------------- */
@@ -195,4 +196,28 @@ enum elg_status elg__replay_check_end(struct elg_replay *replay)
         return ELG_OK;
     return hash_differs(replay, -1, "chain", &row->chain, &replay->chain,
                         "cmo_runs.chain");
+}
+
+/* ---- the recorded stop
+ * ------------------------------------------------------------------------ */
+
+struct elg_replay_stop elg__replay_stop(const struct elg_replay *replay)
+{
+    struct elg_replay_stop stop = {false, false, false, 0, 0};
+    struct elg_json_doc *doc;
+    if (replay->attempt_row.stop == NULL ||
+        elg_json_parse(replay->host->alloc, elg_base_blob_bytes(replay->attempt_row.stop),
+                       &doc, NULL) != ELG_OK)
+        return stop;
+    const struct elg_json_value *root = elg_json_root(doc);
+    struct elg_bytes kind = elg_json_string(elg_json_get(root, "kind"));
+    double seq = elg_json_number(elg_json_get(root, "seq"), 0);
+    double fuel = elg_json_number(elg_json_get(root, "fuel"), 0);
+    stop.in_code = elg_base_bytes_equal(kind, elg_base_bytes("fuel"));
+    stop.in_call = elg_base_bytes_equal(kind, elg_base_bytes("call"));
+    stop.in_crash = elg_base_bytes_equal(kind, elg_base_bytes("crash"));
+    stop.seq = seq >= 0 && seq <= ELG_ACTIVITIES_PER_STEP_MAX ? (uint32_t)seq : 0;
+    stop.fuel = fuel >= 0 && fuel < 9e15 ? (uint64_t)fuel : 0;
+    elg_json_doc_destroy(doc);
+    return stop;
 }

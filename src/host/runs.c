@@ -237,10 +237,27 @@ enum elg_status elg__run_take(struct elg_host *host, struct elg_run_row *row,
 {
     struct elg_graph *graph = NULL;
     struct elg_host_run *hr;
-    enum elg_status status = elg__graph_stored(host, &row->graph_hash, &graph, error);
+    enum elg_status status = elg__limits_check_jail(host, row, error);
+    if (status == ELG_OK)
+        status = elg__graph_stored(host, &row->graph_hash, &graph, error);
     if (status == ELG_OK)
         status = elg__run_load(host, row, false, graph, &hr, error);
     elg_graph_close(graph);
+    return status;
+}
+
+/* Before the claim, which counts. Who has ended is not executed. */
+static enum elg_status may_execute(struct elg_host *host, const char *trace_id,
+                                   struct elg_error *error)
+{
+    struct elg_run_row row;
+    if (host->options.jail)
+        return ELG_OK;
+    memset(&row, 0, sizeof row);
+    enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
+    if (status == ELG_OK && !elg_checkpoint_status_ended(row.status))
+        status = elg__limits_check_jail(host, &row, error);
+    elg_checkpoint_run_row_fini(&row);
     return status;
 }
 
@@ -254,7 +271,9 @@ enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
         return ELG_OK;
     memset(&row, 0, sizeof row);
     host->lapses_claimed = elg_checkpoint_lease_lapses(host->store);
-    enum elg_status status = elg_checkpoint_claim(host->store, trace_id, &row, error);
+    enum elg_status status = may_execute(host, trace_id, error);
+    if (status == ELG_OK)
+        status = elg_checkpoint_claim(host->store, trace_id, &row, error);
     if (status != ELG_OK)
         return status;
     if (elg_checkpoint_status_ended(row.status)) {

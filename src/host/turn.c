@@ -81,6 +81,7 @@ static enum elg_status load_fresh(struct elg_host_run *hr, struct elg_error *err
     enum elg_status status = ELG_OK;
     elg__call_drop(hr);
     if (hr->lua == ELG_LUA_NONE) {
+        hr->lost_count = 0;
         hr->timeout_ms = node_timeout_ms(hr);
         hr->used_us = 0;
         hr->attempt_began_us = elg_base_monotonic_us(host->clock);
@@ -310,6 +311,33 @@ void elg__turn_call_timeout(struct elg_host_run *hr)
     fail_timeout(hr, "call", seq < run->call_count ? run->calls[seq].row.where : "");
 }
 
+/* ---- a jailed process that is no more
+ * ---------------------------------------------------------- */
+
+static void crashed(struct elg_host_run *hr, const struct elg_outcome *outcome)
+{
+    struct elg_attempt_failure failure = {.status = ELG_ATTEMPT_ERROR,
+                                          .code = "CRASHED",
+                                          .message = outcome->message,
+                                          .where = hr->run->node_id,
+                                          .retry = true,
+                                          .stop_kind = "crash"};
+    fail(hr, &failure);
+}
+
+/* Killed from outside: executed again from its records, as after a crash of this process,
+ * which is no attempt; but not for ever (I11). */
+static void lost_process(struct elg_host_run *hr, const struct elg_outcome *outcome)
+{
+    hr->lost_count += outcome->executing ? 1 : 0;
+    if (hr->lost_count > ELG_JAIL_LOST_MAX) {
+        crashed(hr, outcome);
+        return;
+    }
+    lua_forget(hr, ELG_LUA_DROPPED);
+    elg__loop_ready(hr);
+}
+
 /* ---- between slices
  * ------------------------------------------------------------------------ */
 
@@ -442,6 +470,12 @@ void elg__turn(struct elg_host_run *hr)
         case ELG_OUTCOME_MEMORY:
             if (elg__audit(hr, &outcome))
                 fail_with_outcome(hr, &outcome);
+            return;
+        case ELG_OUTCOME_LOST:
+            lost_process(hr, &outcome);
+            return;
+        case ELG_OUTCOME_CRASHED:
+            crashed(hr, &outcome);
             return;
         }
     }

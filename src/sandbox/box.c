@@ -159,6 +159,7 @@ enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
     struct elg_sandbox *box = elg_base_calloc(alloc, sizeof *box);
     if (box == NULL)
         return elg_base_no_memory(error);
+    box->ops = &elg_sandbox_local;
     box->alloc = alloc;
     box->compiler = options->compiler;
     box->fresh_states = options->fresh_states;
@@ -173,7 +174,7 @@ enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
     if (status == ELG_OK && (box->sha = elg_base_sha256_create(alloc)) == NULL)
         status = elg_base_no_memory(error);
     if (status != ELG_OK) {
-        elg_sandbox_destroy(box);
+        elg_local_destroy(box);
         return status;
     }
     box->head = (struct elg_head *)(void *)box->arena.heap;
@@ -183,7 +184,7 @@ enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
     return ELG_OK;
 }
 
-void elg_sandbox_destroy(struct elg_sandbox *box)
+void elg_local_destroy(struct elg_sandbox *box)
 {
     if (box == NULL)
         return;

@@ -16,7 +16,7 @@
 #include "sandbox/arena.h"
 #include "sandbox/fiber.h"
 #include "sandbox/fuel.h"
-#include "sandbox/sandbox.h"
+#include "sandbox/local.h"
 #include "sandbox/value.h"
 
 #define ELG_CALLBACK_DEPTH_MAX 190     /* C functions that call Lua, within each other */
@@ -97,6 +97,7 @@ struct elg_under_way {
 };
 
 struct elg_sandbox {
+    const struct elg_sandbox_ops *ops;
     const struct elg_alloc *alloc;
     struct elg_compiler *compiler;
     bool fresh_states;

@@ -20,6 +20,7 @@ struct elg_compiler {
     const struct elg_alloc *alloc;
     const char *path;
     struct elg_clock clock;
+    bool jailed;
     pid_t pid; /* 0: none */
     int fd;
 };
@@ -39,6 +40,11 @@ enum elg_status elg_sandbox_compiler_create(const struct elg_alloc *alloc,
     compiler->fd = -1;
     *out = compiler;
     return ELG_OK;
+}
+
+void elg_sandbox_compiler_jail(struct elg_compiler *compiler)
+{
+    compiler->jailed = true;
 }
 
 static void helper_stop(struct elg_compiler *compiler)
@@ -67,8 +73,8 @@ static int spawn_with(struct elg_compiler *compiler, int fd,
                       posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr)
 {
     static char *const NO_ENVIRONMENT[] = {NULL};
-    char name[] = "elg-compile";
-    char *const argv[] = {name, NULL};
+    char name[] = "elg-compile", jailed[] = ELG_COMPILE_JAILED;
+    char *const argv[] = {name, compiler->jailed ? jailed : NULL, NULL};
     sigset_t all, none;
     sigfillset(&all);
     sigemptyset(&none);

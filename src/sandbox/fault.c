@@ -37,7 +37,7 @@ void elg_sandbox_write_where(lua_State *L, struct elg_buf *buf)
 
 /* On the host's side: the fiber has been left, its frames still lie in the arena. The
  * engine has noted the place of execution wherever the fiber can be left. */
-const char *elg_sandbox_where(struct elg_sandbox *box)
+const char *elg_local_where(struct elg_sandbox *box)
 {
     const struct elg_head *head = box->head;
     lua_Debug ar;

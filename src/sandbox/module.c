@@ -15,8 +15,7 @@ static bool is_path_byte(char c)
            c == ' ' || c < 0;
 }
 
-/* Relative, no empty, "." or ".." part, nothing that a file system may read otherwise. */
-static bool path_valid(const char *path)
+bool elg_sandbox_path_valid(const char *path)
 {
     size_t size = strlen(path);
     if (size == 0 || size > PATH_BYTES_MAX || path[0] == '/' || path[size - 1] == '/')
@@ -64,7 +63,7 @@ enum elg_status elg_sandbox_module_entry(struct elg_program *program, const char
                                          const struct elg_program_loader *loader,
                                          struct elg_error *error)
 {
-    if (!path_valid(entry))
+    if (!elg_sandbox_path_valid(entry))
         return elg_base_fail(error, ELG_USAGE, entry, "not a relative path");
     return module_read(program, entry, loader, error);
 }
@@ -95,7 +94,7 @@ static enum elg_status module_locate(struct elg_program *program,
         memcpy(path + size, ENDS[e], strlen(ENDS[e]) + 1);
         box->module_index = module_find(program, path);
         box->found = box->module_index >= 0;
-        if (box->found || loader == NULL || !path_valid(path))
+        if (box->found || loader == NULL || !elg_sandbox_path_valid(path))
             continue;
         enum elg_status status = module_read(program, path, loader, error);
         if (status != ELG_OK && status != ELG_NOT_FOUND)

@@ -8,6 +8,7 @@
 /* What is kept, in this order behind the struct: a bit for each line of the image (set:
  * it differs), those lines, the heap behind the image, the live stack, the results. */
 struct elg_parked {
+    const struct elg_sandbox_ops *ops;
     const struct elg_alloc *alloc;
     struct elg_sandbox *box;
     struct elg_under_way now;
@@ -97,8 +98,8 @@ static void fill(const struct elg_sandbox *box, struct elg_parked *parked)
     (void)put(to, box->metadata.data, parked->metadata_bytes);
 }
 
-enum elg_status elg_sandbox_park(struct elg_sandbox *box, struct elg_parked **out,
-                                 struct elg_error *error)
+enum elg_status elg_local_park(struct elg_sandbox *box, struct elg_parked **out,
+                               struct elg_error *error)
 {
     struct elg_parked plan;
     if (!box->active)
@@ -110,6 +111,7 @@ enum elg_status elg_sandbox_park(struct elg_sandbox *box, struct elg_parked **ou
     if (parked == NULL)
         return elg_base_no_memory(error);
     *parked = plan;
+    parked->ops = &elg_sandbox_local;
     parked->alloc = box->alloc;
     parked->box = box;
     parked->now = box->now;
@@ -146,8 +148,8 @@ static const uint8_t *restore_heap(const struct elg_sandbox *box,
     return from + parked->tail_bytes;
 }
 
-enum elg_status elg_sandbox_unpark(struct elg_sandbox *box, struct elg_parked *parked,
-                                   struct elg_error *error)
+enum elg_status elg_local_unpark(struct elg_sandbox *box, struct elg_parked *parked,
+                                 struct elg_error *error)
 {
     if (box->active)
         return elg_base_fail(error, ELG_INTERNAL, "sandbox", "a job is under way");
@@ -172,16 +174,16 @@ enum elg_status elg_sandbox_unpark(struct elg_sandbox *box, struct elg_parked *p
     box->now = parked->now;
     box->has_key = parked->has_key;
     box->active = true;
-    elg_sandbox_parked_destroy(parked);
+    elg_local_parked_destroy(parked);
     return ELG_OK;
 }
 
-size_t elg_sandbox_parked_bytes(const struct elg_parked *parked)
+size_t elg_local_parked_bytes(const struct elg_parked *parked)
 {
     return parked->bytes;
 }
 
-void elg_sandbox_parked_destroy(struct elg_parked *parked)
+void elg_local_parked_destroy(struct elg_parked *parked)
 {
     if (parked != NULL)
         elg_base_free(parked->alloc, parked, parked->bytes);

@@ -87,7 +87,7 @@ static void where_of(const struct elg_program *program, char *out, size_t size)
 /* Where loading was ended from outside. */
 static const char *left_at(const struct elg_program *program)
 {
-    const char *where = elg_sandbox_where(program->box);
+    const char *where = elg_local_where(program->box);
     return where[0] != '\0' ? where : program->modules[0].path;
 }
 
@@ -206,29 +206,30 @@ static enum elg_status fill(struct elg_program *program, const char *entry,
     return status == ELG_OK ? image_take(program, error) : status;
 }
 
-enum elg_status elg_sandbox_program_create(struct elg_sandbox *box, const char *entry,
-                                           const struct elg_program_loader *loader,
-                                           struct elg_program **out,
-                                           struct elg_error *error)
+enum elg_status elg_local_program_create(struct elg_sandbox *box, const char *entry,
+                                         const struct elg_program_loader *loader,
+                                         struct elg_program **out,
+                                         struct elg_error *error)
 {
     if (box->active)
         return elg_base_fail(error, ELG_INTERNAL, "sandbox", "a job is under way");
     struct elg_program *program = elg_base_calloc(box->alloc, sizeof *program);
     if (program == NULL)
         return elg_base_no_memory(error);
+    program->ops = &elg_sandbox_local;
     program->alloc = box->alloc;
     program->box = box;
     elg_base_buf_init(&program->description, box->alloc);
     enum elg_status status = fill(program, entry, loader, error);
     if (status != ELG_OK) {
-        elg_sandbox_program_destroy(program);
+        elg_local_program_destroy(program);
         return status;
     }
     *out = program;
     return ELG_OK;
 }
 
-void elg_sandbox_program_destroy(struct elg_program *program)
+void elg_local_program_destroy(struct elg_program *program)
 {
     if (program == NULL)
         return;
@@ -244,13 +245,13 @@ void elg_sandbox_program_destroy(struct elg_program *program)
     elg_base_free(program->alloc, program, sizeof *program);
 }
 
-struct elg_bytes elg_sandbox_program_describe(const struct elg_program *program)
+struct elg_bytes elg_local_program_describe(const struct elg_program *program)
 {
     return elg_base_buf_bytes(&program->description);
 }
 
-bool elg_sandbox_program_source(const struct elg_program *program, size_t i,
-                                const char **path, struct elg_bytes *source)
+bool elg_local_program_source(const struct elg_program *program, size_t i,
+                              const char **path, struct elg_bytes *source)
 {
     if (i >= program->module_count)
         return false;

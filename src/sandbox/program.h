@@ -13,6 +13,7 @@ struct elg_module {
 };
 
 struct elg_program {
+    const struct elg_sandbox_ops *ops;
     const struct elg_alloc *alloc;
     struct elg_sandbox *box;
     struct elg_buf description;

@@ -30,6 +30,9 @@ enum elg_status elg_sandbox_compiler_create(const struct elg_alloc *alloc,
                                             const char *path, struct elg_compiler **out,
                                             struct elg_error *error);
 void elg_sandbox_compiler_destroy(struct elg_compiler *compiler);
+/* From now on the helper must be confined by every layer of the jail (docs/sandbox.md),
+ * or it does not work: for what a jail compiles. Before the first compile. */
+void elg_sandbox_compiler_jail(struct elg_compiler *compiler);
 /* Source text to bytecode (appended), in a spawned process: a crash, a hang past
  * ELG_COMPILE_MS_MAX or memory eaten there is ELG_INVALID here. `chunk` is the relative
  * path that error messages and tracebacks show. ELG_INVALID: where = "chunk:line". */
@@ -71,6 +74,10 @@ struct elg_program_loader {
                             struct elg_error *error);
     void *self;
 };
+
+/* Whether `path` is such a path: relative, no empty, "." or ".." part, no byte that a
+ * file system may read otherwise. */
+bool elg_sandbox_path_valid(const char *path);
 
 /* Loads the entry file and all that it requires; the file must return elg.graph{...}.
  * Nothing of it is executed but the files' main chunks, under limits of their own.
@@ -117,11 +124,14 @@ struct elg_job {
 
 enum elg_outcome_kind {
     ELG_OUTCOME_DONE,
-    ELG_OUTCOME_CALL,  /* answer with the next resume */
-    ELG_OUTCOME_SLICE, /* a slice is over: resume with NULL when you like */
-    ELG_OUTCOME_ERROR, /* raised by node code, or its result is not a value */
-    ELG_OUTCOME_FUEL,  /* fuel_max spent */
-    ELG_OUTCOME_MEMORY /* memory_bytes_max reached */
+    ELG_OUTCOME_CALL,   /* answer with the next resume */
+    ELG_OUTCOME_SLICE,  /* a slice is over: resume with NULL when you like */
+    ELG_OUTCOME_ERROR,  /* raised by node code, or its result is not a value */
+    ELG_OUTCOME_FUEL,   /* fuel_max spent */
+    ELG_OUTCOME_MEMORY, /* memory_bytes_max reached */
+    /* Of a sandbox that is a process of its own (jail/), which is no more: */
+    ELG_OUTCOME_LOST,   /* not by its own doing: execute the job again from the start */
+    ELG_OUTCOME_CRASHED /* while it executed this job, by its own doing */
 };
 
 /* Borrowed from the sandbox until the next call on it. */
@@ -146,6 +156,9 @@ struct elg_outcome {
     const char *message; /* for RAISED of a table: its message field or its JSON */
     const char *traceback; /* with the author's files and lines, no addresses */
     bool retry;            /* false for error{retry=false} and invalid values */
+    /* CRASHED: message says how. LOST: true if this job was being executed when the
+     * process was killed, false if it was only parked there. */
+    bool executing;
 };
 
 /* The answer to a CALL: value is canonical JSON of the result, or, if !ok, of

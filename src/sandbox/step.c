@@ -13,8 +13,8 @@ static uint32_t first_slice(const struct elg_sandbox *box)
     return slice > ELG_SLICE_INSTRUCTIONS_MIN ? slice : box->slice;
 }
 
-enum elg_status elg_sandbox_begin(struct elg_sandbox *box, struct elg_program *program,
-                                  const struct elg_job *job, struct elg_error *error)
+enum elg_status elg_local_begin(struct elg_sandbox *box, struct elg_program *program,
+                                const struct elg_job *job, struct elg_error *error)
 {
     if (box->active)
         return elg_base_fail(error, ELG_INTERNAL, "sandbox", "a job is under way");
@@ -94,11 +94,11 @@ static enum elg_status outcome_of(struct elg_sandbox *box, struct elg_outcome *o
         return ELG_OK;
     case ELG_EVENT_FUEL_OUT:
         out->kind = ELG_OUTCOME_FUEL;
-        out->where = elg_sandbox_where(box);
+        out->where = elg_local_where(box);
         return ELG_OK;
     case ELG_EVENT_MEMORY_OUT:
         out->kind = ELG_OUTCOME_MEMORY;
-        out->where = elg_sandbox_where(box);
+        out->where = elg_local_where(box);
         return ELG_OK;
     case ELG_EVENT_HOST_MEMORY_OUT:
         return elg_base_no_memory(error);
@@ -128,8 +128,8 @@ static void pace(struct elg_sandbox *box, int64_t began_us)
     fuel->slice_left = fuel->slice;
 }
 
-enum elg_status elg_sandbox_resume(struct elg_sandbox *box, const struct elg_reply *reply,
-                                   struct elg_outcome *out, struct elg_error *error)
+enum elg_status elg_local_resume(struct elg_sandbox *box, const struct elg_reply *reply,
+                                 struct elg_outcome *out, struct elg_error *error)
 {
     static const struct elg_reply NOTHING = {true, {(const uint8_t *)"null", 4}};
     if (!box->active)
@@ -146,7 +146,7 @@ enum elg_status elg_sandbox_resume(struct elg_sandbox *box, const struct elg_rep
     return outcome_of(box, out, error);
 }
 
-void elg_sandbox_discard(struct elg_sandbox *box)
+void elg_local_discard(struct elg_sandbox *box)
 {
     box->active = false;
 }

@@ -13,7 +13,7 @@ local FILE_BYTES_MAX = 1024 * 1024 -- as the library's limit of one file
 M.summary = "say what is wrong with a graph"
 M.usage = "elg check GRAPH [--strict]"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common, { "strict" } }
+M.flags = { flags.common, { "strict", "jail" } }
 M.own = { strict = { kind = "switch", help = "warnings end with code 3 as well" } }
 M.examples = {
   { "elg check atlas.lua", "errors end with code 3, warnings with 0" },

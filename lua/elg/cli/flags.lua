@@ -53,6 +53,8 @@ M.all = {
     help = "only runs of these graphs (default: of every graph); may be repeated" },
   ["drain-ms"] = { kind = "count", env = "ELG_DRAIN_MS", min = 0, max = 86400000, value = "MS",
     default = 10000, help = "what is in hand at a stop has so long to end (default 10000)" },
+  jail = { kind = "switch", env = "ELG_JAIL",
+    help = "node code in processes of its own that reach nothing; no host unless --allow-net" },
   to = { kind = "count", min = 0, max = EXACT_MAX, value = "N", help = "up to and with step N" },
   verify = { kind = "switch", help = "compare everything with the journal" },
   graph = { kind = "text", value = "FILE", help = "execute this code instead of the run's own" },
@@ -75,7 +77,7 @@ M.limiting = { "checkpoint-interval", "fuel", "memory", "step-timeout-ms", "run-
   "activity-timeout-ms", "max-body" }
 M.executing = { "durability", "allow-net", "checkpoint-interval", "fuel", "memory",
   "step-timeout-ms", "run-timeout-ms", "activity-timeout-ms", "max-body", "fresh-states",
-  "audit" }
+  "audit", "jail" }
 
 local SCALES = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3 }
 

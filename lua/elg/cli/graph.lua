@@ -9,7 +9,7 @@ local M = {}
 M.summary = "draw a graph"
 M.usage = "elg graph GRAPH [--format mermaid|dot|json]"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common, { "format" } }
+M.flags = { flags.common, { "format", "jail" } }
 M.examples = {
   { "elg graph atlas.lua", "Mermaid, for a Markdown file" },
   { "elg graph atlas.lua --format dot | dot -Tsvg >atlas.svg", "with Graphviz" },

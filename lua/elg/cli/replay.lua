@@ -11,7 +11,8 @@ local M = {}
 M.summary = "execute a run again from its journal, without effects"
 M.usage = "elg replay TRACE [--to N] [--verify] [--graph FILE]"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common, flags.stored, { "to", "verify", "graph", "fresh-states" } }
+M.flags = { flags.common, flags.stored, { "to", "verify", "graph", "fresh-states",
+  "jail" } }
 M.examples = {
   { "elg replay job-7 --verify", "does every hash, output, edge and fuel figure agree?" },
   { "elg replay job-7 --to 4", "the run as it was after step 4" },

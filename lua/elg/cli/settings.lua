@@ -5,6 +5,12 @@ local sys = require "elg.sys"
 
 local M = {}
 
+-- Where elg-jail is, if not where the library looks for it.
+local function jailer()
+  local given = os.getenv("ELG_JAILER")
+  return given ~= "" and given or nil
+end
+
 -- Where the compile helper may be, seen from the program's folder: beside it, or where
 -- `make install` puts it.
 local HELPERS = { "/elg-compile", "/../libexec/elg/elg-compile" }
@@ -59,6 +65,8 @@ function M.open_host(options, more)
     body_bytes_max = options["max-body"],
     fresh_states = options["fresh-states"],
     audit_rate = options.audit,
+    jail = options.jail,
+    jailer = options.jail and jailer() or nil,
     allow_net = options["allow-net"],
     read_only = more.read_only,
     on_event = more.on_event,

@@ -1,5 +1,6 @@
 -- random: random programs come out the same, to the last unit of fuel, in one piece and in
--- slices, in states put back and states built anew, in arenas at four addresses (I1).
+-- slices, in states put back and states built anew, in this process and in jails, in arenas
+-- at six addresses (I1).
 -- ELG_PROGRAMS: how many; ELG_PROGRAM_SEED: which.
 local boxes = require "boxes"
 local programs = require "hostile_programs"
@@ -17,6 +18,9 @@ describe("a random program", function()
       { name = "in slices", options = { slice = 97 } },
       { name = "built anew", options = { fresh = true, slice = 2000000000 } },
       { name = "built anew, in slices", options = { fresh = true, slice = 1009 } },
+      { name = "jailed", options = { jail = boxes.jailer, base = 0x150000000000 } },
+      { name = "jailed, built anew, in slices",
+        options = { jail = boxes.jailer, fresh = true, slice = 1013, base = 0x160000000000 } },
     }
     for _, kind in ipairs(kinds) do kind.box = assert(boxes.open(kind.options)) end
   end)
