@@ -26,7 +26,7 @@ help:
 	@echo 'make lint       format, luacheck, who includes whom, sizes, documentation'
 	@echo 'make asan       every spec under AddressSanitizer and UBSan'
 	@echo 'make bench      figures, beside those of floor programs'
-	@echo 'make fuzz       libFuzzer over the JSON reader'
+	@echo 'make fuzz       libFuzzer: F=json, graph, program, pattern'
 	@echo 'make install    PREFIX=/usr/local DESTDIR=; make uninstall'
 	@echo 'make deps       Debian packages that are missing (as root), or their names'
 	@echo 'make clean      removes build/'

@@ -138,6 +138,8 @@ int elg_sandbox_module_graph_line(const struct elg_program *program)
 {
     static const char CALL[] = ".graph";
     const struct elg_buf *source = &program->modules[0].source;
+    if (source->size == 0)
+        return 0;
     const uint8_t *end = source->data + source->size;
     int line = 1;
     for (const uint8_t *p = source->data; end - p > (ptrdiff_t)sizeof CALL; p++) {
