@@ -163,6 +163,8 @@ struct elg_host_options {
  * ELG_USAGE, ELG_IO, ELG_CORRUPT, ELG_FULL, ELG_NO_MEMORY, ELG_UNSUPPORTED. */
 ELG_API enum elg_status elg_host_open(const struct elg_host_options *options,
                                       struct elg_host **out, struct elg_error *error);
+/* The version of the store's schema, to which opening brought it; 0: it has none. */
+ELG_API int64_t elg_host_schema_version(const struct elg_host *host);
 /* Finishes commits under way, hands back the runs in hand (they stay resumable). NULL is
  * fine. */
 ELG_API void elg_host_close(struct elg_host *host);
@@ -334,12 +336,30 @@ ELG_API enum elg_status elg_run_result(struct elg_host *host, const char *trace_
 ELG_API enum elg_status elg_run_show(struct elg_host *host, const char *trace_id,
                                      int64_t step, struct elg_text *out,
                                      struct elg_error *error);
+/* As elg_run_show, with the attempts of steps from..to (-1: to the last). */
+ELG_API enum elg_status elg_run_show_steps(struct elg_host *host, const char *trace_id,
+                                           int64_t from, int64_t to, struct elg_text *out,
+                                           struct elg_error *error);
 /* Calls row(self, json, size) for each run, newest first; status NULL: all. A row that
  * returns false ends it. */
 ELG_API enum elg_status elg_run_list(struct elg_host *host, const char *status,
                                      bool (*row)(void *self, const char *json,
                                                  size_t size),
                                      void *self, struct elg_error *error);
+
+struct elg_list_options {
+    const char *statuses; /* names, or "unfinished", with commas between; NULL: any */
+    const char *graph_id; /* NULL: any */
+    int64_t since_ms, until_ms; /* made then or later, and before; 0: any time */
+    const char *after;          /* a trace: the runs that follow it in the list */
+    bool (*row)(void *self, const char *json, size_t size); /* as of elg_run_list */
+    void *self;
+};
+/* As elg_run_list, of the runs that the options name. ELG_NOT_FOUND: `after` is no run of
+ * the store. */
+ELG_API enum elg_status elg_run_query(struct elg_host *host,
+                                      const struct elg_list_options *options,
+                                      struct elg_error *error);
 
 struct elg_replay_options {
     int64_t to;              /* the last step to execute; -1: all */

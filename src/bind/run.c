@@ -116,15 +116,18 @@ int elg__bind_run_result(lua_State *L)
     return elg__bind_text_string(L, text);
 }
 
-/* host:show(trace [, step]) -> JSON text | nil, message, code, where */
+/* host:show(trace [, step or from, to]) -> JSON text | nil, message, code, where. One
+ * number: that step alone; two: steps from..to, -1 being the last. */
 int elg__bind_run_show(lua_State *L)
 {
     struct bind_host *host = elg__bind_check_host(L, 1);
     const char *trace_id = luaL_checkstring(L, 2);
-    int64_t step = (int64_t)luaL_optnumber(L, 3, -1);
+    int64_t from = (int64_t)luaL_optnumber(L, 3, -1);
+    int64_t to = (int64_t)luaL_optnumber(L, 4, (lua_Number)from);
     struct elg_error error = {0};
     struct elg_text *text = elg__bind_text(L);
-    enum elg_status status = elg_run_show(host->host, trace_id, step, text, &error);
+    enum elg_status status =
+        elg_run_show_steps(host->host, trace_id, from < 0 ? 0 : from, to, text, &error);
     if (status != ELG_OK)
         return elg__bind_fail(L, status, &error);
     return elg__bind_text_string(L, text);
@@ -156,19 +159,46 @@ static bool on_row(void *self, const char *json, size_t size)
     return call.more;
 }
 
-/* host:list(status or nil, function(json) return more end) -> true
- * | nil, message, code, where. Newest first; a false from the function ends it. */
+static int64_t field_ms(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    int64_t value = (int64_t)luaL_optnumber(L, -1, 0);
+    lua_pop(L, 1);
+    return value;
+}
+
+static struct elg_list_options list_options(lua_State *L, int arg)
+{
+    struct elg_list_options options = {.statuses = NULL};
+    if (!lua_istable(L, arg)) {
+        options.statuses = luaL_optstring(L, arg, NULL);
+        return options;
+    }
+    options.statuses = field_string(L, arg, "status", NULL);
+    options.graph_id = field_string(L, arg, "graph", NULL);
+    options.after = field_string(L, arg, "after", NULL);
+    options.since_ms = field_ms(L, arg, "since_ms");
+    options.until_ms = field_ms(L, arg, "until_ms");
+    return options;
+}
+
+/* host:list(what, function(json) return more end) -> true
+ * | nil, message, code, where. What: nil, statuses with commas between, or a table {
+ * status =, graph =, since_ms =, until_ms =, after = trace }. Newest first; a false from
+ * the function ends it. */
 int elg__bind_run_list(lua_State *L)
 {
     struct bind_host *host = elg__bind_check_host(L, 1);
-    const char *wanted = luaL_optstring(L, 2, NULL);
+    struct elg_list_options options = list_options(L, 2);
     struct elg_error error = {0};
+    options.row = on_row;
+    options.self = host;
     luaL_checktype(L, 3, LUA_TFUNCTION);
     elg__bind_environment(L, host);
     lua_pushvalue(L, 3);
     lua_setfield(L, -2, "on_row");
     elg__bind_enter(host, L);
-    enum elg_status status = elg_run_list(host->host, wanted, on_row, host, &error);
+    enum elg_status status = elg_run_query(host->host, &options, &error);
     elg__bind_leave(host, L);
     if (status != ELG_OK)
         return elg__bind_fail(L, status, &error);

@@ -72,6 +72,14 @@ int elg__bind_host_serve(lua_State *L)
     return 1;
 }
 
+/* host:schema_version() -> number */
+int elg__bind_host_schema_version(lua_State *L)
+{
+    const struct bind_host *host = elg__bind_check_host(L, 1);
+    lua_pushnumber(L, (lua_Number)elg_host_schema_version(host->host));
+    return 1;
+}
+
 /* host:drain() -> runs that go on */
 int elg__bind_host_drain(lua_State *L)
 {

@@ -237,10 +237,17 @@ typedef bool (*elg_journal_row_fn)(void *self, const struct elg_step_row *step,
 
 typedef bool (*elg_signal_row_fn)(void *self, const struct elg_signal_row *row);
 
+#define ELG_RUN_STATUSES_ALL ((1u << (ELG_RUN_QUARANTINED + 1)) - 1)
+#define ELG_RUN_STATUSES_UNFINISHED ((1u << (ELG_RUN_WAITING + 1)) - 1)
+#define ELG_TIME_MS_MAX 253402300799000 /* the end of the year 9999 */
 struct elg_run_filter {
     bool any_status;
     enum elg_run_status status; /* unless any_status */
     bool unfinished;            /* only runs that have not ended */
+    uint32_t statuses;          /* bits 1u << status; 0: what the fields above say */
+    const char *graph_id;       /* NULL: any */
+    int64_t since_ms, until_ms; /* made then or later, and before; 0: any time */
+    const char *after;          /* a trace: only what follows it in the list; NULL: all */
 };
 
 struct elg_checkpoint_ops {
@@ -275,7 +282,8 @@ struct elg_checkpoint_ops {
                               struct elg_error *error);
     enum elg_status (*run_get)(void *self, const char *trace_id, struct elg_run_row *out,
                                struct elg_error *error);
-    /* Newest first; input, initial_state and limits are left out (NULL). */
+    /* Newest first; input, initial_state and limits are left out (NULL). `statuses` is
+     * filled in. ELG_NOT_FOUND: filter->after is no run. */
     enum elg_status (*run_list)(void *self, const struct elg_run_filter *filter,
                                 elg_run_row_fn row, void *row_self,
                                 struct elg_error *error);
@@ -350,6 +358,9 @@ struct elg_checkpoint_ops {
     enum elg_status (*signal_poll)(void *self,
                                    void (*woken)(void *self, const char *trace_id),
                                    void *woken_self, struct elg_error *error);
+    /* The version of the schema, which is this build's once it is open; 0: it has none.
+     */
+    int64_t (*schema_version)(void *self);
 };
 
 /* The back ends. */
@@ -431,6 +442,7 @@ bool elg_checkpoint_work_poll(struct elg_store *store);
 enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms,
                                         struct elg_error *error);
 uint64_t elg_checkpoint_lease_lapses(struct elg_store *store);
+int64_t elg_checkpoint_schema_version(struct elg_store *store);
 enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *turn,
                                       struct elg_error *error);
 enum elg_status elg_checkpoint_signal_put(struct elg_store *store, const char *trace_id,

@@ -316,9 +316,10 @@ static int newest_first(const void *a, const void *b)
 static bool filter_takes(const struct elg_run_filter *filter,
                          const struct elg_run_row *row)
 {
-    if (filter->unfinished && elg_checkpoint_status_ended(row->status))
-        return false;
-    return filter->any_status || filter->status == row->status;
+    return (filter->statuses & 1u << row->status) != 0 &&
+           row->created_at_ms >= filter->since_ms &&
+           row->created_at_ms < filter->until_ms &&
+           (filter->graph_id == NULL || strcmp(filter->graph_id, row->graph_id) == 0);
 }
 
 /* What a list shows of a run: its payloads are left out. */
@@ -329,12 +330,26 @@ static bool summary_give(const struct elg_run_row *row, elg_run_row_fn give, voi
     return give(self, &summary);
 }
 
+/* Where a list goes on behind that trace. */
+static size_t after_of(struct elg_memory_run *const *runs, size_t count,
+                       const char *after)
+{
+    size_t i = 0;
+    while (after != NULL && i < count && strcmp(runs[i]->row.trace_id, after) != 0)
+        i++;
+    return after != NULL ? i + 1 : 0;
+}
+
 static enum elg_status memory_run_list(void *self, const struct elg_run_filter *filter,
                                        elg_run_row_fn row, void *row_self,
                                        struct elg_error *error)
 {
     struct elg_memory *memory = self;
     pthread_mutex_lock(&memory->mutex);
+    if (filter->after != NULL && elg_memory_find(memory, filter->after) == NULL) {
+        pthread_mutex_unlock(&memory->mutex);
+        return run_missing(filter->after, error);
+    }
     size_t count = memory->runs.count, cursor = 0;
     struct elg_memory_run **runs =
         elg_base_realloc(memory->env.alloc, NULL, 0, count * sizeof *runs);
@@ -342,7 +357,7 @@ static enum elg_status memory_run_list(void *self, const struct elg_run_filter *
         for (size_t i = 0; i < count; i++)
             runs[i] = elg_checkpoint_traces_next(&memory->runs, &cursor);
         qsort(runs, count, sizeof *runs, newest_first);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = after_of(runs, count, filter->after); i < count; i++) {
             if (filter_takes(filter, &runs[i]->row) &&
                 !summary_give(&runs[i]->row, row, row_self))
                 break;
@@ -448,6 +463,7 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .signal_put = elg_memory_signal_put,
     .signals = elg_memory_signals,
     .signal_poll = elg_memory_signal_poll,
+    .schema_version = elg_memory_schema_version,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

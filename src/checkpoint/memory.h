@@ -74,6 +74,7 @@ int elg_memory_work_fd(void *self);
 bool elg_memory_work_poll(void *self);
 enum elg_status elg_memory_work_due(void *self, int64_t *due_ms, struct elg_error *error);
 uint64_t elg_memory_lease_lapses(void *self);
+int64_t elg_memory_schema_version(void *self);
 enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
 

@@ -151,3 +151,9 @@ uint64_t elg_memory_lease_lapses(void *self)
     (void)self;
     return 0;
 }
+
+int64_t elg_memory_schema_version(void *self)
+{
+    (void)self;
+    return 0;
+}

@@ -32,6 +32,7 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .signal_put = elg_postgres_signal_put,
     .signals = elg_postgres_signals,
     .signal_poll = elg_postgres_signal_poll,
+    .schema_version = elg_postgres_schema_version,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

@@ -106,8 +106,8 @@ enum elg_postgres_statement {
     ELG_POSTGRES_RUN_EXISTS,
     /* the loop's, sent as text: cursors */
     ELG_POSTGRES_LIST_ALL,
-    ELG_POSTGRES_LIST_STATUS,
     ELG_POSTGRES_LIST_UNFINISHED,
+    ELG_POSTGRES_LIST_AFTER,
     ELG_POSTGRES_LIST_FETCH,
     ELG_POSTGRES_STEPS_READ,
     ELG_POSTGRES_STEPS_FETCH,
@@ -489,6 +489,7 @@ bool elg_postgres_work_poll(void *self);
 enum elg_status elg_postgres_work_due(void *self, int64_t *due_ms,
                                       struct elg_error *error);
 uint64_t elg_postgres_lease_lapses(void *self);
+int64_t elg_postgres_schema_version(void *self);
 enum elg_status elg_postgres_reopen(void *self, struct elg_turn *turn,
                                     struct elg_error *error);
 

@@ -57,20 +57,51 @@ static enum elg_status reading_end(struct elg_postgres_connection *connection,
 
 /* ---- lists */
 
-static enum elg_postgres_statement list_statement(const struct elg_run_filter *filter)
+/* Where a list begins that goes on behind a trace. */
+static enum elg_status after_read(struct elg_postgres_connection *connection,
+                                  struct reading *reading, int64_t *created_ms,
+                                  int64_t *run_no, struct elg_error *error)
 {
-    if (!filter->any_status)
-        return ELG_POSTGRES_LIST_STATUS;
-    return filter->unfinished ? ELG_POSTGRES_LIST_UNFINISHED : ELG_POSTGRES_LIST_ALL;
+    const char *after = reading->filter->after;
+    elg_postgres_add(&connection->batch, ELG_POSTGRES_LIST_AFTER);
+    elg_postgres_put_text(&connection->batch, after);
+    enum elg_status status = elg_postgres_exchange(connection, error);
+    if (status != ELG_OK)
+        return status;
+    struct elg_postgres_columns columns = {.alloc = reading->postgres->env.alloc,
+                                           .label = reading->postgres->settings.label,
+                                           .result = connection->results[0],
+                                           .table = "cmo_runs",
+                                           .row = after,
+                                           .error = error};
+    if (PQntuples(columns.result) == 0)
+        return elg_postgres_run_missing(reading->postgres, after, error);
+    *created_ms = elg_postgres_column_time(&columns, false);
+    *run_no = elg_postgres_column_int(&columns, 0, INT64_MAX);
+    elg_postgres_batch_reset(&connection->batch);
+    return columns.status;
 }
 
 static void list_open_add(struct elg_postgres_batch *batch,
-                          const struct elg_run_filter *filter)
+                          const struct elg_run_filter *filter, int64_t created_ms,
+                          int64_t run_no)
 {
+    bool unfinished = (filter->statuses & ~ELG_RUN_STATUSES_UNFINISHED) == 0;
+    int64_t last_ms = filter->until_ms - 1;
     elg_postgres_add(batch, ELG_POSTGRES_BEGIN_READ);
-    elg_postgres_add(batch, list_statement(filter));
-    if (!filter->any_status)
-        elg_postgres_put_text(batch, elg_checkpoint_status_name(filter->status));
+    elg_postgres_add(batch,
+                     unfinished ? ELG_POSTGRES_LIST_UNFINISHED : ELG_POSTGRES_LIST_ALL);
+    elg_postgres_put_moment(batch, filter->since_ms);
+    elg_postgres_put_moment(batch, created_ms <= last_ms ? created_ms : last_ms);
+    elg_postgres_put_int8(batch, created_ms <= last_ms ? run_no : INT64_MAX);
+    elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
+    for (int i = 0; i <= ELG_RUN_QUARANTINED; i++) {
+        if ((filter->statuses & 1u << i) != 0)
+            elg_postgres_put_text(batch,
+                                  elg_checkpoint_status_name((enum elg_run_status)i));
+    }
+    elg_postgres_array_end(batch);
+    elg_postgres_put_text(batch, filter->graph_id);
     elg_postgres_add(batch, ELG_POSTGRES_LIST_FETCH);
 }
 
@@ -95,8 +126,14 @@ static enum elg_status list_attempt(struct elg_postgres_connection *connection,
 {
     struct reading *reading = self;
     struct elg_postgres_batch *batch = &connection->batch;
-    list_open_add(batch, reading->filter);
-    enum elg_status status = elg_postgres_exchange(connection, error);
+    int64_t created_ms = INT64_MAX, run_no = INT64_MAX;
+    enum elg_status status = ELG_OK;
+    if (reading->filter->after != NULL)
+        status = after_read(connection, reading, &created_ms, &run_no, error);
+    if (status != ELG_OK)
+        return status;
+    list_open_add(batch, reading->filter, created_ms, run_no);
+    status = elg_postgres_exchange(connection, error);
     while (status == ELG_OK) {
         const PGresult *result = connection->results[batch->message_count - 1];
         if (PQntuples(result) == 0)
@@ -121,9 +158,6 @@ enum elg_status elg_postgres_run_list(void *self, const struct elg_run_filter *f
                               .give_run = row,
                               .give_self = row_self,
                               .more = true};
-    if (!filter->any_status && filter->unfinished &&
-        elg_checkpoint_status_ended(filter->status))
-        return ELG_OK;
     return elg_postgres_try(&postgres->connections[ELG_POSTGRES_LOOP], list_attempt,
                             &reading, error);
 }

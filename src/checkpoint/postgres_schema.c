@@ -115,3 +115,9 @@ enum elg_status elg_postgres_schema_open(struct elg_postgres_connection *connect
         elg_postgres_exec(connection, "ROLLBACK", ELG_POSTGRES_REPLY_MS_MAX, NULL, NULL);
     return status;
 }
+
+int64_t elg_postgres_schema_version(void *self)
+{
+    (void)self; /* what is older or newer is not opened */
+    return MIGRATION_COUNT;
+}

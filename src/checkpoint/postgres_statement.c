@@ -328,20 +328,20 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
         "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
         "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
-        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r ORDER BY "
-        "r.created_at DESC, r.run_no DESC",
-    [ELG_POSTGRES_LIST_STATUS] =
-        "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
-        "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
-        "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
-        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r WHERE r.status = "
-        "$1::text ORDER BY r.created_at DESC, r.run_no DESC",
+        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r WHERE r.created_at "
+        "BETWEEN $1::timestamptz AND $2::timestamptz AND (r.created_at < $2::timestamptz "
+        "OR r.run_no < $3::bigint) AND r.status = ANY ($4::text[]) AND ($5::text IS NULL "
+        "OR r.graph_id = $5::text) ORDER BY r.created_at DESC, r.run_no DESC",
     [ELG_POSTGRES_LIST_UNFINISHED] =
         "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
         "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
         "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
-        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r WHERE "
-        "r.completed_at IS NULL ORDER BY r.created_at DESC, r.run_no DESC",
+        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r WHERE r.completed_at IS NULL AND r.created_at "
+        "BETWEEN $1::timestamptz AND $2::timestamptz AND (r.created_at < $2::timestamptz "
+        "OR r.run_no < $3::bigint) AND r.status = ANY ($4::text[]) AND ($5::text IS NULL "
+        "OR r.graph_id = $5::text) ORDER BY r.created_at DESC, r.run_no DESC",
+    [ELG_POSTGRES_LIST_AFTER] =
+        "SELECT created_at, run_no FROM cmo_runs WHERE trace_id = $1::text",
     [ELG_POSTGRES_LIST_FETCH] =
         "FETCH 256 FROM runs",
     [ELG_POSTGRES_STEPS_READ] =

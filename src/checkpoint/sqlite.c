@@ -31,6 +31,7 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .signal_put = elg_sqlite_signal_put,
     .signals = elg_sqlite_signals,
     .signal_poll = elg_sqlite_signal_poll,
+    .schema_version = elg_sqlite_schema_version,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

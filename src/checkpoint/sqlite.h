@@ -54,8 +54,8 @@ enum elg_sqlite_statement {
     ELG_SQLITE_RUN_READ,
     ELG_SQLITE_RUN_EXISTS,
     ELG_SQLITE_LIST_ALL,
-    ELG_SQLITE_LIST_STATUS,
     ELG_SQLITE_LIST_UNFINISHED,
+    ELG_SQLITE_LIST_AFTER,
     ELG_SQLITE_STEPS_READ,
     ELG_SQLITE_ACTIVITIES_READ,
     ELG_SQLITE_ABORTS_READ,
@@ -310,6 +310,7 @@ int elg_sqlite_work_fd(void *self);
 bool elg_sqlite_work_poll(void *self);
 enum elg_status elg_sqlite_work_due(void *self, int64_t *due_ms, struct elg_error *error);
 uint64_t elg_sqlite_lease_lapses(void *self);
+int64_t elg_sqlite_schema_version(void *self);
 enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
 enum elg_status elg_sqlite_signal_put(void *self, const char *trace_id,

@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PATH_BYTES_MAX 4096
 
 static const char WRITER_SQL[] = "PRAGMA synchronous=FULL;"
                                  "PRAGMA cell_size_check=ON;"
@@ -126,19 +129,72 @@ static enum elg_status writer_open(struct elg_sqlite *sqlite, struct elg_error *
     return status;
 }
 
-static enum elg_status reader_open(struct elg_sqlite *sqlite, struct elg_error *error)
+static enum elg_status reader_configure(struct elg_sqlite *sqlite,
+                                        struct elg_error *error)
 {
     bool created;
-    int flags = sqlite->env.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    enum elg_status status = connect(sqlite->path, flags, &sqlite->reader, error);
-    if (status == ELG_OK)
-        status = configure(&sqlite->reader, READER_SQL, error);
+    enum elg_status status = configure(&sqlite->reader, READER_SQL, error);
     if (status == ELG_OK)
         status = elg_sqlite_schema_open(&sqlite->reader, false, &created, error);
     if (status == ELG_OK)
         status = elg_sqlite_frame_prepare(&sqlite->reader, error);
     if (status == ELG_OK)
         status = elg_sqlite_signals_begin(sqlite, error);
+    return status;
+}
+
+static bool beside_is_empty(const char *path, const char *suffix)
+{
+    char name[PATH_BYTES_MAX];
+    struct stat info;
+    int size = snprintf(name, sizeof name, "%s%s", path, suffix);
+    if (size < 0 || (size_t)size >= sizeof name)
+        return false;
+    return stat(name, &info) != 0 ? errno == ENOENT : info.st_size == 0;
+}
+
+/* file:PATH?immutable=1, with what has a meaning in a URI escaped. */
+static bool immutable_uri(const char *path, char out[PATH_BYTES_MAX])
+{
+    static const char HEAD[] = "file:", TAIL[] = "?immutable=1";
+    size_t size = sizeof HEAD - 1;
+    memcpy(out, HEAD, size);
+    for (; *path != '\0'; path++) {
+        if (size + 3 + sizeof TAIL > PATH_BYTES_MAX)
+            return false;
+        bool plain = strchr("?#%", *path) == NULL;
+        size += (size_t)snprintf(out + size, 4, plain ? "%c" : "%%%02X", *path);
+    }
+    memcpy(out + size, TAIL, sizeof TAIL);
+    return true;
+}
+
+/* A file in WAL mode cannot be read where nothing can be written beside it, unless it is
+ * said that nobody writes it. That nobody does is known if there is no WAL. */
+static enum elg_status immutable_open(struct elg_sqlite *sqlite, struct elg_error *error)
+{
+    char uri[PATH_BYTES_MAX];
+    if (!immutable_uri(sqlite->path, uri))
+        return elg_base_fail(error, ELG_IO, sqlite->path, "the name is too long");
+    elg_sqlite_connection_close(&sqlite->reader);
+    enum elg_status status =
+        connect(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &sqlite->reader, error);
+    sqlite->reader.path = sqlite->path;
+    return status == ELG_OK ? reader_configure(sqlite, error) : status;
+}
+
+static enum elg_status reader_open(struct elg_sqlite *sqlite, struct elg_error *error)
+{
+    bool only = sqlite->env.read_only;
+    enum elg_status status =
+        connect(sqlite->path, only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
+                &sqlite->reader, error);
+    if (status == ELG_OK)
+        status = reader_configure(sqlite, error);
+    bool there = access(sqlite->path, R_OK) == 0;
+    if (status == ELG_IO && only && there && beside_is_empty(sqlite->path, "-wal") &&
+        beside_is_empty(sqlite->path, "-shm"))
+        return immutable_open(sqlite, error);
     return status;
 }
 

@@ -1,6 +1,8 @@
 /* sqlite_read: runs, lists and journals, on the reader's connection. Uses sqlite.h. */
 #include "checkpoint/sqlite.h"
 
+#include <stdio.h>
+
 enum elg_status elg_sqlite_run_get(void *self, const char *trace_id,
                                    struct elg_run_row *out, struct elg_error *error)
 {
@@ -14,11 +16,63 @@ enum elg_status elg_sqlite_run_get(void *self, const char *trace_id,
 
 /* ---- lists */
 
+#define STATUSES_BYTES_MAX 256
+
 static enum elg_sqlite_statement list_statement(const struct elg_run_filter *filter)
 {
-    if (!filter->any_status)
-        return ELG_SQLITE_LIST_STATUS;
-    return filter->unfinished ? ELG_SQLITE_LIST_UNFINISHED : ELG_SQLITE_LIST_ALL;
+    bool unfinished = (filter->statuses & ~ELG_RUN_STATUSES_UNFINISHED) == 0;
+    return unfinished ? ELG_SQLITE_LIST_UNFINISHED : ELG_SQLITE_LIST_ALL;
+}
+
+/* Where a list begins that goes on behind a trace. */
+static enum elg_status after_read(struct elg_sqlite *sqlite, const char *trace_id,
+                                  int64_t *created_ms, int64_t *row_id,
+                                  struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_LIST_AFTER, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(statement, 1, trace_id, -1, SQLITE_STATIC);
+    status = elg_sqlite_step(&sqlite->reader, statement, &found, error);
+    if (status != ELG_OK)
+        return status;
+    if (!found)
+        return elg_base_fail(error, ELG_NOT_FOUND, trace_id, "no such run in this store");
+    *created_ms = sqlite3_column_int64(statement, 0);
+    *row_id = sqlite3_column_int64(statement, 1);
+    sqlite3_reset(statement);
+    return ELG_OK;
+}
+
+/* `statuses` is borrowed until the statement was stepped. */
+static enum elg_status list_bind(struct elg_sqlite *sqlite, sqlite3_stmt *statement,
+                                 const struct elg_run_filter *filter,
+                                 char statuses[STATUSES_BYTES_MAX],
+                                 struct elg_error *error)
+{
+    struct elg_sqlite_bind bind;
+    int64_t last_ms = filter->until_ms - 1, created_ms = INT64_MAX, row_id = INT64_MAX;
+    enum elg_status status = ELG_OK;
+    size_t size = 0;
+    if (filter->after != NULL)
+        status = after_read(sqlite, filter->after, &created_ms, &row_id, error);
+    if (status != ELG_OK)
+        return status;
+    for (int i = 0; i <= ELG_RUN_QUARANTINED; i++) {
+        if ((filter->statuses & 1u << i) != 0)
+            size += (size_t)snprintf(statuses + size, STATUSES_BYTES_MAX - size, "%s,",
+                                     elg_checkpoint_status_name((enum elg_run_status)i));
+    }
+    elg_sqlite_bind_begin(&bind, statement);
+    elg_sqlite_bind_int(&bind, filter->since_ms);
+    elg_sqlite_bind_int(&bind, created_ms <= last_ms ? created_ms : last_ms);
+    elg_sqlite_bind_int(&bind, created_ms <= last_ms ? row_id : INT64_MAX);
+    elg_sqlite_bind_text(&bind, statuses);
+    elg_sqlite_bind_text(&bind, filter->graph_id);
+    return elg_sqlite_bind_end(&bind, &sqlite->reader, error);
 }
 
 static enum elg_status list_read(struct elg_sqlite *sqlite, sqlite3_stmt *statement,
@@ -49,17 +103,14 @@ enum elg_status elg_sqlite_run_list(void *self, const struct elg_run_filter *fil
 {
     struct elg_sqlite *sqlite = self;
     sqlite3_stmt *statement = NULL;
-    if (!filter->any_status && filter->unfinished &&
-        elg_checkpoint_status_ended(filter->status))
-        return ELG_OK;
+    char statuses[STATUSES_BYTES_MAX];
     pthread_mutex_lock(&sqlite->read_mutex);
     enum elg_status status =
         elg_sqlite_statement(&sqlite->reader, list_statement(filter), &statement, error);
     if (status == ELG_OK) {
-        if (!filter->any_status)
-            sqlite3_bind_text(statement, 1, elg_checkpoint_status_name(filter->status),
-                              -1, SQLITE_STATIC);
-        status = list_read(sqlite, statement, row, row_self, error);
+        status = list_bind(sqlite, statement, filter, statuses, error);
+        if (status == ELG_OK)
+            status = list_read(sqlite, statement, row, row_self, error);
         sqlite3_reset(statement);
     }
     pthread_mutex_unlock(&sqlite->read_mutex);

@@ -134,3 +134,9 @@ enum elg_status elg_sqlite_schema_open(struct elg_sqlite_connection *connection,
         status = migrate_from(connection, schema.version, error);
     return status;
 }
+
+int64_t elg_sqlite_schema_version(void *self)
+{
+    (void)self; /* what is older or newer is not opened */
+    return MIGRATION_COUNT;
+}

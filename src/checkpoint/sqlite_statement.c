@@ -11,6 +11,9 @@
     "r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, r.seed, "          \
     "r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, r.error, "   \
     "r.started_at, r.completed_at, r.created_at, r.updated_at"
+#define LIST_FILTER                                                                      \
+    "r.created_at BETWEEN ?1 AND ?2 AND (r.created_at < ?2 OR r.rowid < ?3) "            \
+    "AND instr(?4, r.status || ',') > 0 AND (?5 IS NULL OR r.graph_id = ?5)"
 #define LIST_ORDER " ORDER BY r.created_at DESC, r.rowid DESC"
 
 static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
@@ -96,11 +99,12 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "i.limits FROM cmo_runs r LEFT JOIN cmo_inputs i "
         "ON i.trace_id = r.trace_id WHERE r.trace_id = ?",
     [ELG_SQLITE_RUN_EXISTS] = "SELECT 1 FROM cmo_runs WHERE trace_id = ?",
-    [ELG_SQLITE_LIST_ALL] = "SELECT " RUN_SUMMARY " FROM cmo_runs r" LIST_ORDER,
-    [ELG_SQLITE_LIST_STATUS] =
-        "SELECT " RUN_SUMMARY " FROM cmo_runs r WHERE r.status = ?" LIST_ORDER,
+    [ELG_SQLITE_LIST_ALL] =
+        "SELECT " RUN_SUMMARY " FROM cmo_runs r WHERE " LIST_FILTER LIST_ORDER,
     [ELG_SQLITE_LIST_UNFINISHED] =
-        "SELECT " RUN_SUMMARY " FROM cmo_runs r WHERE r.completed_at IS NULL" LIST_ORDER,
+        "SELECT " RUN_SUMMARY " FROM cmo_runs r WHERE r.completed_at IS NULL "
+        "AND " LIST_FILTER LIST_ORDER,
+    [ELG_SQLITE_LIST_AFTER] = "SELECT created_at, rowid FROM cmo_runs WHERE trace_id = ?",
     [ELG_SQLITE_STEPS_READ] =
         "SELECT step_index, attempt, node_id, status, input_hash, state_hash, "
         "output_hash, next_edge, next_node, fuel, activity_count, clock, retry_at, "

@@ -378,17 +378,6 @@ enum elg_status elg_checkpoint_run_get(struct elg_store *store, const char *trac
     return status == ELG_OK ? fetched(store, out, error) : status;
 }
 
-enum elg_status elg_checkpoint_run_list(struct elg_store *store,
-                                        const struct elg_run_filter *filter,
-                                        elg_run_row_fn row, void *row_self,
-                                        struct elg_error *error)
-{
-    enum elg_status status = elg_store_enter(store, "run_list", false, NULL, error);
-    return status != ELG_OK
-               ? status
-               : store->ops->run_list(store->self, filter, row, row_self, error);
-}
-
 enum elg_status elg_checkpoint_journal(struct elg_store *store, const char *trace_id,
                                        int64_t from, int64_t to, elg_journal_row_fn row,
                                        void *row_self, struct elg_error *error)

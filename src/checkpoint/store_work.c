@@ -48,3 +48,35 @@ enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *
         turn->result = status;
     return status;
 }
+
+int64_t elg_checkpoint_schema_version(struct elg_store *store)
+{
+    return store->ops->schema_version(store->self);
+}
+
+/* ---- lists */
+
+/* What the filter's older fields say, as bits. */
+static uint32_t statuses_of(const struct elg_run_filter *filter)
+{
+    uint32_t bits = filter->statuses;
+    if (bits == 0)
+        bits = filter->any_status ? ELG_RUN_STATUSES_ALL : 1u << filter->status;
+    return filter->unfinished ? bits & ELG_RUN_STATUSES_UNFINISHED : bits;
+}
+
+enum elg_status elg_checkpoint_run_list(struct elg_store *store,
+                                        const struct elg_run_filter *filter,
+                                        elg_run_row_fn row, void *row_self,
+                                        struct elg_error *error)
+{
+    struct elg_run_filter whole = *filter;
+    enum elg_status status =
+        elg_store_enter(store, "run_list", false, filter->after, error);
+    whole.statuses = statuses_of(filter);
+    if (whole.until_ms == 0)
+        whole.until_ms = ELG_TIME_MS_MAX;
+    if (status != ELG_OK || whole.statuses == 0)
+        return status;
+    return store->ops->run_list(store->self, &whole, row, row_self, error);
+}

@@ -1,5 +1,5 @@
 /* documents: what is durable of a run, as JSON for people and scripts.
- * Provides elg_run_result, elg_run_show, elg_run_list. */
+ * Provides elg_run_result, elg_run_show, elg_run_show_steps. */
 #include <stdio.h>
 #include <string.h>
 
@@ -305,6 +305,13 @@ static void put_run_fields(struct elg_buf *out, const struct elg_run_row *row)
 enum elg_status elg_run_show(struct elg_host *host, const char *trace_id, int64_t step,
                              struct elg_text *out, struct elg_error *error)
 {
+    return elg_run_show_steps(host, trace_id, step < 0 ? 0 : step, step, out, error);
+}
+
+enum elg_status elg_run_show_steps(struct elg_host *host, const char *trace_id,
+                                   int64_t from, int64_t to, struct elg_text *out,
+                                   struct elg_error *error)
+{
     struct elg_run_row row;
     struct elg_buf buf;
     memset(&row, 0, sizeof row);
@@ -318,66 +325,12 @@ enum elg_status elg_run_show(struct elg_host *host, const char *trace_id, int64_
     elg_base_buf_append_str(&buf, ",\"journal\":[");
     struct journal_writer writer = {.out = &buf};
     if (status == ELG_OK)
-        status = elg_checkpoint_journal(host->store, trace_id, step < 0 ? 0 : step,
-                                        step < 0 ? -1 : step, write_row, &writer, error);
+        status = elg_checkpoint_journal(host->store, trace_id, from, to < 0 ? -1 : to,
+                                        write_row, &writer, error);
     close_step(&writer);
     elg_base_buf_append_str(&buf, "]}");
     if (status == ELG_OK)
         return elg__document_text(host->alloc, &buf, out, error);
     elg_base_buf_fini(&buf);
     return status;
-}
-
-/* ---- list
- * --------------------------------------------------------------------------------------
- */
-
-struct list_writer {
-    struct elg_buf buf;
-    bool (*row)(void *self, const char *json, size_t size);
-    void *self;
-    bool failed;
-};
-
-static bool write_list_row(void *self, const struct elg_run_row *row)
-{
-    struct list_writer *writer = self;
-    struct elg_buf *out = &writer->buf;
-    elg_base_buf_reset(out);
-    elg_base_buf_append_str(out, "{\"graph_id\":");
-    elg_json_write_string(out, elg_base_bytes(row->graph_id), NULL);
-    put_string(out, "graph_version", row->graph_version);
-    put_string(out, "status", elg_checkpoint_status_name(row->status));
-    elg_base_buf_printf(out, ",\"steps\":%llu", (unsigned long long)row->step_count);
-    put_string(out, "trace_id", row->trace_id);
-    elg_base_buf_printf(out, ",\"updated_at\":%lld}", (long long)row->updated_at_ms);
-    const char *json = elg_base_buf_cstr(out);
-    writer->failed = json == NULL;
-    return json != NULL && writer->row(writer->self, json, out->size);
-}
-
-enum elg_status elg_run_list(struct elg_host *host, const char *status,
-                             bool (*row)(void *self, const char *json, size_t size),
-                             void *self, struct elg_error *error)
-{
-    struct elg_run_filter filter = {.any_status = status == NULL};
-    if (status != NULL && strcmp(status, "unfinished") == 0) {
-        filter.any_status = filter.unfinished = true;
-    } else if (status != NULL &&
-               !elg_checkpoint_status_parse(elg_base_bytes(status), &filter.status)) {
-        return elg_base_fail(
-            error, ELG_USAGE, "status",
-            "\"%s\" is not a run's status; one of pending, running, waiting, "
-            "completed, failed, timeout, aborted, diverged, quarantined, "
-            "unfinished",
-            status);
-    }
-    struct list_writer writer = {.row = row, .self = self};
-    elg_base_buf_init(&writer.buf, host->alloc);
-    enum elg_status result =
-        elg_checkpoint_run_list(host->store, &filter, write_list_row, &writer, error);
-    elg_base_buf_fini(&writer.buf);
-    if (result == ELG_OK && writer.failed)
-        result = elg_base_no_memory(error);
-    return result;
 }

@@ -302,6 +302,11 @@ void elg_host_close(struct elg_host *host)
     elg_base_free(alloc, host, sizeof *host);
 }
 
+int64_t elg_host_schema_version(const struct elg_host *host)
+{
+    return elg_checkpoint_schema_version(host->store);
+}
+
 enum elg_status elg_host_register(struct elg_host *host, const char *name,
                                   elg_activity_fn fn, elg_activity_cancel_fn cancel,
                                   void *self, struct elg_error *error)

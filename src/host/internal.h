@@ -396,6 +396,12 @@ void elg__loop_forget(struct elg_host_run *hr);
 enum elg_status elg__loop_init(struct elg_host *host, struct elg_error *error);
 void elg__loop_fini(struct elg_host *host);
 
+/* ---- list.c
+ * ---------------------------------------------------------------------------- */
+/* Names of statuses with commas between, or NULL, as bits. ELG_USAGE. */
+enum elg_status elg__statuses_parse(const char *names, uint32_t *bits,
+                                    struct elg_error *error);
+
 /* ---- serve.c
  * ---------------------------------------------------------------------------- */
 /* Takes up runs, if the host serves and has room; at least one look, none begun after

@@ -1,6 +1,7 @@
 -- flags: what may stand on the command line, and how it is read. Flags win over the
 -- environment, the environment over defaults. Uses codes; knows no command.
 local codes = require "elg.cli.codes"
+local sys = require "elg.sys"
 
 local M = {}
 
@@ -8,7 +9,8 @@ local U32_MAX = 4294967295
 local EXACT_MAX = 9007199254740992
 
 -- kind: switch, text, list (repeatable; commas in the environment), count (an integer in
--- min..max), bytes (a count with K, M or G), share (0 to 1), enum (one of `values`).
+-- min..max), bytes (a count with K, M or G), share (0 to 1), enum (one of `values`), enums
+-- (repeatable), time (milliseconds since 1970), age (milliseconds).
 M.all = {
   store = { kind = "text", env = "ELG_STORE", default = "sqlite:elg.db", value = "URL",
     help = "sqlite:PATH, postgres://... or memory:" },
@@ -59,8 +61,15 @@ M.all = {
   verify = { kind = "switch", help = "compare everything with the journal" },
   graph = { kind = "text", value = "FILE", help = "execute this code instead of the run's own" },
   step = { kind = "count", min = 0, max = EXACT_MAX, value = "N", help = "this step alone" },
-  status = { kind = "enum", help = "only runs of this status", values = { "pending", "running",
-    "waiting", "completed", "failed", "timeout", "aborted", "diverged", "quarantined" } },
+  status = { kind = "enums", help = "only runs of this status; may be repeated",
+    values = { "pending", "running", "waiting", "completed", "failed", "timeout", "aborted",
+      "diverged", "quarantined", "unfinished" } },
+  from = { kind = "count", min = 0, max = EXACT_MAX, value = "N", help = "from step N on" },
+  limit = { kind = "count", min = 1, max = EXACT_MAX, value = "N", help = "at most so many" },
+  after = { kind = "text", value = "TRACE", help = "what follows this run: the next page" },
+  since = { kind = "time", value = "TIME",
+    help = "made then or later: 2026-11-23, 2026-11-23T10:00:00Z, or 90m, 24h, 30d ago" },
+  ["until"] = { kind = "time", value = "TIME", help = "made before; as --since" },
   format = { kind = "enum", values = { "mermaid", "dot", "json" }, default = "mermaid",
     help = "of the drawing" },
   runs = { kind = "count", min = 1, max = 10000000, value = "R", default = 200,
@@ -110,11 +119,58 @@ local function read_enum(label, flag, text)
   usage(("%s: %q is not one of %s"):format(label, text, table.concat(flag.values, ", ")))
 end
 
+local AGES_MS = { s = 1000, m = 60000, h = 3600000, d = 86400000 }
+
+-- A count of days since 1970 of a date of the Gregorian calendar; nil if there is none.
+local function days_of(year, month, day)
+  local lengths = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+  local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+  if leap then lengths[2] = 29 end
+  if year < 1970 or not lengths[month] or day < 1 or day > lengths[month] then return nil end
+  local before = year - 1
+  local days = before * 365 + math.floor(before / 4) - math.floor(before / 100)
+    + math.floor(before / 400) - 719162 + day - 1
+  for i = 1, month - 1 do days = days + lengths[i] end
+  return days
+end
+
+-- Milliseconds since 1970 of "2026-11-23" or "2026-11-23T10:00[:00]Z"; nil: it is neither.
+local function date_ms(text)
+  local year, month, day, rest = text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$")
+  local days = year and days_of(tonumber(year), tonumber(month), tonumber(day))
+  if not days then return nil end
+  if rest == "" then return days * AGES_MS.d end
+  local hour, minute, second = rest:match("^T(%d%d):(%d%d):?(%d?%d?)Z?$")
+  if not hour or tonumber(hour) > 23 or tonumber(minute) > 59 then return nil end
+  return days * AGES_MS.d + hour * AGES_MS.h + minute * AGES_MS.m
+    + (tonumber(second) or 0) * AGES_MS.s
+end
+
+-- Milliseconds of an age such as "90m"; nil: it is none.
+local function age_ms(text)
+  local digits, unit = text:match("^(%d+)([smhd])$")
+  return digits and #digits <= 9 and tonumber(digits) * AGES_MS[unit] or nil
+end
+
+local function read_time(label, text)
+  local age = age_ms(text)
+  local ms = age and sys.wall_ms() - age or date_ms(text)
+  if ms then return math.max(ms, 0) end
+  usage(("%s: %q is neither a time such as 2026-11-23 or 2026-11-23T10:00:00Z (UTC) nor an age "
+    .. "such as 90m, 24h or 30d"):format(label, text))
+end
+
+local function read_age(label, text)
+  return age_ms(text) or usage(("%s: %q is not an age such as 90m, 24h or 30d"):format(label, text))
+end
+
 -- The value of a text that is not a list's; `label` is "--fuel" or "ELG_FUEL".
 local function read_value(label, flag, text)
   if flag.kind == "count" or flag.kind == "bytes" then return read_number(label, flag, text) end
   if flag.kind == "share" then return read_share(label, text) end
-  if flag.kind == "enum" then return read_enum(label, flag, text) end
+  if flag.kind == "enum" or flag.kind == "enums" then return read_enum(label, flag, text) end
+  if flag.kind == "time" then return read_time(label, text) end
+  if flag.kind == "age" then return read_age(label, text) end
   if text == "" then usage(label .. ": must not be empty") end
   return text
 end
@@ -130,7 +186,7 @@ local function from_environment(flag)
 end
 
 local function set_flag(options, name, flag, text)
-  if flag.kind == "list" then
+  if flag.kind == "list" or flag.kind == "enums" then
     options[name] = options[name] or {}
     table.insert(options[name], read_value("--" .. name, flag, text))
   else

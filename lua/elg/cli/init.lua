@@ -12,8 +12,8 @@ local sys = require "elg.sys"
 local M = {}
 
 -- The commands in the order of their help.
-local COMMANDS = { "run", "submit", "worker", "resume", "abort", "retry", "signal", "list", "show", "replay",
-  "check", "graph", "canon", "hash", "bench", "init" }
+local COMMANDS = { "run", "submit", "worker", "resume", "abort", "retry", "signal", "list",
+  "show", "watch", "replay", "check", "graph", "migrate", "canon", "hash", "bench", "init" }
 
 local CODES = [[
 exit codes, of several runs the highest:

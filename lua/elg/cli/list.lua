@@ -11,11 +11,13 @@ local M = {}
 local PAGE_ROWS = 500
 
 M.summary = "the runs of the store, newest first"
-M.usage = "elg list [--status STATUS]"
+M.usage = "elg list [--status STATUS ...] [--graph ID] [--since TIME] [--limit N] [--after TRACE]"
 M.args = { min = 0, max = 0 }
-M.flags = { flags.common, flags.stored, { "status" } }
+M.own = { graph = { kind = "text", value = "ID", help = "only runs of this graph" } }
+M.flags = { flags.common, flags.stored, { "status", "graph", "since", "until", "limit", "after" } }
 M.examples = {
   { "elg list --status failed", "what went wrong" },
+  { "elg list --since 24h --graph order --limit 100", "a page; --after its last trace: the next" },
   { "elg list --json | jq -r .trace_id", "a document per line" },
 }
 
@@ -38,9 +40,14 @@ end
 
 -- Executes the command; the exit code.
 function M.run(options, _, printer)
+  local what = { status = options.status and table.concat(options.status, ","),
+    graph = options.graph, since_ms = options.since, until_ms = options["until"],
+    after = options.after }
+  local left = options.limit or math.huge
   return settings.with_host(options, { read_only = true, executes = false }, function(host)
     local rows = { HEAD }
-    codes.check(host:list(options.status, function(text)
+    codes.check(host:list(what, function(text)
+      left = left - 1
       if options.json then
         printer:data(text)
       else
@@ -50,7 +57,7 @@ function M.run(options, _, printer)
           rows = {}
         end
       end
-      return true
+      return left > 0
     end))
     print_page(printer, rows)
     return codes.exit.done

@@ -10,12 +10,13 @@ local settings = require "elg.cli.settings"
 local M = {}
 
 M.summary = "a run with its journal: steps, attempts, activities"
-M.usage = "elg show TRACE [--step N]"
+M.usage = "elg show TRACE [--step N | --from N --limit N]"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common, flags.stored, { "step" } }
+M.flags = { flags.common, flags.stored, { "step", "from", "limit" } }
 M.examples = {
   { "elg show job-7", "a table of steps" },
   { "elg show job-7 --step 3", "one step with its requests and responses" },
+  { "elg show job-7 --from 100 --limit 50", "fifty steps of a long run" },
   { "elg show job-7 --json | jq .journal", "everything" },
 }
 
@@ -86,11 +87,21 @@ local function print_steps(printer, steps, texts, in_detail)
   end
 end
 
+-- The document of what the options ask for.
+local function read(host, trace_id, options)
+  if options.step then return journal.step(host, trace_id, options.step) end
+  local from = options.from or 0
+  local last = options.limit and from + options.limit - 1 or -1
+  return codes.check(host:show(trace_id, from, last))
+end
+
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
+  if options.step and (options.from or options.limit) then
+    codes.fail(codes.exit.usage, "--step names one step; it does not go with --from or --limit")
+  end
   return settings.with_host(options, { read_only = true, executes = false }, function(host)
-    local text = options.step and journal.step(host, args[1], options.step)
-      or codes.check(host:show(args[1]))
+    local text = read(host, args[1], options)
     if printer.json then
       printer:data(text)
       return codes.exit.done
