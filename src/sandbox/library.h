@@ -51,6 +51,7 @@ int elg_sandbox_lib_utf8_offset(lua_State *L);
 /* Pushes utf8.charpattern. */
 void elg_sandbox_push_charpattern(lua_State *L);
 
+/* lua_CFunctions again. */
 int elg_sandbox_lib_time(lua_State *L);
 int elg_sandbox_lib_date(lua_State *L);
 int elg_sandbox_lib_clock(lua_State *L);
