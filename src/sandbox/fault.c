@@ -145,7 +145,11 @@ static void describe_table(lua_State *L, int index)
     struct elg_value_rules rules = {"error", NULL, NULL};
     struct elg_error error;
     elg_base_buf_reset(&box->message);
-    if (elg_value_encode(L, &box->codec, index, &rules, &box->message, &error) != ELG_OK)
+    enum elg_status status =
+        elg_value_encode(L, &box->codec, index, &rules, &box->message, &error);
+    if (status == ELG_NO_MEMORY)
+        elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
+    if (status != ELG_OK)
         elg_sandbox_set(box, &box->message, "an error value that is no JSON value", 36);
     (void)elg_base_buf_cstr(&box->message);
     set_field_text(L, index, "message", &box->message);

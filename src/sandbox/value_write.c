@@ -1,6 +1,7 @@
 /* value_write: Lua values to canonical JSON. Provides the writing part of value.h; uses
  * json's write. */
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sandbox/value.h"
@@ -78,9 +79,11 @@ static enum elg_status fail(const struct encoding *e, const char *format, const 
     elg_base_buf_init(&path, e->codec->alloc);
     write_path(e, &path);
     const char *text = elg_base_buf_cstr(&path);
-    strncpy(room, text != NULL ? text : e->rules->root, sizeof room - 1);
+    strncpy(room, text != NULL ? text : "", sizeof room - 1);
     room[sizeof room - 1] = '\0';
     elg_base_buf_fini(&path);
+    if (text == NULL)
+        return elg_base_no_memory(e->error);
     return elg_base_fail(e->error, ELG_INVALID, room, format, arg);
 }
 
@@ -92,13 +95,7 @@ static enum elg_status write_string(struct encoding *e)
     s.data = (const uint8_t *)lua_tolstring(e->L, -1, &s.size);
     if (elg_json_write_string(e->out, s, &bad_at) || e->out->failed)
         return ELG_OK;
-    struct elg_buf digits;
-    elg_base_buf_init(&digits, e->codec->alloc);
-    elg_base_buf_printf(&digits, "%zu", bad_at + 1);
-    const char *text = elg_base_buf_cstr(&digits);
-    strncpy(number, text != NULL ? text : "?", sizeof number - 1);
-    number[sizeof number - 1] = '\0';
-    elg_base_buf_fini(&digits);
+    snprintf(number, sizeof number, "%zu", bad_at + 1);
     return fail(e,
                 "not valid UTF-8 at byte %s; keep binary in an artifact, whose content "
                 "may be given as base64 with encoding = \"base64\"",
