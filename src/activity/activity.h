@@ -8,6 +8,7 @@
 #ifndef ELG_ACTIVITY_ACTIVITY_H
 #define ELG_ACTIVITY_ACTIVITY_H
 
+#include "base/artifact.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -133,6 +134,8 @@ struct elg_performer_options {
     const struct elg_alloc *alloc;
     struct elg_clock clock;
     struct elg_random random;
+    /* Where artifacts are; NULL: in the folder. Copied. */
+    const struct elg_artifact_source *artifact_source;
     /* Folder, made when first needed; NULL or "": in memory. */
     const char *artifacts;
     const char *const *allow_net; /* HOST[:PORT] ... NULL; NULL: all */
@@ -220,6 +223,12 @@ enum elg_status elg_activity_artifacts_put(struct elg_artifacts *artifacts,
 enum elg_status elg_activity_artifacts_get(struct elg_artifacts *artifacts,
                                            const struct elg_hash *hash,
                                            struct elg_buf *out, struct elg_error *error);
+
+/* All of it, for who collects what nothing refers to. Of those in memory list and remove
+ * are ELG_UNSUPPORTED. A removal is safe against who puts the same at that moment if
+ * age_ms_min is more than a minute. */
+void elg_activity_artifacts_source(struct elg_artifacts *artifacts,
+                                   struct elg_artifact_source *out);
 
 /* On the loop's thread, as everything here.
  * Stores bytes under their SHA-256, durably before it returns (temporary file, fsync,

@@ -7,9 +7,10 @@
  *    made above are synced. What is found there may be another process's that did not
  *    come to sync it, so it is synced too: FOLDER once for each of its entries, a file
  *    unless this process did it and remembers.
- * 3. A file whose content is not what its name says is replaced by the next put.
+ * 3. What is put again is young again: its time is set if it is older than a minute.
+ * 4. A file whose content is not what its name says is replaced by the next put.
  */
-#include "activity/internal.h"
+#include "activity/artifact_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,24 +21,9 @@
 
 #define CHUNK_BYTES 65536
 #define NAME_TRIES_MAX 8
-#define DURABLE_MAX 256 /* artifacts that are remembered as durable */
-
-struct folder {
-    struct elg_artifacts artifacts;
-    struct elg_random random;
-    char *root;
-    bool synced[256];                     /* FOLDER/xx is known to be durable */
-    struct elg_hash durable[DURABLE_MAX]; /* by their second byte; the last of each */
-};
-
-/* Paths of one artifact. */
-struct place {
-    char hex[ELG_HASH_HEX_SIZE];
-    struct elg_buf shard, path, fresh; /* FOLDER/ab, FOLDER/ab/cdef, FOLDER/ab/.new-... */
-};
-
-static enum elg_status fail_errno(struct elg_error *error, const char *path,
-                                  const char *what)
+#define TOUCH_AFTER_MS 60000 /* elg__folder_remove leaves what is younger */
+enum elg_status elg__folder_fail(struct elg_error *error, const char *path,
+                                 const char *what)
 {
     int code = errno;
     if (code == ENOSPC || code == EDQUOT || code == EFBIG)
@@ -48,7 +34,7 @@ static enum elg_status fail_errno(struct elg_error *error, const char *path,
     return elg_base_fail(error, ELG_IO, path, "%s: %s", what, strerror(code));
 }
 
-static void place_fini(struct place *place)
+void elg__folder_place_fini(struct elg_folder_place *place)
 {
     elg_base_buf_fini(&place->shard);
     elg_base_buf_fini(&place->path);
@@ -56,8 +42,10 @@ static void place_fini(struct place *place)
 }
 
 /* Texts end with a NUL that size counts. */
-static enum elg_status place_init(struct place *place, const struct folder *folder,
-                                  const struct elg_hash *hash, struct elg_error *error)
+enum elg_status elg__folder_place_init(struct elg_folder_place *place,
+                                       const struct elg_folder *folder,
+                                       const struct elg_hash *hash,
+                                       struct elg_error *error)
 {
     const struct elg_alloc *alloc = folder->artifacts.alloc;
     elg_base_hash_hex(hash, place->hex);
@@ -71,7 +59,7 @@ static enum elg_status place_init(struct place *place, const struct folder *fold
     elg_base_buf_append_byte(&place->path, 0);
     if (!place->shard.failed && !place->path.failed)
         return ELG_OK;
-    place_fini(place);
+    elg__folder_place_fini(place);
     return elg_base_no_memory(error);
 }
 
@@ -84,10 +72,10 @@ static enum elg_status sync_folder(const char *path, struct elg_error *error)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return fail_errno(error, path, "cannot open the folder");
+        return elg__folder_fail(error, path, "cannot open the folder");
     int result = fsync(fd);
     enum elg_status status =
-        result == 0 ? ELG_OK : fail_errno(error, path, "cannot sync the folder");
+        result == 0 ? ELG_OK : elg__folder_fail(error, path, "cannot sync the folder");
     close(fd);
     return status;
 }
@@ -96,7 +84,8 @@ static enum elg_status sync_folder(const char *path, struct elg_error *error)
 static enum elg_status make_folder(char *path, struct elg_error *error)
 {
     if (mkdir(path, 0777) != 0)
-        return errno == EEXIST ? ELG_OK : fail_errno(error, path, "cannot make folder");
+        return errno == EEXIST ? ELG_OK
+                               : elg__folder_fail(error, path, "cannot make folder");
     char *slash = strrchr(path, '/');
     if (slash == NULL)
         return sync_folder(".", error);
@@ -109,7 +98,7 @@ static enum elg_status make_folder(char *path, struct elg_error *error)
 }
 
 /* Makes FOLDER and what is missing above it. */
-static enum elg_status make_root(struct folder *folder, struct elg_error *error)
+static enum elg_status make_root(struct elg_folder *folder, struct elg_error *error)
 {
     enum elg_status status = ELG_OK;
     for (char *slash = strchr(folder->root + 1, '/'); slash != NULL && status == ELG_OK;
@@ -122,7 +111,7 @@ static enum elg_status make_root(struct folder *folder, struct elg_error *error)
 }
 
 /* Makes FOLDER/xx; the caller syncs FOLDER. */
-static enum elg_status make_shard(struct folder *folder, const char *shard,
+static enum elg_status make_shard(struct elg_folder *folder, const char *shard,
                                   struct elg_error *error)
 {
     if (mkdir(shard, 0777) == 0 || errno == EEXIST)
@@ -134,7 +123,7 @@ static enum elg_status make_shard(struct folder *folder, const char *shard,
         if (mkdir(shard, 0777) == 0 || errno == EEXIST)
             return ELG_OK;
     }
-    return fail_errno(error, shard, "cannot make folder");
+    return elg__folder_fail(error, shard, "cannot make folder");
 }
 
 static bool write_all(int fd, struct elg_bytes content)
@@ -186,22 +175,36 @@ static bool same_content(int fd, struct elg_bytes content)
     }
 }
 
+/* Makes the file young, unless it is. False: it is not the one of that name any more. */
+static bool touch(int fd, const char *path)
+{
+    struct stat info, named;
+    if (fstat(fd, &info) != 0)
+        return false;
+    if (elg__folder_age_ms(&info) < TOUCH_AFTER_MS)
+        return true;
+    return futimens(fd, NULL) == 0 && stat(path, &named) == 0 &&
+           named.st_ino == info.st_ino && named.st_dev == info.st_dev;
+}
+
 /* True if the file is there, right, and (unless it is remembered) synced. A file whose
  * sync fails is written anew: a second fsync of it may claim what the first could not. */
-static bool adopt(const struct folder *folder, const struct place *place,
+static bool adopt(const struct elg_folder *folder, const struct elg_folder_place *place,
                   const struct elg_hash *hash, struct elg_bytes content)
 {
     int fd = open(text(&place->path), O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
     bool known = elg_base_hash_equal(&folder->durable[hash->bytes[1]], hash);
-    bool found = same_content(fd, content) && (known || fsync(fd) == 0);
+    bool found = same_content(fd, content) && touch(fd, text(&place->path)) &&
+                 (known || fsync(fd) == 0);
     close(fd);
     return found;
 }
 
 /* A new empty file next to the final place; its name is in place->fresh. */
-static enum elg_status open_fresh(struct folder *folder, struct place *place, int *out,
+static enum elg_status open_fresh(struct elg_folder *folder,
+                                  struct elg_folder_place *place, int *out,
                                   struct elg_error *error)
 {
     for (int i = 0; i < NAME_TRIES_MAX; i++) {
@@ -220,10 +223,11 @@ static enum elg_status open_fresh(struct folder *folder, struct place *place, in
         if (errno != EEXIST)
             break;
     }
-    return fail_errno(error, text(&place->fresh), "cannot make a file");
+    return elg__folder_fail(error, text(&place->fresh), "cannot make a file");
 }
 
-static enum elg_status write_fresh(struct folder *folder, struct place *place,
+static enum elg_status write_fresh(struct elg_folder *folder,
+                                   struct elg_folder_place *place,
                                    struct elg_bytes content, struct elg_error *error)
 {
     int fd = -1;
@@ -231,20 +235,21 @@ static enum elg_status write_fresh(struct folder *folder, struct place *place,
     if (status != ELG_OK)
         return status;
     if (!write_all(fd, content))
-        status = fail_errno(error, text(&place->fresh), "cannot write");
+        status = elg__folder_fail(error, text(&place->fresh), "cannot write");
     else if (fsync(fd) != 0)
-        status = fail_errno(error, text(&place->fresh), "cannot sync");
+        status = elg__folder_fail(error, text(&place->fresh), "cannot sync");
     if (close(fd) != 0 && status == ELG_OK)
-        status = fail_errno(error, text(&place->fresh), "cannot close");
+        status = elg__folder_fail(error, text(&place->fresh), "cannot close");
     if (status == ELG_OK && rename(text(&place->fresh), text(&place->path)) != 0)
-        status = fail_errno(error, text(&place->path), "cannot rename into place");
+        status = elg__folder_fail(error, text(&place->path), "cannot rename into place");
     if (status != ELG_OK)
         (void)unlink(text(&place->fresh));
     return status;
 }
 
 /* Makes the names durable that lead to the file: it is remembered then. */
-static enum elg_status sync_names(struct folder *folder, const struct place *place,
+static enum elg_status sync_names(struct elg_folder *folder,
+                                  const struct elg_folder_place *place,
                                   const struct elg_hash *hash, struct elg_error *error)
 {
     bool *synced = &folder->synced[hash->bytes[0]];
@@ -262,9 +267,9 @@ static enum elg_status folder_put(struct elg_artifacts *artifacts,
                                   const struct elg_hash *hash, struct elg_bytes content,
                                   struct elg_error *error)
 {
-    struct folder *folder = (struct folder *)artifacts;
-    struct place place;
-    enum elg_status status = place_init(&place, folder, hash, error);
+    struct elg_folder *folder = (struct elg_folder *)artifacts;
+    struct elg_folder_place place;
+    enum elg_status status = elg__folder_place_init(&place, folder, hash, error);
     if (status != ELG_OK)
         return status;
     struct elg_hash *durable = &folder->durable[hash->bytes[1]];
@@ -277,7 +282,7 @@ static enum elg_status folder_put(struct elg_artifacts *artifacts,
         status = write_fresh(folder, &place, content, error);
     if (status == ELG_OK && !elg_base_hash_equal(durable, hash))
         status = sync_names(folder, &place, hash, error);
-    place_fini(&place);
+    elg__folder_place_fini(&place);
     return status;
 }
 
@@ -286,14 +291,14 @@ static enum elg_status read_file(int fd, const char *path, struct elg_buf *out,
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
-        return fail_errno(error, path, "cannot look at the file");
+        return elg__folder_fail(error, path, "cannot look at the file");
     if (info.st_size > (off_t)ELG_ARTIFACT_BYTES_MAX)
         return elg_base_fail(error, ELG_CORRUPT, path, "artifact is longer than any");
     if (!elg_base_buf_reserve(out, (size_t)info.st_size + 1))
         return elg_base_no_memory(error);
     ssize_t got = read_full(fd, out->data + out->size, (size_t)info.st_size);
     if (got < 0)
-        return fail_errno(error, path, "cannot read");
+        return elg__folder_fail(error, path, "cannot read");
     out->size += (size_t)got;
     return ELG_OK;
 }
@@ -302,8 +307,9 @@ static enum elg_status folder_get(struct elg_artifacts *artifacts,
                                   const struct elg_hash *hash, struct elg_buf *out,
                                   struct elg_error *error)
 {
-    struct place place;
-    enum elg_status status = place_init(&place, (struct folder *)artifacts, hash, error);
+    struct elg_folder_place place;
+    enum elg_status status =
+        elg__folder_place_init(&place, (struct elg_folder *)artifacts, hash, error);
     if (status != ELG_OK)
         return status;
     int fd = open(text(&place.path), O_RDONLY | O_CLOEXEC);
@@ -314,28 +320,28 @@ static enum elg_status folder_get(struct elg_artifacts *artifacts,
         status = elg_base_fail(error, ELG_NOT_FOUND, text(&place.path), "no artifact %s",
                                place.hex);
     } else {
-        status = fail_errno(error, text(&place.path), "cannot open");
+        status = elg__folder_fail(error, text(&place.path), "cannot open");
     }
-    place_fini(&place);
+    elg__folder_place_fini(&place);
     return status;
 }
 
 static void folder_destroy(struct elg_artifacts *artifacts)
 {
-    struct folder *folder = (struct folder *)artifacts;
+    struct elg_folder *folder = (struct elg_folder *)artifacts;
     elg_base_strfree(artifacts->alloc, folder->root);
     elg_base_free(artifacts->alloc, folder, sizeof *folder);
 }
 
-static const struct elg_artifacts_ops FOLDER_OPS = {1, folder_destroy, folder_put,
-                                                    folder_get};
+static const struct elg_artifacts_ops FOLDER_OPS = {
+    1, folder_destroy, folder_put, folder_get, elg__folder_list, elg__folder_remove};
 
 enum elg_status elg__artifacts_folder_create(const struct elg_alloc *alloc,
                                              const char *root, struct elg_random random,
                                              struct elg_artifacts **out,
                                              struct elg_error *error)
 {
-    struct folder *folder = elg_base_calloc(alloc, sizeof *folder);
+    struct elg_folder *folder = elg_base_calloc(alloc, sizeof *folder);
     if (folder == NULL)
         return elg_base_no_memory(error);
     folder->artifacts.ops = &FOLDER_OPS;

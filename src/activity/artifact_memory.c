@@ -73,8 +73,8 @@ static enum elg_status memory_get(struct elg_artifacts *artifacts,
     return out->failed ? elg_base_no_memory(error) : ELG_OK;
 }
 
-static const struct elg_artifacts_ops MEMORY_OPS = {1, memory_destroy, memory_put,
-                                                    memory_get};
+static const struct elg_artifacts_ops MEMORY_OPS = {
+    1, memory_destroy, memory_put, memory_get, NULL, NULL};
 
 enum elg_status elg__artifacts_memory_create(const struct elg_alloc *alloc,
                                              struct elg_artifacts **out,

@@ -252,10 +252,11 @@ void elg__call_poll(struct elg_performer *performer);
 void elg__call_unregister_all(struct elg_performer *performer);
 
 /* ---- artifacts */
-struct elg_artifacts; /* a folder, or memory */
-/* folder NULL or "": memory. */
-enum elg_status elg__artifacts_create(const struct elg_alloc *alloc, const char *folder,
-                                      struct elg_random random,
+struct elg_artifacts; /* a source, a folder, or memory */
+/* source NULL: the folder; that NULL or "": memory. */
+enum elg_status elg__artifacts_create(const struct elg_alloc *alloc,
+                                      const struct elg_artifact_source *source,
+                                      const char *folder, struct elg_random random,
                                       struct elg_artifacts **out,
                                       struct elg_error *error);
 void elg__artifacts_destroy(struct elg_artifacts *artifacts);
@@ -270,11 +271,22 @@ struct elg_artifacts_ops {
      * ELG_LIMIT. */
     enum elg_status (*get)(struct elg_artifacts *artifacts, const struct elg_hash *hash,
                            struct elg_buf *out, struct elg_error *error);
+    /* As the methods of elg_artifact_source; NULL: unsupported. */
+    enum elg_status (*list)(struct elg_artifacts *artifacts, const struct elg_hash *after,
+                            elg_artifact_row_fn row, void *row_self,
+                            struct elg_error *error);
+    enum elg_status (*remove)(struct elg_artifacts *artifacts,
+                              const struct elg_hash *hash, int64_t age_ms_min,
+                              bool *removed, struct elg_error *error);
 };
 struct elg_artifacts {
     const struct elg_artifacts_ops *ops;
     const struct elg_alloc *alloc;
 };
+enum elg_status elg__artifacts_given_create(const struct elg_alloc *alloc,
+                                            const struct elg_artifact_source *source,
+                                            struct elg_artifacts **out,
+                                            struct elg_error *error);
 enum elg_status elg__artifacts_memory_create(const struct elg_alloc *alloc,
                                              struct elg_artifacts **out,
                                              struct elg_error *error);

@@ -147,8 +147,9 @@ static enum elg_status open_parts(struct elg_performer *performer,
         status =
             elg__net_create(performer->alloc, options->allow_net, &performer->net, error);
     if (status == ELG_OK)
-        status = elg__artifacts_create(performer->alloc, options->artifacts,
-                                       options->random, &performer->artifacts, error);
+        status = elg__artifacts_create(performer->alloc, options->artifact_source,
+                                       options->artifacts, options->random,
+                                       &performer->artifacts, error);
     return status;
 }
 

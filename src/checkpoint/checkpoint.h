@@ -13,6 +13,7 @@
 #ifndef ELG_CHECKPOINT_CHECKPOINT_H
 #define ELG_CHECKPOINT_CHECKPOINT_H
 
+#include "base/artifact.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -361,6 +362,19 @@ struct elg_checkpoint_ops {
     /* The version of the schema, which is this build's once it is open; 0: it has none.
      */
     int64_t (*schema_version)(void *self);
+    /* Artifacts, if the store keeps them itself, so that every host has them; all four
+     * NULL: they lie in a folder (elg_checkpoint_artifacts). As the methods of
+     * elg_artifact_source. Any thread, also from a callback of another method. */
+    enum elg_status (*artifact_put)(void *self, const struct elg_hash *hash,
+                                    struct elg_bytes content, struct elg_error *error);
+    enum elg_status (*artifact_get)(void *self, const struct elg_hash *hash,
+                                    struct elg_buf *out, struct elg_error *error);
+    enum elg_status (*artifact_list)(void *self, const struct elg_hash *after,
+                                     elg_artifact_row_fn row, void *row_self,
+                                     struct elg_error *error);
+    enum elg_status (*artifact_remove)(void *self, const struct elg_hash *hash,
+                                       int64_t age_ms_min, bool *removed,
+                                       struct elg_error *error);
 };
 
 /* The back ends. */
@@ -380,6 +394,9 @@ enum elg_status elg_checkpoint_open(const char *url, const struct elg_checkpoint
 void elg_checkpoint_close(struct elg_store *store);
 /* The folder for artifacts that goes with the store ("" for memory). Borrowed. */
 const char *elg_checkpoint_artifacts(const struct elg_store *store);
+/* False: the store keeps none itself. *out is good while the store is open. */
+bool elg_checkpoint_artifact_source(struct elg_store *store,
+                                    struct elg_artifact_source *out);
 
 /* Where payloads over ELG_PAYLOAD_INLINE_BYTES_MAX are kept, under the SHA-256 of their
  * bytes. Zeros: in their rows. put is called on the committer's thread, get on the

@@ -154,6 +154,11 @@ void elg_postgres_put_blob(struct elg_postgres_batch *batch, const struct elg_bl
         put(batch, bytes.data, bytes.size);
 }
 
+void elg_postgres_put_bytes(struct elg_postgres_batch *batch, struct elg_bytes bytes)
+{
+    put(batch, bytes.data, bytes.size);
+}
+
 void elg_postgres_put_hash(struct elg_postgres_batch *batch, const struct elg_hash *hash)
 {
     static const struct elg_hash NONE;

@@ -398,6 +398,33 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_RELEASE_OTHERS] =
         "UPDATE cmo_runs SET worker = NULL WHERE worker = $1::bigint AND completed_at "
         "IS NULL AND trace_id <> ALL ($2::text[])",
+    [ELG_POSTGRES_ARTIFACT_TOUCH] =
+        "UPDATE cmo_artifacts SET created_at = clock_timestamp() WHERE artifact_hash = "
+        "$1::text AND chunk_index = 0 AND created_at < clock_timestamp() - interval '1 "
+        "minute'",
+    [ELG_POSTGRES_ARTIFACT_WHOLE] =
+        "SELECT 1 FROM cmo_artifacts WHERE artifact_hash = $1::text HAVING count(*) = "
+        "max(chunk_count) AND max(size_bytes) = $2::int8 AND sum(octet_length(data)) = "
+        "$2::int8",
+    [ELG_POSTGRES_ARTIFACT_DELETE] =
+        "DELETE FROM cmo_artifacts WHERE artifact_hash = $1::text",
+    [ELG_POSTGRES_ARTIFACT_INSERT] =
+        "INSERT INTO cmo_artifacts (artifact_hash, chunk_index, chunk_count, size_bytes, "
+        "data) VALUES ($1::text, $2::int4, $3::int4, $4::int8, $5::bytea) ON CONFLICT "
+        "(artifact_hash, chunk_index) DO NOTHING",
+    [ELG_POSTGRES_ARTIFACT_READ] =
+        "SELECT chunk_index, chunk_count, size_bytes, data FROM cmo_artifacts WHERE "
+        "artifact_hash = $1::text AND chunk_index >= $2::int4 AND chunk_index < "
+        "$3::int4 ORDER BY chunk_index",
+    [ELG_POSTGRES_ARTIFACT_LIST] =
+        "SELECT artifact_hash, size_bytes, greatest(extract(epoch FROM clock_timestamp() "
+        "- created_at) * 1000, 0)::int8 FROM cmo_artifacts WHERE artifact_hash > "
+        "$1::text AND chunk_index = 0 ORDER BY artifact_hash LIMIT 256",
+    [ELG_POSTGRES_ARTIFACT_REMOVE] =
+        "WITH d AS (DELETE FROM cmo_artifacts WHERE artifact_hash = $1::text AND "
+        "chunk_index = 0 AND created_at <= clock_timestamp() - $2::int8 * interval '1 "
+        "millisecond' RETURNING 1), r AS (DELETE FROM cmo_artifacts WHERE artifact_hash "
+        "= $1::text AND chunk_index > 0 AND EXISTS (SELECT 1 FROM d)) SELECT 1 FROM d",
 };
 /* clang-format on */
 
@@ -407,14 +434,14 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
 static unsigned roles_of(enum elg_postgres_statement statement)
 {
     if (statement <= ELG_POSTGRES_WORK_NOTIFY)
-        return OF(WRITER) | OF(LOOP) | OF(KEEPER);
+        return OF(WRITER) | OF(LOOP) | OF(KEEPER) | OF(ARTIFACTS);
     if (statement <= ELG_POSTGRES_REOPENED_FREE)
         return OF(WRITER);
     if (statement <= ELG_POSTGRES_RUN_EXISTS)
         return OF(LOOP);
     if (statement <= ELG_POSTGRES_ACTIVITIES_FETCH_ONE)
         return 0;
-    return OF(KEEPER);
+    return statement < ELG_POSTGRES_ARTIFACT_TOUCH ? OF(KEEPER) : OF(ARTIFACTS);
 }
 
 const char *elg_postgres_sql(enum elg_postgres_statement statement)

@@ -118,26 +118,29 @@ static const struct elg_clock_ops STORE_CLOCK = {1, store_wall_ms, store_monoton
 /* ---- open
  * ------------------------------------------------------------------------------------ */
 
-static enum elg_status payload_put(void *self, const struct elg_hash *hash,
-                                   struct elg_bytes content, struct elg_error *error)
+/* Artifacts lie in the folder that is named, or in the store itself if it has a place for
+ * them, or in the folder beside it, or in memory. The store's large payloads are
+ * artifacts too, but for those in memory. */
+static enum elg_status open_artifacts(struct elg_host *host, struct elg_error *error)
 {
-    return elg_activity_artifacts_put(self, hash, content, error);
-}
-
-static enum elg_status payload_get(void *self, const struct elg_hash *hash,
-                                   struct elg_buf *out, struct elg_error *error)
-{
-    return elg_activity_artifacts_get(self, hash, out, error);
-}
-
-/* The store's large payloads are artifacts too. */
-static enum elg_status open_payloads(struct elg_host *host, struct elg_error *error)
-{
-    enum elg_status status = elg_activity_artifacts_open(
-        host->alloc, host->artifacts, host->random, &host->payloads, error);
-    if (status != ELG_OK)
-        return status;
-    struct elg_payload_ops ops = {host->payloads, payload_put, payload_get};
+    const char *folder = host->options.artifacts;
+    struct elg_artifact_source *source = &host->artifact_source;
+    enum elg_status status = ELG_OK;
+    host->artifacts = copy(host, folder ? folder : elg_checkpoint_artifacts(host->store));
+    if (host->artifacts == NULL)
+        return elg_base_no_memory(error);
+    host->artifacts_stored =
+        folder == NULL && elg_checkpoint_artifact_source(host->store, source);
+    if (!host->artifacts_stored && host->artifacts[0] == '\0')
+        return ELG_OK;
+    if (!host->artifacts_stored) {
+        status = elg_activity_artifacts_open(host->alloc, host->artifacts, host->random,
+                                             &host->payloads, error);
+        if (status != ELG_OK)
+            return status;
+        elg_activity_artifacts_source(host->payloads, source);
+    }
+    struct elg_payload_ops ops = {source->self, source->put, source->get};
     return elg_checkpoint_payloads(host->store, &ops, error);
 }
 
@@ -155,12 +158,7 @@ static enum elg_status open_store(struct elg_host *host, struct elg_error *error
     if (status != ELG_OK)
         return status;
     host->clock = (struct elg_clock){&STORE_CLOCK, host};
-    const char *artifacts = host->options.artifacts;
-    host->artifacts =
-        copy(host, artifacts ? artifacts : elg_checkpoint_artifacts(host->store));
-    if (host->artifacts == NULL)
-        return elg_base_no_memory(error);
-    return host->artifacts[0] != '\0' ? open_payloads(host, error) : ELG_OK;
+    return open_artifacts(host, error);
 }
 
 enum elg_status elg__host_open_box(struct elg_host *host,
@@ -201,6 +199,7 @@ static enum elg_status open_performer(struct elg_host *host, struct elg_error *e
         .alloc = host->alloc,
         .clock = host->clock,
         .random = host->random,
+        .artifact_source = host->artifacts_stored ? &host->artifact_source : NULL,
         .artifacts = host->artifacts,
         .allow_net = (const char *const *)host->allow_net,
         .timeout_ms = limits.activity_timeout_ms,

@@ -157,7 +157,9 @@ struct elg_host {
     struct elg_sha256 *sha;
     struct elg_intern *intern;
     struct elg_store *store;
-    struct elg_artifacts *payloads; /* the store's; NULL: in its rows */
+    struct elg_artifacts *payloads; /* the store's; NULL: in its rows, or stored */
+    bool artifacts_stored;          /* the store keeps them itself */
+    struct elg_artifact_source artifact_source; /* of all; put NULL: in memory */
     struct elg_compiler *compiler;
     struct elg_sandbox *box;
     struct elg_sandbox *audit_box; /* NULL: no audits */

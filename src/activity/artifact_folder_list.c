@@ -1,0 +1,187 @@
+/* artifact_folder_list: what is in the folder, and taking away what is old. Uses
+ * artifact_folder.h and the file system.
+ *
+ * Who removes an artifact takes its name away first and looks at its time then; who puts
+ * it again sets its time first and looks at its name then (artifact_folder.c): one of the
+ * two sees the other.
+ */
+#include "activity/artifact_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SHARDS 256
+#define NAME_SIZE (ELG_HASH_HEX_SIZE - 2) /* of a file in its shard, with its NUL */
+#define ROWS_MIN 64
+
+int64_t elg__folder_age_ms(const struct stat *info)
+{
+    int64_t then_ms =
+        (int64_t)info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1000000;
+    int64_t age_ms = elg_base_wall_ms(elg_base_clock_system()) - then_ms;
+    return age_ms > 0 ? age_ms : 0;
+}
+
+/* ---- list: one shard after the other */
+
+struct shard {
+    const struct elg_alloc *alloc;
+    struct elg_artifact_row *rows;
+    size_t count, capacity;
+};
+
+static bool row_add(struct shard *shard, const struct elg_artifact_row *row)
+{
+    if (shard->count == shard->capacity) {
+        size_t capacity = shard->capacity ? shard->capacity * 2 : ROWS_MIN;
+        struct elg_artifact_row *rows =
+            elg_base_realloc(shard->alloc, shard->rows, shard->capacity * sizeof *rows,
+                             capacity * sizeof *rows);
+        if (rows == NULL)
+            return false;
+        shard->rows = rows;
+        shard->capacity = capacity;
+    }
+    shard->rows[shard->count++] = *row;
+    return true;
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct elg_artifact_row *x = a, *y = b;
+    return memcmp(x->hash.bytes, y->hash.bytes, sizeof x->hash.bytes);
+}
+
+/* False: not an artifact's name, or the file has gone. */
+static bool entry_read(int fd, unsigned byte, const char *name,
+                       struct elg_artifact_row *row)
+{
+    char hex[ELG_HASH_HEX_SIZE];
+    struct stat info;
+    if (strlen(name) != NAME_SIZE - 1)
+        return false;
+    snprintf(hex, sizeof hex, "%02x%.*s", byte, NAME_SIZE - 1, name);
+    if (!elg_base_hash_parse(elg_base_bytes(hex), &row->hash) ||
+        fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode))
+        return false;
+    row->size_bytes = (uint64_t)info.st_size;
+    row->age_ms = elg__folder_age_ms(&info);
+    return true;
+}
+
+static enum elg_status entries_read(DIR *dir, unsigned byte, const struct elg_hash *after,
+                                    struct shard *shard, struct elg_error *error)
+{
+    struct elg_artifact_row row;
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL) {
+        if (!entry_read(dirfd(dir), byte, entry->d_name, &row))
+            continue;
+        if (after != NULL &&
+            memcmp(row.hash.bytes, after->bytes, sizeof row.hash.bytes) <= 0)
+            continue;
+        if (!row_add(shard, &row))
+            return elg_base_no_memory(error);
+    }
+    return ELG_OK;
+}
+
+static enum elg_status shard_read(const struct elg_folder *folder, unsigned byte,
+                                  const struct elg_hash *after, struct shard *shard,
+                                  struct elg_error *error)
+{
+    struct elg_buf path;
+    elg_base_buf_init(&path, folder->artifacts.alloc);
+    elg_base_buf_printf(&path, "%s/%02x", folder->root, byte);
+    elg_base_buf_append_byte(&path, 0);
+    if (path.failed) {
+        elg_base_buf_fini(&path);
+        return elg_base_no_memory(error);
+    }
+    enum elg_status status = ELG_OK;
+    DIR *dir = opendir((const char *)path.data);
+    if (dir != NULL) {
+        status = entries_read(dir, byte, after, shard, error);
+        closedir(dir);
+    } else if (errno != ENOENT) {
+        status =
+            elg__folder_fail(error, (const char *)path.data, "cannot open the folder");
+    }
+    elg_base_buf_fini(&path);
+    return status;
+}
+
+enum elg_status elg__folder_list(struct elg_artifacts *artifacts,
+                                 const struct elg_hash *after, elg_artifact_row_fn row,
+                                 void *row_self, struct elg_error *error)
+{
+    struct shard shard = {artifacts->alloc, NULL, 0, 0};
+    enum elg_status status = ELG_OK;
+    bool more = true;
+    for (unsigned byte = after ? after->bytes[0] : 0;
+         more && status == ELG_OK && byte < SHARDS; byte++) {
+        shard.count = 0;
+        status = shard_read((struct elg_folder *)artifacts, byte, after, &shard, error);
+        if (status == ELG_OK && shard.count > 0)
+            qsort(shard.rows, shard.count, sizeof *shard.rows, by_hash);
+        for (size_t i = 0; more && status == ELG_OK && i < shard.count; i++)
+            more = row(row_self, &shard.rows[i]);
+    }
+    elg_base_free(shard.alloc, shard.rows, shard.capacity * sizeof *shard.rows);
+    return status;
+}
+
+/* ---- remove */
+
+/* The file under its other name goes, or gets its own back if it is young. */
+static enum elg_status aside_settle(const char *aside, const char *path,
+                                    int64_t age_ms_min, bool *removed,
+                                    struct elg_error *error)
+{
+    struct stat info;
+    if (stat(aside, &info) != 0)
+        return elg__folder_fail(error, aside, "cannot look at the file");
+    *removed = elg__folder_age_ms(&info) >= age_ms_min;
+    if (!*removed && link(aside, path) != 0 && errno != EEXIST)
+        return elg__folder_fail(error, path, "cannot put the file back");
+    if (unlink(aside) != 0)
+        return elg__folder_fail(error, aside, "cannot remove the file");
+    return ELG_OK;
+}
+
+enum elg_status elg__folder_remove(struct elg_artifacts *artifacts,
+                                   const struct elg_hash *hash, int64_t age_ms_min,
+                                   bool *removed, struct elg_error *error)
+{
+    struct elg_folder *folder = (struct elg_folder *)artifacts;
+    struct elg_folder_place place;
+    struct stat info;
+    enum elg_status status = elg__folder_place_init(&place, folder, hash, error);
+    if (status != ELG_OK)
+        return status;
+    const char *path = (const char *)place.path.data;
+    bool gone = false;
+    elg_base_buf_printf(&place.fresh, "%s/.old-%s", (const char *)place.shard.data,
+                        place.hex + 2);
+    elg_base_buf_append_byte(&place.fresh, 0);
+    const char *aside = (const char *)place.fresh.data;
+    if (place.fresh.failed)
+        status = elg_base_no_memory(error);
+    else if (stat(path, &info) == 0 && elg__folder_age_ms(&info) >= age_ms_min) {
+        if (rename(path, aside) == 0)
+            status = aside_settle(aside, path, age_ms_min, &gone, error);
+        else if (errno != ENOENT)
+            status = elg__folder_fail(error, path, "cannot rename the file");
+    }
+    if (gone && elg_base_hash_equal(&folder->durable[hash->bytes[1]], hash))
+        memset(&folder->durable[hash->bytes[1]], 0, sizeof *hash);
+    elg__folder_place_fini(&place);
+    if (status == ELG_OK)
+        *removed = gone;
+    return status;
+}
