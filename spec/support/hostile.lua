@@ -17,9 +17,9 @@ function M.families()
 end
 
 -- The scripts of a family: { { title, body } ... }.
-function M.scripts(family)
+function M.scripts(family, folder)
   local list = {}
-  for line in io.lines(FOLDER .. "/" .. family .. ".txt") do
+  for line in io.lines((folder or FOLDER) .. "/" .. family .. ".txt") do
     local title = line:match("^## (.+)$")
     if title then
       list[#list + 1] = { title = title, body = "" }

@@ -22,7 +22,7 @@
 #define ELG_CALLBACK_DEPTH_MAX 190     /* C functions that call Lua, within each other */
 #define ELG_TRACEBACK_FRAMES_MAX 32    /* lines of a traceback */
 #define ELG_FRAMES_SEEN_MAX 250        /* frames looked at for the author's line */
-#define ELG_LOAD_FUEL_MAX 50000000     /* instructions of a graph's main chunks */
+#define ELG_LOAD_FUEL_MAX 10000000     /* instructions of a graph's main chunks */
 #define ELG_LOAD_BYTES_MAX (32u << 20) /* memory of a loaded graph */
 #define ELG_PARK_LINE_BYTES 64         /* unit of a parked job's difference */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define PATH_BYTES_MAX 240
+#define REQUIRE_UNITS 1000 /* looking for files */
 
 /* ---- host's side */
 
@@ -184,6 +185,7 @@ static void require_new(lua_State *L, const char *name)
                    "require \"%s\" within a node: require it at the top of the file, "
                    "modules are loaded with the graph",
                    name);
+    elg_sandbox_charge(L, REQUIRE_UNITS);
     elg_sandbox_set(box, &box->module, name, lua_objlen(L, 1));
     elg_sandbox_leave(box, ELG_EVENT_MODULE);
     if (!box->found)

@@ -3,8 +3,7 @@
 -- frames are not the author's: errors name the author's line.
 local prim = ...
 local type, pairs, ipairs, error, tostring = type, pairs, ipairs, error, tostring
-local setmetatable, getmetatable = setmetatable, getmetatable
-local GRAPH = {} -- metatable of what elg.graph returns
+local GRAPHS = {} -- what elg.graph returned -> the graph, which authors' code cannot reach
 
 local function fail(text)
   error(text, 0)
@@ -124,23 +123,27 @@ local function graph(given)
   check_fields(given, GRAPH_FIELDS, "elg.graph")
   local runs, nodes = read_nodes(given.nodes)
   local whens, edges = read_edges(given.edges, prim.line())
+  local initial = given.initial
   local described = {
     id = expect(given.id, "string", "id"),
     version = expect(given.version, "string", "version"),
     entry = expect(given.entry, "string", "entry"),
-    initial = read_initial(given.initial),
+    initial = read_initial(initial),
     nodes = nodes,
     edges = edges,
   }
-  return setmetatable({ runs, whens, described, given.initial }, GRAPH)
+  local handle = {}
+  GRAPHS[handle] = { runs, whens, described, initial }
+  return handle
 end
 
 -- What the entry file returned: its description, functions by node and edge, initial.
 local function finish(loaded)
-  if type(loaded) ~= "table" or getmetatable(loaded) ~= GRAPH then
+  local graph = loaded ~= nil and GRAPHS[loaded]
+  if not graph then
     fail("the graph's file must return elg.graph { ... }, not a " .. type(loaded))
   end
-  return loaded[3], loaded[1], loaded[2], loaded[4]
+  return graph[3], graph[1], graph[2], graph[4]
 end
 
 -- ---- ctx

@@ -162,7 +162,7 @@ return elg.graph {
     refused("require 'nope'", "graph.lua:1", 'module "nope" is none of the graph')
     refused({ ["graph.lua"] = "require 'a'", ["a.lua"] = "\nrequire 'b'", ["b.lua"] = "require 'a'" }, "b.lua:1", "requires itself")
     refused({ ["graph.lua"] = "require 'a'", ["a.lua"] = "x = (" }, "a.lua:1", "unexpected symbol")
-    refused("\nwhile true do end", "graph.lua:2", "more than 50000000 instructions")
+    refused("\nwhile true do end", "graph.lua:2", "more than 10000000 instructions")
     refused("local t = {}\nwhile true do\nt[#t + 1] = {} end", "graph.lua:3", "bytes of memory")
     refused("require '../etc/passwd'", "graph.lua:1", "none of the graph")
     refused("local c = os.time()", "graph.lua:1", "not here while the graph is loaded")
