@@ -274,8 +274,9 @@ static enum elg_status greet(struct elg_jail_child *child,
     if (child->end == ELG_JAIL_STARVED)
         return elg_base_no_memory(error);
     if (!heard)
-        return elg_base_fail(error, ELG_IO, options->path,
-                             "the jailed process did not begin: %s", child->why);
+        return elg_base_fail(error, child->end == ELG_JAIL_KILLED ? ELG_ABORTED : ELG_IO,
+                             options->path, "the jailed process did not begin: %s",
+                             child->why);
     if (kind == ELG_JAIL_REFUSED)
         return refused(&fields, error);
     const char *text = elg_jail_fields_text(&fields);

@@ -44,7 +44,8 @@ struct elg_jail_child {
 };
 
 /* Starts a process and waits until it is confined. ELG_UNSUPPORTED: this kernel lacks a
- * layer, the text says which; ELG_IO: it cannot be started, or is of another build. */
+ * layer, the text says which; ELG_IO: it cannot be started, or is of another build;
+ * ELG_ABORTED: it was killed from outside meanwhile. */
 enum elg_status elg_jail_child_create(const struct elg_jail_child_options *options,
                                       struct elg_jail_child **out,
                                       struct elg_error *error);

@@ -6,6 +6,8 @@
 
 #include "base/limits.h"
 
+#define START_TRIES_MAX 5 /* of a process that is killed from outside at once */
+
 static void destroy(struct elg_sandbox *box)
 {
     struct elg_jail *jail = (struct elg_jail *)(void *)box;
@@ -57,7 +59,10 @@ static enum elg_status start_child(struct elg_jail *jail, struct elg_jail_child 
         .argv = jail->argv,
         .fingerprint = elg_sandbox_fingerprint(),
     };
-    return elg_jail_child_create(&options, out, error);
+    enum elg_status status = ELG_ABORTED;
+    for (int i = 0; i < START_TRIES_MAX && status == ELG_ABORTED; i++)
+        status = elg_jail_child_create(&options, out, error);
+    return status;
 }
 
 enum elg_status elg_jail_open(const struct elg_sandbox_options *options, const char *path,
@@ -80,6 +85,8 @@ enum elg_status elg_jail_open(const struct elg_sandbox_options *options, const c
     make_arguments(jail, options);
     elg_sandbox_compiler_jail(jail->compiler);
     enum elg_status status = start_child(jail, &jail->spare, error);
+    if (status == ELG_ABORTED)
+        status = elg_base_fail(error, ELG_IO, path, "it is killed whenever it begins");
     if (status != ELG_OK) {
         elg_base_free(alloc, jail, sizeof *jail);
         return status;

@@ -93,7 +93,8 @@ enum elg_status elg_jail_program_ensure(struct elg_jail_program *program,
                                         enum elg_jail_end *end, struct elg_error *error);
 
 /* ---- client.c */
-/* A process with no program in it: the spare one or a new one. */
+/* A process with no program in it: the spare one or a new one. ELG_ABORTED: each that was
+ * started was killed from outside at once. */
 enum elg_status elg_jail_take_child(struct elg_jail *jail, struct elg_jail_child **out,
                                     struct elg_error *error);
 /* Ends a program's process. */

@@ -97,6 +97,8 @@ static enum elg_status load_once(struct elg_jail_program *program,
     enum elg_jail_message kind;
     struct elg_jail_fields fields;
     enum elg_status status = elg_jail_take_child(jail, &program->child, error);
+    if (status == ELG_ABORTED)
+        *end = ELG_JAIL_KILLED;
     if (status != ELG_OK)
         return status;
     program->generation = ++jail->generation_count;
