@@ -20,6 +20,8 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "base/uuid.h"
+#include "checkpoint/payload_ops.h"
+#include "checkpoint/row_name.h"
 
 enum elg_run_status {
     ELG_RUN_PENDING,
@@ -146,7 +148,7 @@ struct elg_activity_row {
     int64_t timestamp_ms;                      /* when it was asked for or ended */
     const char *where;                         /* "file:line"; as fingerprint */
     struct elg_blob *where_blob;               /* NULL when filled */
-    struct elg_hash digest; /* over this row's chained columns; zero for INTENT */
+    struct elg_hash digest;                    /* over this row's chained columns */
 };
 
 /* A row of cmo_signals. */
@@ -398,20 +400,7 @@ const char *elg_checkpoint_artifacts(const struct elg_store *store);
 bool elg_checkpoint_artifact_source(struct elg_store *store,
                                     struct elg_artifact_source *out);
 
-/* Where payloads over ELG_PAYLOAD_INLINE_BYTES_MAX are kept, under the SHA-256 of their
- * bytes. Zeros: in their rows. put is called on the committer's thread, get on the
- * loop's, also while the back end gives a journal's rows: neither may use the connection
- * that does that. */
-struct elg_payload_ops {
-    void *self;
-    /* Durable on return; the same again is fine. ELG_IO, ELG_FULL, ELG_NO_MEMORY. */
-    enum elg_status (*put)(void *self, const struct elg_hash *hash,
-                           struct elg_bytes content, struct elg_error *error);
-    /* Appends. ELG_NOT_FOUND, ELG_IO, ELG_NO_MEMORY, ELG_LIMIT. */
-    enum elg_status (*get)(void *self, const struct elg_hash *hash, struct elg_buf *out,
-                           struct elg_error *error);
-};
-/* Before the first run is read or written. ELG_NO_MEMORY. */
+/* Where large payloads go. Before the first run is read or written. ELG_NO_MEMORY. */
 enum elg_status elg_checkpoint_payloads(struct elg_store *store,
                                         const struct elg_payload_ops *ops,
                                         struct elg_error *error);

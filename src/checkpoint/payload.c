@@ -247,56 +247,65 @@ static bool refers(const void *row, const struct fields *fields)
     return false;
 }
 
-static enum elg_status reference_parse(struct elg_bytes bytes, const char *name,
-                                       struct elg_hash *out, struct elg_error *error)
+struct fetcher {
+    const struct elg_alloc *alloc;
+    const struct elg_payload_ops *ops;
+    struct elg_sha256 *sha;
+    const char *row; /* its name, for messages */
+    struct elg_error *error;
+};
+
+static enum elg_status bad_artifact(const struct fetcher *fetcher, const char *column,
+                                    const char *hex, const char *why)
 {
-    struct elg_bytes hex = {bytes.data + MARK_BYTES, bytes.size - MARK_BYTES};
-    if (bytes.size == REFERENCE_BYTES && memcmp(bytes.data, MARK, MARK_BYTES) == 0 &&
-        elg_base_hash_parse(hex, out))
-        return ELG_OK;
-    return elg_base_fail(error, ELG_CORRUPT, name,
-                         "neither JSON nor a reference (@sha256: and 64 digits)");
+    return elg_base_fail(fetcher->error, ELG_CORRUPT, column,
+                         "%s, row %s: its artifact %s %s", column, fetcher->row, hex,
+                         why);
 }
 
-static enum elg_status content_get(const struct elg_payload_ops *ops,
-                                   struct elg_sha256 *sha, const struct elg_hash *hash,
-                                   const char *name, struct elg_buf *out,
-                                   struct elg_error *error)
+static bool reference_parse(struct elg_bytes bytes, struct elg_hash *out)
 {
+    struct elg_bytes hex = {bytes.data + MARK_BYTES, bytes.size - MARK_BYTES};
+    return bytes.size == REFERENCE_BYTES && memcmp(bytes.data, MARK, MARK_BYTES) == 0 &&
+           elg_base_hash_parse(hex, out);
+}
+
+static enum elg_status content_get(const struct fetcher *fetcher,
+                                   const struct elg_hash *hash, const char *column,
+                                   struct elg_buf *out)
+{
+    const struct elg_payload_ops *ops = fetcher->ops;
     struct elg_hash found;
     char hex[ELG_HASH_HEX_SIZE];
     enum elg_status status =
-        ops->get == NULL ? ELG_NOT_FOUND : ops->get(ops->self, hash, out, error);
+        ops->get == NULL ? ELG_NOT_FOUND : ops->get(ops->self, hash, out, fetcher->error);
     elg_base_hash_hex(hash, hex);
     if (status == ELG_NOT_FOUND)
-        return elg_base_fail(error, ELG_CORRUPT, name, "its artifact %s is missing", hex);
+        return bad_artifact(fetcher, column, hex, "is missing");
     if (status != ELG_OK)
         return status;
-    elg_base_sha256(sha, elg_base_buf_bytes(out), &found);
+    elg_base_sha256(fetcher->sha, elg_base_buf_bytes(out), &found);
     if (!elg_base_hash_equal(&found, hash))
-        return elg_base_fail(error, ELG_CORRUPT, name,
-                             "its artifact %s no longer has that content", hex);
+        return bad_artifact(fetcher, column, hex, "no longer has that content");
     return ELG_OK;
 }
 
-static enum elg_status blob_fetch(const struct elg_alloc *alloc,
-                                  const struct elg_payload_ops *ops,
-                                  struct elg_sha256 *sha, const char *name,
-                                  struct elg_blob **blob, struct elg_error *error)
+static enum elg_status blob_fetch(const struct fetcher *fetcher, const char *column,
+                                  struct elg_blob **blob)
 {
     struct elg_hash hash;
     struct elg_buf content;
-    enum elg_status status =
-        reference_parse(elg_base_blob_bytes(*blob), name, &hash, error);
-    if (status != ELG_OK)
-        return status;
-    elg_base_buf_init(&content, alloc);
-    status = content_get(ops, sha, &hash, name, &content, error);
+    if (!reference_parse(elg_base_blob_bytes(*blob), &hash))
+        return elg_base_fail(fetcher->error, ELG_CORRUPT, column,
+                             "%s, row %s: neither JSON nor @sha256: and 64 digits",
+                             column, fetcher->row);
+    elg_base_buf_init(&content, fetcher->alloc);
+    enum elg_status status = content_get(fetcher, &hash, column, &content);
     if (status == ELG_OK) {
         struct elg_blob *fetched =
-            elg_base_blob_create(alloc, elg_base_buf_bytes(&content));
+            elg_base_blob_create(fetcher->alloc, elg_base_buf_bytes(&content));
         if (fetched == NULL) {
-            status = elg_base_no_memory(error);
+            status = elg_base_no_memory(fetcher->error);
         } else {
             elg_base_blob_unref(*blob);
             *blob = fetched;
@@ -306,17 +315,14 @@ static enum elg_status blob_fetch(const struct elg_alloc *alloc,
     return status;
 }
 
-static enum elg_status row_fetch(const struct elg_alloc *alloc,
-                                 const struct elg_payload_ops *ops,
-                                 struct elg_sha256 *sha, void *row,
-                                 const struct fields *fields, struct elg_error *error)
+static enum elg_status row_fetch(const struct fetcher *fetcher, void *row,
+                                 const struct fields *fields)
 {
     for (size_t i = 0; i < fields->count; i++) {
         struct elg_blob **blob = blob_at(row, &fields->items[i]);
         if (*blob == NULL || !is_reference(elg_base_blob_bytes(*blob)))
             continue;
-        enum elg_status status =
-            blob_fetch(alloc, ops, sha, fields->items[i].name, blob, error);
+        enum elg_status status = blob_fetch(fetcher, fields->items[i].name, blob);
         if (status != ELG_OK)
             return status;
     }
@@ -328,7 +334,19 @@ enum elg_status elg_payload_run_fetch(const struct elg_alloc *alloc,
                                       struct elg_sha256 *sha, struct elg_run_row *row,
                                       struct elg_error *error)
 {
-    return row_fetch(alloc, ops, sha, row, &RUN, error);
+    struct fetcher fetcher = {alloc, ops, sha, row->trace_id, error};
+    return row_fetch(&fetcher, row, &RUN);
+}
+
+static enum elg_status journal_fetch(const struct elg_payload_journal *journal, void *row,
+                                     const struct fields *fields, int64_t step_index,
+                                     uint32_t attempt, int64_t seq)
+{
+    char name[ELG_ROW_NAME_SIZE];
+    struct fetcher fetcher = {journal->alloc, journal->ops, journal->sha, name,
+                              journal->error};
+    elg_checkpoint_row_name(name, journal->trace_id, step_index, attempt, seq);
+    return row_fetch(&fetcher, row, fields);
 }
 
 static bool step_give(struct elg_payload_journal *journal,
@@ -341,8 +359,8 @@ static bool step_give(struct elg_payload_journal *journal,
         elg_base_no_memory(journal->error);
         return false;
     }
-    journal->status = row_fetch(journal->alloc, journal->ops, journal->sha, &row, &STEP,
-                                journal->error);
+    journal->status =
+        journal_fetch(journal, &row, &STEP, row.step_index, row.attempt, -1);
     if (journal->status == ELG_OK)
         more = journal->give(journal->give_self, &row, NULL);
     elg_checkpoint_step_row_fini(&row);
@@ -359,8 +377,8 @@ static bool activity_give(struct elg_payload_journal *journal,
         elg_base_no_memory(journal->error);
         return false;
     }
-    journal->status = row_fetch(journal->alloc, journal->ops, journal->sha, &row,
-                                &ACTIVITY, journal->error);
+    journal->status =
+        journal_fetch(journal, &row, &ACTIVITY, row.step_index, row.attempt, row.seq);
     if (journal->status == ELG_OK)
         more = journal->give(journal->give_self, NULL, &row);
     elg_checkpoint_activity_row_fini(&row);

@@ -43,6 +43,7 @@ struct elg_payload_journal {
     const struct elg_alloc *alloc;
     const struct elg_payload_ops *ops;
     struct elg_sha256 *sha;
+    const char *trace_id;
     elg_journal_row_fn give;
     void *give_self;
     enum elg_status status; /* OK at first; the first failure to fetch */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define US_PER_MS 1000.0
-#define NAME_BYTES_MAX (ELG_TRACE_BYTES_MAX + 96)
 
 enum kind {
     END,
@@ -276,15 +275,14 @@ enum elg_status elg_postgres_row_step(const struct elg_postgres *postgres,
                                       const char *trace_id, struct elg_step_row *out,
                                       struct elg_error *error)
 {
-    char name[NAME_BYTES_MAX];
+    char name[ELG_ROW_NAME_SIZE];
     struct elg_step_row row;
     memset(&row, 0, sizeof row);
     struct elg_postgres_columns key =
         columns_begin(postgres, result, at, "cmo_steps", trace_id, error);
     int64_t step = elg_postgres_column_int(&key, 0, INT32_MAX);
     int64_t attempt = elg_postgres_column_int(&key, 0, INT32_MAX);
-    snprintf(name, sizeof name, "%s step %lld attempt %lld", trace_id, (long long)step,
-             (long long)attempt);
+    elg_checkpoint_row_name(name, trace_id, step, attempt, -1);
     struct elg_postgres_columns columns =
         columns_begin(postgres, result, at, "cmo_steps", name, error);
     enum elg_status status = fields_get(&columns, elg_postgres_step_fields, &row);
@@ -301,7 +299,7 @@ enum elg_status elg_postgres_row_activity(const struct elg_postgres *postgres,
                                           struct elg_activity_row *out,
                                           struct elg_error *error)
 {
-    char name[NAME_BYTES_MAX];
+    char name[ELG_ROW_NAME_SIZE];
     struct elg_activity_row row;
     memset(&row, 0, sizeof row);
     struct elg_postgres_columns key =
@@ -309,8 +307,7 @@ enum elg_status elg_postgres_row_activity(const struct elg_postgres *postgres,
     int64_t step = elg_postgres_column_int(&key, 0, INT32_MAX);
     int64_t attempt = elg_postgres_column_int(&key, 0, INT32_MAX);
     int64_t seq = elg_postgres_column_int(&key, 0, INT32_MAX);
-    snprintf(name, sizeof name, "%s step %lld attempt %lld seq %lld", trace_id,
-             (long long)step, (long long)attempt, (long long)seq);
+    elg_checkpoint_row_name(name, trace_id, step, attempt, seq);
     struct elg_postgres_columns columns =
         columns_begin(postgres, result, at, "cmo_activities", name, error);
     enum elg_status status = fields_get(&columns, elg_postgres_activity_fields, &row);

@@ -198,6 +198,20 @@ static enum elg_status reader_open(struct elg_sqlite *sqlite, struct elg_error *
     return status;
 }
 
+/* A path is a path: SQLite may be built to take one that begins with file: for a URI. */
+static char *path_of(const struct elg_alloc *alloc, const char *location)
+{
+    size_t size = strlen(location);
+    if (strncmp(location, "file:", 5) != 0)
+        return elg_base_strndup(alloc, location, size);
+    char *path = elg_base_realloc(alloc, NULL, 0, size + 3);
+    if (path != NULL) {
+        memcpy(path, "./", 2);
+        memcpy(path + 2, location, size + 1);
+    }
+    return path;
+}
+
 static struct elg_sqlite *create(const char *location,
                                  const struct elg_checkpoint_env *env)
 {
@@ -207,7 +221,7 @@ static struct elg_sqlite *create(const char *location,
     const char *owner = env->owner ? env->owner : "";
     sqlite->env = *env;
     sqlite->lock_fd = -1;
-    sqlite->path = elg_base_strndup(env->alloc, location, strlen(location));
+    sqlite->path = path_of(env->alloc, location);
     sqlite->owner = elg_base_strndup(env->alloc, owner, strlen(owner));
     pthread_mutex_init(&sqlite->write_mutex, NULL);
     pthread_mutex_init(&sqlite->read_mutex, NULL);

@@ -57,6 +57,9 @@ static enum elg_status list_bind(struct elg_sqlite *sqlite, sqlite3_stmt *statem
     int64_t last_ms = filter->until_ms - 1, created_ms = INT64_MAX, row_id = INT64_MAX;
     enum elg_status status = ELG_OK;
     size_t size = 0;
+    /* Not by its name, so that a run whose status was damaged is met, not passed over. */
+    bool whole = filter->statuses == ELG_RUN_STATUSES_ALL ||
+                 filter->statuses == ELG_RUN_STATUSES_UNFINISHED;
     if (filter->after != NULL)
         status = after_read(sqlite, filter->after, &created_ms, &row_id, error);
     if (status != ELG_OK)
@@ -70,7 +73,7 @@ static enum elg_status list_bind(struct elg_sqlite *sqlite, sqlite3_stmt *statem
     elg_sqlite_bind_int(&bind, filter->since_ms);
     elg_sqlite_bind_int(&bind, created_ms <= last_ms ? created_ms : last_ms);
     elg_sqlite_bind_int(&bind, created_ms <= last_ms ? row_id : INT64_MAX);
-    elg_sqlite_bind_text(&bind, statuses);
+    elg_sqlite_bind_text(&bind, whole ? NULL : statuses);
     elg_sqlite_bind_text(&bind, filter->graph_id);
     return elg_sqlite_bind_end(&bind, &sqlite->reader, error);
 }

@@ -171,10 +171,9 @@ enum elg_status elg_sqlite_row_step(const struct elg_alloc *alloc,
                                     sqlite3_stmt *statement, const char *trace_id,
                                     struct elg_step_row *out, struct elg_error *error)
 {
-    char name[ELG_TRACE_BYTES_MAX + 64];
-    snprintf(name, sizeof name, "%s step %lld attempt %lld", trace_id,
-             (long long)sqlite3_column_int64(statement, 0),
-             (long long)sqlite3_column_int64(statement, 1));
+    char name[ELG_ROW_NAME_SIZE];
+    elg_checkpoint_row_name(name, trace_id, sqlite3_column_int64(statement, 0),
+                            sqlite3_column_int64(statement, 1), -1);
     struct elg_sqlite_columns columns =
         columns_begin(alloc, connection, statement, "cmo_steps", name, error);
     struct elg_step_row row;
@@ -219,11 +218,10 @@ enum elg_status elg_sqlite_row_activity(const struct elg_alloc *alloc,
                                         struct elg_activity_row *out,
                                         struct elg_error *error)
 {
-    char name[ELG_TRACE_BYTES_MAX + 96];
-    snprintf(name, sizeof name, "%s step %lld attempt %lld seq %lld", trace_id,
-             (long long)sqlite3_column_int64(statement, 0),
-             (long long)sqlite3_column_int64(statement, 1),
-             (long long)sqlite3_column_int64(statement, 2));
+    char name[ELG_ROW_NAME_SIZE];
+    elg_checkpoint_row_name(name, trace_id, sqlite3_column_int64(statement, 0),
+                            sqlite3_column_int64(statement, 1),
+                            sqlite3_column_int64(statement, 2));
     struct elg_sqlite_columns columns =
         columns_begin(alloc, connection, statement, "cmo_activities", name, error);
     struct elg_activity_row row;

@@ -100,6 +100,21 @@ static enum elg_status migrate_from(struct elg_sqlite_connection *connection,
     return status;
 }
 
+/* Where there is no shared memory, SQLite keeps its other journal and says nothing. */
+static enum elg_status wal_check(struct elg_sqlite_connection *connection,
+                                 struct elg_error *error)
+{
+    int64_t is_wal = 0;
+    enum elg_status status =
+        query_int(connection, "SELECT journal_mode = 'wal' FROM pragma_journal_mode",
+                  &is_wal, error);
+    if (status != ELG_OK || is_wal)
+        return status;
+    return elg_base_fail(error, ELG_UNSUPPORTED, connection->path,
+                         "its file system has no shared memory, which the journal (WAL) "
+                         "needs; name a file on another");
+}
+
 /* Where the change to WAL meets another connection's lock (a reader, or who rolls back
  * what a killed process left), SQLite does not wait by itself. */
 static enum elg_status wal_begin(struct elg_sqlite_connection *connection, bool empty,
@@ -111,6 +126,8 @@ static enum elg_status wal_begin(struct elg_sqlite_connection *connection, bool 
     for (int waited_ms = 0;; waited_ms += WAL_POLL_MS) {
         enum elg_status status =
             exec(connection, empty ? sql : "PRAGMA journal_mode=WAL", error);
+        if (status == ELG_OK)
+            return wal_check(connection, error);
         if (status != ELG_BUSY || waited_ms >= ELG_SQLITE_BUSY_MS_MAX)
             return status;
         sqlite3_sleep(WAL_POLL_MS);

@@ -13,7 +13,8 @@
     "r.started_at, r.completed_at, r.created_at, r.updated_at"
 #define LIST_FILTER                                                                      \
     "r.created_at BETWEEN ?1 AND ?2 AND (r.created_at < ?2 OR r.rowid < ?3) "            \
-    "AND instr(?4, r.status || ',') > 0 AND (?5 IS NULL OR r.graph_id = ?5)"
+    "AND (?4 IS NULL OR instr(?4, r.status || ',') > 0) AND (?5 IS NULL OR r.graph_id "  \
+    "= ?5)"
 #define LIST_ORDER " ORDER BY r.created_at DESC, r.rowid DESC"
 
 static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {

@@ -383,7 +383,8 @@ enum elg_status elg_checkpoint_journal(struct elg_store *store, const char *trac
                                        void *row_self, struct elg_error *error)
 {
     struct elg_payload_journal journal = {
-        store->alloc, &store->payloads, store->get_sha, row, row_self, ELG_OK, error};
+        store->alloc, &store->payloads, store->get_sha, trace_id,
+        row,          row_self,         ELG_OK,         error};
     enum elg_status status = elg_store_enter(store, "journal", false, trace_id, error);
     if (status == ELG_OK)
         status = store->ops->journal(store->self, trace_id, from, to,

@@ -106,6 +106,14 @@ enum elg_status elg_executor_create(const struct elg_alloc *alloc, struct elg_sh
                                     struct elg_run **out, struct elg_error *error);
 void elg_executor_destroy(struct elg_run *run);
 
+/* Feeds the rows of step 0, in order, of a run that has finished it; then
+ * elg_executor_recalled_first. Their chain is over the run's beginning too, which nothing
+ * else that a resume reads covers (I17). ELG_DIVERGED for what was altered. */
+enum elg_status elg_executor_recall_first(struct elg_run *run,
+                                          const struct elg_step_row *step,
+                                          const struct elg_activity_row *activity,
+                                          struct elg_error *error);
+enum elg_status elg_executor_recalled_first(struct elg_run *run, struct elg_error *error);
 /* Feeds the journal's rows from step step_count - 1 on, in order; then
  * elg_executor_recalled. ELG_CORRUPT for rows that contradict each other or the run's
  * row. */

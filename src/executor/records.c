@@ -63,9 +63,8 @@ enum elg_status elg__record_call(struct elg_run *run, struct elg_call_entry *ent
     memset(&record, 0, sizeof record);
     record.kind = ELG_RECORD_ACTIVITY;
     record.row.activity = elg__stored_form(&entry->row);
-    if (entry->row.status != ELG_ACTIVITY_INTENT)
-        elg_checkpoint_activity_digest(run->sha, &record.row.activity,
-                                       &record.row.activity.digest);
+    elg_checkpoint_activity_digest(run->sha, &record.row.activity,
+                                   &record.row.activity.digest);
     entry->row.digest = record.row.activity.digest;
     elg_base_blob_ref(record.row.activity.request);
     elg_base_blob_ref(record.row.activity.response);

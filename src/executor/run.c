@@ -50,7 +50,7 @@ enum elg_status elg_executor_create(const struct elg_alloc *alloc, struct elg_sh
     run->create_pending = is_new;
     run->attempt = 1;
     run->step_count_taken = run->row.step_count;
-    if (!is_new && run->row.step_count == 0 && run->row.initial_state != NULL)
+    if (!is_new)
         elg_checkpoint_chain_begin(sha, &run->row, &run->chain_marked);
     if (is_new) /* until the initial state is known; what a failing `initial` leaves */
         elg_checkpoint_chain_begin(sha, &run->row, &run->row.chain);
@@ -204,6 +204,53 @@ static enum elg_status recall_mark(struct elg_run *run, struct elg_error *error)
     return ELG_OK;
 }
 
+static enum elg_status altered_beginning(const struct elg_run *run,
+                                         struct elg_error *error)
+{
+    return altered(run, 0, "the run's beginning (input, seed, limits, initial state)",
+                   error);
+}
+
+static enum elg_status check_call(struct elg_run *run, const struct elg_activity_row *row,
+                                  struct elg_hash *digest, struct elg_error *error)
+{
+    struct elg_activity_row stored = elg__stored_form(row);
+    elg_checkpoint_activity_digest(run->sha, &stored, digest);
+    if (!elg_base_hash_equal(digest, &row->digest))
+        return altered(run, row->step_index, "a call's row", error);
+    return ELG_OK;
+}
+
+enum elg_status elg_executor_recall_first(struct elg_run *run,
+                                          const struct elg_step_row *step,
+                                          const struct elg_activity_row *activity,
+                                          struct elg_error *error)
+{
+    struct elg_hash digest;
+    enum elg_status status = ELG_OK;
+    if (step == NULL) {
+        status = check_call(run, activity, &digest, error);
+    } else {
+        status = recall_mark(run, error);
+        elg_checkpoint_step_digest(run->sha, step, &digest);
+        if (status == ELG_OK && !elg_base_hash_equal(&digest, &step->digest))
+            status = altered(run, 0, "an attempt's row", error);
+        run->mark_is_due = step->has_chain;
+        run->mark_due = step->chain;
+    }
+    return status == ELG_OK ? elg__digest_add(run, &digest, error) : status;
+}
+
+enum elg_status elg_executor_recalled_first(struct elg_run *run, struct elg_error *error)
+{
+    bool marked = run->mark_is_due;
+    enum elg_status status = recall_mark(run, error);
+    run->digest_count = 0;
+    if (status == ELG_DIVERGED || !marked || run->row.initial_state == NULL)
+        return altered_beginning(run, error);
+    return status;
+}
+
 static void recall_finished(struct elg_run *run, const struct elg_step_row *step)
 {
     elg_base_blob_unref(run->state);
@@ -313,12 +360,9 @@ enum elg_status elg_executor_recall(struct elg_run *run, const struct elg_step_r
     if (activity->step_index != (int64_t)run->row.step_count)
         return ELG_OK;
     struct elg_hash digest;
-    struct elg_activity_row stored = elg__stored_form(activity);
-    elg_checkpoint_activity_digest(run->sha, &stored, &digest);
-    if (activity->status != ELG_ACTIVITY_INTENT &&
-        !elg_base_hash_equal(&digest, &activity->digest))
-        return altered(run, activity->step_index, "a call's row", error);
-    enum elg_status status = elg__outcome_learn(run, activity, error);
+    enum elg_status status = check_call(run, activity, &digest, error);
+    if (status == ELG_OK)
+        status = elg__outcome_learn(run, activity, error);
     if (status != ELG_OK)
         return status;
     if (run->opened)
@@ -342,12 +386,10 @@ static void recall_beginning(struct elg_run *run)
 static enum elg_status check_head(const struct elg_run *run, struct elg_error *error)
 {
     int64_t count = (int64_t)run->row.step_count;
-    if (run->row.initial_state == NULL ||
-        elg_base_hash_equal(&run->chain_marked, &run->row.chain))
+    if (elg_base_hash_equal(&run->chain_marked, &run->row.chain))
         return ELG_OK;
     if (count == 0 && run->attempt_base == 0)
-        return altered(run, 0, "the run's beginning (input, initial state, limits)",
-                       error);
+        return altered_beginning(run, error);
     return altered(run, count > 0 ? count - 1 : 0, "the chain", error);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 
 struct folder {
     const char *path; /* of the entry's folder, with a '/' behind, or "" */
+    const char *entry;
 };
 
 static enum elg_status read_all(int fd, const char *path, struct elg_buf *out,
@@ -56,6 +58,19 @@ static enum elg_status read_file(const char *path, struct elg_buf *out,
     return status;
 }
 
+/* Modules are files of the folder: links may not lead elsewhere. */
+static bool leaves_folder(const struct folder *folder, const char *full)
+{
+    char *root = realpath(folder->path[0] ? folder->path : ".", NULL);
+    char *file = realpath(full, NULL);
+    size_t size = root != NULL ? strlen(root) : 0;
+    bool leaves = root != NULL && file != NULL && strcmp(root, "/") != 0 &&
+                  (strncmp(file, root, size) != 0 || file[size] != '/');
+    free(root);
+    free(file);
+    return leaves;
+}
+
 static enum elg_status read_from_folder(void *self, const char *path, struct elg_buf *out,
                                         struct elg_error *error)
 {
@@ -64,6 +79,10 @@ static enum elg_status read_from_folder(void *self, const char *path, struct elg
     int n = snprintf(full, sizeof full, "%s%s", folder->path, path);
     if (n < 0 || (size_t)n >= sizeof full)
         return elg_base_fail(error, ELG_IO, path, "the path is too long");
+    if (strcmp(path, folder->entry) != 0 && leaves_folder(folder, full))
+        return elg_base_fail(error, ELG_INVALID, path,
+                             "a link leads out of the graph's folder; copy what it leads "
+                             "to");
     return read_file(full, out, error);
 }
 
@@ -244,7 +263,7 @@ enum elg_status elg__graph_load_file(struct elg_host *host, const char *path,
     if (stat(path, &info) != 0) /* say the author's path, not a module's */
         return elg_base_fail(error, errno == ENOENT ? ELG_NOT_FOUND : ELG_IO, path, "%s",
                              strerror(errno));
-    struct folder folder = {folder_path};
+    struct folder folder = {folder_path, entry};
     struct elg_program_loader loader = {read_from_folder, &folder};
     return load(host, entry, &loader, out, error);
 }
@@ -298,40 +317,96 @@ enum elg_status elg_graph_open(struct elg_host *host, const char *path,
     return status;
 }
 
+static enum elg_status row_corrupt(const struct elg_graph_row *row, const char *what,
+                                   struct elg_error *error)
+{
+    char hex[ELG_HASH_HEX_SIZE];
+    elg_base_hash_hex(&row->hash, hex);
+    return elg_base_fail(error, ELG_CORRUPT, hex, "cmo_graphs.%s", what);
+}
+
+/* Nothing of a definition is loaded before its sources are those that were hashed. */
+static enum elg_status check_sources(struct elg_host *host,
+                                     const struct elg_graph_row *row, const char *entry,
+                                     const struct elg_json_value *sources,
+                                     struct elg_error *error)
+{
+    struct elg_source_list list;
+    struct elg_hash hash;
+    list.count = elg_json_size(sources);
+    if (list.count > ELG_GRAPH_SOURCES_MAX)
+        return row_corrupt(row, "definition has too many sources", error);
+    for (size_t i = 0; i < list.count; i++) {
+        list.items[i].path = (const char *)elg_json_key_at(sources, i).data;
+        list.items[i].text = elg_json_string(elg_json_at(sources, i));
+    }
+    enum elg_status status = elg_graph_version_hash(host->alloc, host->sha, entry,
+                                                    list.items, list.count, &hash);
+    if (status == ELG_NO_MEMORY)
+        return elg_base_no_memory(error);
+    if (status != ELG_OK || !elg_base_hash_equal(&hash, &row->hash))
+        return row_corrupt(row,
+                           "definition: the stored sources do not have the graph's "
+                           "hash",
+                           error);
+    return ELG_OK;
+}
+
+/* The row's own columns say what its definition says. */
+static enum elg_status check_names(const struct elg_graph_row *row,
+                                   const struct elg_graph_data *data,
+                                   struct elg_error *error)
+{
+    if (strcmp(row->id, elg_graph_id(data)) != 0)
+        return row_corrupt(row, "graph_id is not what its definition says", error);
+    if (strcmp(row->version, elg_graph_version(data)) != 0)
+        return row_corrupt(row, "graph_version is not what its definition says", error);
+    return ELG_OK;
+}
+
+static enum elg_status load_definition(struct elg_host *host,
+                                       const struct elg_graph_row *row,
+                                       const struct elg_json_value *root,
+                                       struct elg_graph **out, struct elg_error *error)
+{
+    const char *entry = (const char *)elg_json_string(elg_json_get(root, "entry")).data;
+    const struct elg_json_value *sources = elg_json_get(root, "sources");
+    struct elg_program_loader loader = {read_from_definition, (void *)(uintptr_t)sources};
+    struct elg_graph *graph = NULL;
+    if (entry == NULL)
+        return row_corrupt(row, "definition has no entry", error);
+    enum elg_status status = check_sources(host, row, entry, sources, error);
+    if (status == ELG_OK)
+        status = load(host, entry, &loader, &graph, error);
+    if (status == ELG_OK)
+        status = check_names(row, graph->data, error);
+    if (status == ELG_OK)
+        *out = graph;
+    else
+        elg_graph_close(graph);
+    return status;
+}
+
 static enum elg_status load_row(struct elg_host *host, const struct elg_graph_row *row,
                                 struct elg_graph **out, struct elg_error *error)
 {
     struct elg_json_doc *doc;
-    char hex[ELG_HASH_HEX_SIZE];
-    elg_base_hash_hex(&row->hash, hex);
+    struct elg_error own;
+    if (error == NULL)
+        error = &own;
     enum elg_status status =
         elg_json_parse(host->alloc, elg_base_blob_bytes(row->definition), &doc, error);
     if (status == ELG_NO_MEMORY)
         return status;
     if (status != ELG_OK)
-        return elg_base_fail(error, ELG_CORRUPT, hex,
-                             "cmo_graphs.definition is not JSON");
-    const struct elg_json_value *root = elg_json_root(doc);
-    struct elg_bytes entry = elg_json_string(elg_json_get(root, "entry"));
-    struct elg_program_loader loader = {
-        read_from_definition,
-        (void *)(uintptr_t)elg_json_get(root, "sources"),
-    };
-    struct elg_graph *graph = NULL;
-    status =
-        load(host, entry.data ? (const char *)entry.data : "", &loader, &graph, error);
+        return row_corrupt(row, "definition is not JSON", error);
+    status = load_definition(host, row, elg_json_root(doc), out, error);
     elg_json_doc_destroy(doc);
-    if (status == ELG_OK && !elg_base_hash_equal(&graph->hash, &row->hash)) {
-        elg_graph_close(graph);
-        return elg_base_fail(error, ELG_CORRUPT, hex,
-                             "the stored sources do not have the graph's hash");
+    if (status == ELG_INVALID || status == ELG_NOT_FOUND || status == ELG_USAGE) {
+        char text[ELG_ERROR_TEXT_MAX];
+        snprintf(text, sizeof text, "definition does not load: %.900s", error->text);
+        return row_corrupt(row, text, error);
     }
-    if (status == ELG_OK)
-        *out = graph;
-    if (status == ELG_INVALID || status == ELG_NOT_FOUND)
-        return elg_base_fail(error, ELG_CORRUPT, hex,
-                             "the stored sources do not load: %s",
-                             error ? error->text : "");
     return status;
 }
 

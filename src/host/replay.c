@@ -311,6 +311,19 @@ enum elg_status elg__replay_state(struct elg_host *host, struct elg_graph *graph
     return status;
 }
 
+/* A run that never began, or that failed to: there is nothing of it but its beginning. */
+static enum elg_status stand_before(struct elg_replay *replay, struct elg_error *error)
+{
+    const struct elg_run_row *row = replay->row;
+    if (row->step_count > 0 || row->status == ELG_RUN_COMPLETED)
+        return elg__replay_differs(replay, -1, "initial_state", elg_base_bytes("(none)"),
+                                   elg_base_bytes("a value"), "cmo_inputs.initial_state");
+    elg_checkpoint_chain_begin(replay->host->sha, row, &replay->chain);
+    if (!replay->verify || row->status != ELG_RUN_FAILED)
+        return ELG_OK;
+    return elg__replay_initial(replay, error);
+}
+
 static enum elg_status replay_run(struct elg_replay *replay,
                                   const struct elg_replay_options *options,
                                   struct elg_error *error)
@@ -319,9 +332,9 @@ static enum elg_status replay_run(struct elg_replay *replay,
     replay->to = options->to;
     replay->other_code =
         !elg_base_hash_equal(&replay->graph->hash, &replay->row->graph_hash);
-    if (replay->row->initial_state == NULL)
-        return ELG_OK; /* it never began: nothing to execute */
-    enum elg_status status = stand_at_beginning(replay, error);
+    enum elg_status status = replay->row->initial_state == NULL
+                                 ? stand_before(replay, error)
+                                 : stand_at_beginning(replay, error);
     if (status == ELG_OK)
         status = feed_journal(replay, error);
     if (status == ELG_OK && replay->verify)
@@ -334,8 +347,17 @@ static enum elg_status replay_run(struct elg_replay *replay,
 static enum elg_status unreadable(struct elg_replay *replay, const char *what,
                                   const struct elg_error *error)
 {
-    return elg__replay_differs(replay, -1, what, elg_base_bytes("what was written"),
-                               elg_base_bytes(error->text), error->where);
+    int64_t step = replay->step, seq = -1;
+    if (replay->divergence.found)
+        return ELG_DIVERGED;
+    bool named = elg_checkpoint_row_named(error->text, &step, &seq);
+    enum elg_status status =
+        elg__replay_differs(replay, seq, what, elg_base_bytes("what was written"),
+                            elg_base_bytes(error->text), error->where);
+    if (named && step != replay->step)
+        replay->divergence.node[0] = '\0'; /* that row could tell */
+    replay->divergence.step = step;
+    return status;
 }
 
 /* Replays with the graph at hand and appends the document. */

@@ -439,6 +439,33 @@ enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error 
     return status;
 }
 
+/* A value where the run has one; else the error that the run has. */
+static enum elg_status finish_initial(struct elg_replay *replay,
+                                      const struct elg_outcome *outcome,
+                                      struct elg_error *error)
+{
+    bool value = outcome->kind == ELG_OUTCOME_DONE;
+    bool recorded = replay->row->initial_state != NULL;
+    if (value != recorded)
+        return elg__replay_differs(replay, -1, "initial_state",
+                                   elg_base_bytes(recorded ? "a value" : "an error"),
+                                   elg_base_bytes(value ? "a value" : "an error"),
+                                   "initial");
+    if (value)
+        return set_buf(&replay->state, outcome->state) ? ELG_OK
+                                                       : elg_base_no_memory(error);
+    if (outcome->kind != ELG_OUTCOME_ERROR)
+        return ELG_OK;
+    struct elg_buf text;
+    elg_base_buf_init(&text, replay->host->alloc);
+    elg_executor_write_error(&text, outcome->code, outcome->message, outcome->where,
+                             outcome->traceback);
+    replay->last_error =
+        text.failed ? NULL : elg_base_blob_create(text.alloc, elg_base_buf_bytes(&text));
+    elg_base_buf_fini(&text);
+    return replay->last_error != NULL ? ELG_OK : elg_base_no_memory(error);
+}
+
 enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error *error)
 {
     struct elg_job job = {
@@ -464,12 +491,8 @@ enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error 
         elg_base_buf_fini(&asker.answer);
         lost = asker.lost;
     }
-    if (status == ELG_OK && outcome.kind != ELG_OUTCOME_DONE)
-        status =
-            elg__replay_differs(replay, -1, "initial_state", elg_base_bytes("a value"),
-                                elg_base_bytes("an error"), "initial");
-    else if (status == ELG_OK && !set_buf(&replay->state, outcome.state))
-        status = elg_base_no_memory(error);
+    if (status == ELG_OK)
+        status = finish_initial(replay, &outcome, error);
     elg_sandbox_discard(replay->box);
     return status;
 }

@@ -161,10 +161,36 @@ static bool recall_row(void *self, const struct elg_step_row *step,
     return recall->status == ELG_OK;
 }
 
+/* Only hashed: what is in artifacts may stay there. */
+static bool recall_first_row(void *self, const struct elg_step_row *step,
+                             const struct elg_activity_row *activity)
+{
+    struct recall *recall = self;
+    recall->status =
+        elg_executor_recall_first(recall->run, step, activity, recall->error);
+    return recall->status == ELG_OK;
+}
+
+static enum elg_status recall_first(struct elg_host *host, struct elg_run *run,
+                                    struct elg_error *error)
+{
+    struct recall recall = {host, run, error, ELG_OK};
+    enum elg_status status = elg_checkpoint_journal(host->store, run->row.trace_id, 0, 0,
+                                                    recall_first_row, &recall, error);
+    if (status == ELG_OK)
+        status = recall.status;
+    return status == ELG_OK ? elg_executor_recalled_first(run, error) : status;
+}
+
 enum elg_status elg__run_recall(struct elg_host *host, struct elg_run *run,
                                 struct elg_error *error)
 {
     struct recall recall = {host, run, error, ELG_OK};
+    if (run->row.step_count > 0) {
+        enum elg_status first = recall_first(host, run, error);
+        if (first != ELG_OK)
+            return first;
+    }
     int64_t from = (int64_t)run->row.step_count - 1;
     enum elg_status status =
         elg_checkpoint_journal(host->store, run->row.trace_id, from < 0 ? 0 : from, -1,

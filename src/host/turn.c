@@ -220,7 +220,7 @@ static void fail_with_outcome(struct elg_host_run *hr, const struct elg_outcome 
         failure.message = outcome->message;
         failure.where = outcome->where;
         failure.traceback = outcome->traceback;
-        failure.retry = outcome->retry;
+        failure.retry = outcome->retry && strcmp(outcome->code, "NET_DENIED") != 0;
     } else if (outcome->kind == ELG_OUTCOME_FUEL) {
         failure.where = elg_sandbox_where(hr->host->box);
         failure.code = "FUEL";

@@ -52,6 +52,9 @@ local function all_findings(host, path)
   local document = describe(host, path)
   local warnings, ignored = lint.check(entry or path, reader(folder or ""), document)
   for _, finding in ipairs(found) do
+    if not finding.where:find(".lua", 1, true) then
+      finding.where = (entry or path) .. ": " .. finding.where
+    end
     local file, line = finding.where:match("^(.*):(%d+)$")
     finding.path, finding.line = file or finding.where, tonumber(line) or 0
     if finding.level == "error" or not ignored(finding.path, finding.line, finding.code) then

@@ -35,6 +35,7 @@ end
 function M.load(path)
   local file = io.open(path or ".env", "r")
   if not file then return end
+  if not file:read(0) then return file:close() end -- empty, or a folder of that name
   local count = 0
   for line in file:lines() do
     count = count + 1

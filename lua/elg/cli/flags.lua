@@ -6,7 +6,8 @@ local sys = require "elg.sys"
 local M = {}
 
 local U32_MAX = 4294967295
-local EXACT_MAX = 9007199254740992
+local EXACT_MAX = 9000000000000000 -- as the library has it
+local MEMORY_MAX = 68719476736
 
 -- kind: switch, text, list (repeatable; commas in the environment), count (an integer in
 -- min..max), bytes (a count with K, M or G), share (0 to 1), enum (one of `values`), enums
@@ -34,7 +35,7 @@ M.all = {
     max = U32_MAX, value = "N", help = "keep the state every N steps (default 1)" },
   fuel = { kind = "count", env = "ELG_FUEL", min = 1, max = EXACT_MAX, value = "N",
     help = "VM instructions of one attempt" },
-  memory = { kind = "bytes", env = "ELG_MEMORY", min = 65536, max = EXACT_MAX, value = "BYTES",
+  memory = { kind = "bytes", env = "ELG_MEMORY", min = 65536, max = MEMORY_MAX, value = "BYTES",
     help = "Lua memory of one attempt; K, M, G allowed" },
   ["step-timeout-ms"] = { kind = "count", env = "ELG_MAX_STEP_DURATION_MS", min = 1,
     max = U32_MAX, value = "MS", help = "of a step whose node names none" },

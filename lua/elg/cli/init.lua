@@ -21,7 +21,7 @@ exit codes, of several runs the highest:
   1 a run failed                      5 diverged
   2 usage                             6 denied by policy
   3 invalid graph, input or schema    7 timeout or aborted
-  130 interrupted: runs can be resumed]]
+  130 interrupted, 143 terminated: runs can be resumed]]
 
 -- Commands whose file has another name: init is this file's.
 local MODULES = { init = "elg.cli.init_project" }

@@ -8,6 +8,12 @@ local M = {}
 local STDOUT, STDERR = 1, 2
 local LEVELS = { debug = 1, info = 2, warn = 3, error = 4 }
 
+-- A text of someone else's for a terminal: no control characters (also those of two bytes) but
+-- line feeds, after which lines are indented, so that none looks like one of ours.
+function M.plain(text)
+  return (text:gsub("[%z\1-\9\11-\31\127]", " "):gsub("\194[\128-\159]", " "):gsub("\n", "\n  "))
+end
+
 -- The printer of one command: options json and quiet.
 local printer = {}
 printer.__index = printer
@@ -50,14 +56,14 @@ end
 -- A line on stderr, always.
 function printer:error(text)
   self:clear()
-  sys.write(STDERR, "elg: " .. text .. "\n")
+  sys.write(STDERR, "elg: " .. M.plain(text) .. "\n")
 end
 
 -- A line on stderr unless --quiet.
 function printer:note(text)
   if self.quiet then return end
   self:clear()
-  sys.write(STDERR, "elg: " .. text .. "\n")
+  sys.write(STDERR, "elg: " .. M.plain(text) .. "\n")
 end
 
 -- A log record or a warning of the host, as an event of elg.core.

@@ -26,9 +26,10 @@ end
 
 -- Lines about where a replay parted from the journal.
 local function divergence_lines(divergence)
-  local lines = { ("diverged at step %s (%s)%s: %s"):format(show(divergence.step),
-    show(divergence.node), type(divergence.seq) == "number"
-      and (", call %d"):format(divergence.seq) or "", show(divergence.what)) }
+  local node = divergence.node ~= "" and (" (%s)"):format(show(divergence.node)) or ""
+  local call = type(divergence.seq) == "number" and (", call %d"):format(divergence.seq) or ""
+  local lines = { ("diverged at step %s%s%s: %s"):format(show(divergence.step), node, call,
+    show(divergence.what)) }
   lines[#lines + 1] = "  recorded " .. show(divergence.expected)
   lines[#lines + 1] = "  now      " .. show(divergence.actual)
   if type(divergence.where) == "string" and divergence.where ~= "" then

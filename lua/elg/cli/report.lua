@@ -27,12 +27,12 @@ end
 -- Lines about a run's error: code, message, where, traceback of the author's code.
 function M.error_lines(failure)
   if type(failure) ~= "table" then return {} end
-  local lines = { ("%s: %s"):format(tostring(failure.code), tostring(failure.message)) }
+  local lines = { out.plain(("%s: %s"):format(tostring(failure.code), tostring(failure.message))) }
   if type(failure.where) == "string" and failure.where ~= "" then
-    lines[#lines + 1] = "  at " .. failure.where
+    lines[#lines + 1] = "  at " .. out.plain(failure.where)
   end
   if type(failure.traceback) == "string" and failure.traceback ~= "" then
-    for line in failure.traceback:gmatch("[^\n]+") do lines[#lines + 1] = "  " .. line end
+    lines[#lines + 1] = "  " .. out.plain(failure.traceback)
   end
   return lines
 end

@@ -1,0 +1,81 @@
+-- Odd surroundings and words: what elg makes of them, from outside.
+local outside = require "outside"
+
+describe("elg", function()
+  local place
+
+  before_each(function()
+    place = outside.place("odd")
+    place:write("ok.lua", outside.one_node("return nil, { n = 1 }"))
+  end)
+  after_each(function() place:remove() end)
+
+  it("prints what others wrote without their control characters, and indents their lines", function()
+    place:write("esc.lua", outside.one_node([[error("\27[31mred\194\155m\nelg: fake")]]))
+    local done = place:elg { "run", "esc.lua" }
+    assert.equal(1, done.code)
+    assert.is_nil((done.out .. done.err):find("\27", 1, true))
+    assert.is_nil((done.out .. done.err):find("\194\155", 1, true))
+    assert.is_nil(("\n" .. done.out .. done.err):find("\nelg: fake", 1, true))
+    assert.truthy(done.out:find("\n  elg: fake", 1, true), done.out)
+  end)
+
+  it("takes a path that begins with file: for a path", function()
+    local done = place:elg { "run", "ok.lua", "--store", "sqlite:file:x.db?mode=memory", "--quiet" }
+    assert.equal(0, done.code, done.err)
+    assert.truthy(outside.read(place:file("file:x.db?mode=memory")))
+    assert.equal("wal", place.sql({ file = function() return place:file("file:x.db?mode=memory") end },
+      "PRAGMA journal_mode")[1].journal_mode)
+  end)
+
+  it("does not mind a folder named .env", function()
+    os.execute("mkdir " .. place:file(".env"))
+    assert.equal(0, place:elg({ "run", "ok.lua", "--quiet" }).code)
+  end)
+
+  it("refuses limits that the library does not take", function()
+    for _, words in ipairs { { "--fuel", "9007199254740992" }, { "--memory", "8388608G" } } do
+      local done = place:elg { "run", "ok.lua", unpack(words) }
+      assert.equal(2, done.code, done.err)
+      assert.truthy(done.err:find(words[1], 1, true), done.err)
+    end
+    assert.equal(0, place:elg({ "run", "ok.lua", "--quiet", "--fuel", "9000000000000000" }).code)
+  end)
+
+  it("does not try again what --allow-net denies", function()
+    place:write("deny.lua", [[
+local elg = require "elg"
+return elg.graph { id = "deny", version = "1", entry = "a", nodes = { a = {
+  run = function(_, _, ctx)
+    local res, err = ctx.http { url = "http://127.0.0.1:1/" }
+    if not res then error(err) end
+  end,
+  retry = { max_attempts = 3, backoff = "constant", initial_delay_ms = 60000 } } }, edges = {} }
+]])
+    local done = place:json { "run", "deny.lua", "--allow-net", "example.org", "--trace", "t" }
+    assert.equal(6, done.code, done.out .. done.err)
+    assert.equal("NET_DENIED", done.doc.error.code)
+    assert.equal(0, place:json({ "replay", "t", "--verify" }).code)
+  end)
+
+  it("reads no module through a link that leads out of the graph's folder", function()
+    os.execute(("mkdir '%s/g' '%s/g/lib'"):format(place.path, place.path))
+    place:write("secret.lua", "return { word = 'x' }")
+    place:write("g/lib/near.lua", "return { word = 'near' }")
+    os.execute(("ln -s ../secret.lua '%s/g/far.lua'; ln -s lib/near.lua '%s/g/by.lua'"):format(place.path,
+      place.path))
+    for name, code in pairs { far = 3, by = 0 } do
+      place:write("g/graph.lua", outside.one_node("return nil, m.word", "local m = require '" .. name .. "'"))
+      local done = place:elg { "run", "g/graph.lua" }
+      assert.equal(code, done.code, done.err)
+      if code == 3 then assert.truthy(done.err:find("far.lua", 1, true), done.err) end
+    end
+  end)
+
+  it("names the file of what is wrong with a graph as a whole", function()
+    place:write("id.lua", (outside.one_node("return nil"):gsub('id = "one"', 'id = "a\\1b"')))
+    local done = place:elg { "check", "id.lua" }
+    assert.equal(3, done.code)
+    assert.truthy(done.out:find("^id.lua: id"), done.out)
+  end)
+end)
