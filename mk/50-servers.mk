@@ -8,3 +8,10 @@ $(B)/spec/ledger: spec/servers/ledger.c spec/servers/answer.c spec/servers/raw.c
 
 SPECSERVERS := $(B)/spec/ledger
 spec: $(SPECSERVERS)
+
+# What specs put between elg and the C library: spec/preload.
+$(B)/spec/interpose.so: spec/preload/interpose.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(OPT) -g -D_GNU_SOURCE $(filter-out -Wmissing-prototypes,$(WARN)) -fPIC -shared $< -o $@ -ldl
+
+SPECSERVERS += $(B)/spec/interpose.so

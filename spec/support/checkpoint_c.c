@@ -79,7 +79,8 @@ static int l_open(lua_State *L)
                                      .clock = {&SPEC_CLOCK, NULL},
                                      .random = elg_base_random_system(),
                                      .owner = luaL_optstring(L, 2, "a spec"),
-                                     .read_only = lua_toboolean(L, 3)};
+                                     .read_only = lua_toboolean(L, 3),
+                                     .dates_by_clock = true};
     struct elg_error error = {ELG_OK, "", ""};
     struct elg_store **box = lua_newuserdata(L, sizeof *box);
     *box = NULL;

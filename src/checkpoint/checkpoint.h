@@ -230,6 +230,9 @@ struct elg_checkpoint_env {
     struct elg_random random;
     bool read_only;
     const char *owner; /* names this process in messages: "pid 123 on host" */
+    /* What the store dates, it dates by `clock`. Else one that has a clock of its own,
+     * which all its processes share, dates by that. */
+    bool dates_by_clock;
 };
 
 typedef bool (*elg_run_row_fn)(void *self, const struct elg_run_row *row);

@@ -277,6 +277,8 @@ bool elg_postgres_flush_twice(const struct elg_turn *turn);
 /* Makes this process a worker, with a lease. */
 enum elg_status elg_postgres_keeper_start(struct elg_postgres *postgres,
                                           struct elg_error *error);
+/* What a row is dated by: the database's clock, unless the environment says otherwise. */
+int64_t elg_postgres_date_ms(struct elg_postgres *postgres);
 /* Ends the thread; the lease and all that is held under it are given up. */
 void elg_postgres_keeper_stop(struct elg_postgres *postgres);
 

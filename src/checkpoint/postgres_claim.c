@@ -97,7 +97,7 @@ static void claim_add(struct elg_postgres_batch *batch, const struct claim *clai
                      claim->quarantine ? ELG_POSTGRES_QUARANTINE : ELG_POSTGRES_CLAIM);
     elg_postgres_put_text(batch, claim->trace_id);
     elg_postgres_put_int8(batch, claim->postgres->worker);
-    elg_postgres_put_moment(batch, elg_base_wall_ms(claim->postgres->env.clock));
+    elg_postgres_put_moment(batch, elg_postgres_date_ms(claim->postgres));
     elg_postgres_put_int4(batch, ELG_CLAIMS_MAX);
     if (claim->quarantine != NULL)
         elg_postgres_put_blob(batch, claim->quarantine);
@@ -182,7 +182,7 @@ static void next_add(struct elg_postgres_batch *batch, const struct next *next,
 {
     elg_postgres_add(batch, statement);
     elg_postgres_put_int8(batch, next->postgres->worker);
-    elg_postgres_put_moment(batch, elg_base_wall_ms(next->postgres->env.clock));
+    elg_postgres_put_moment(batch, elg_postgres_date_ms(next->postgres));
     elg_postgres_put_int4(batch, ELG_CLAIMS_MAX);
     elg_postgres_put_blob(batch, next->quarantine);
     if (next->graph_ids == NULL) {
@@ -305,7 +305,7 @@ static enum elg_status abort_attempt(struct elg_postgres_connection *connection,
     struct elg_postgres_batch *batch = &connection->batch;
     elg_postgres_add(batch, ELG_POSTGRES_ABORT);
     elg_postgres_put_text(batch, claim->trace_id);
-    elg_postgres_put_moment(batch, elg_base_wall_ms(claim->postgres->env.clock));
+    elg_postgres_put_moment(batch, elg_postgres_date_ms(claim->postgres));
     elg_postgres_add(batch, ELG_POSTGRES_RUN_EXISTS);
     elg_postgres_put_text(batch, claim->trace_id);
     elg_postgres_add(batch, ELG_POSTGRES_NOTIFY);

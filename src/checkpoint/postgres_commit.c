@@ -199,7 +199,7 @@ static enum elg_status write_all(struct elg_postgres_connection *connection,
     int run_messages;
     flush_begin(connection, commit->sorted[commit->turn_count - 1]->create);
     elg_postgres_flush_add(commit->postgres, commit->sorted, commit->turn_count, true,
-                           elg_base_wall_ms(commit->postgres->env.clock), &run_messages);
+                           elg_postgres_date_ms(commit->postgres), &run_messages);
     return flush_end(connection, error);
 }
 
@@ -278,7 +278,7 @@ static enum elg_status write_one(struct elg_postgres_connection *connection,
 static enum elg_status write_each(struct elg_postgres_connection *connection,
                                   struct commit *commit, struct elg_error *error)
 {
-    int64_t now_ms = elg_base_wall_ms(commit->postgres->env.clock);
+    int64_t now_ms = elg_postgres_date_ms(commit->postgres);
     bool any_refused = false;
     flush_begin(connection, true);
     enum elg_status status = elg_postgres_exchange(connection, error);

@@ -31,7 +31,7 @@ static enum elg_status insert_attempt(struct elg_postgres_connection *connection
     elg_postgres_put_text(batch, graph->row->id);
     elg_postgres_put_text(batch, graph->row->version);
     elg_postgres_put_blob(batch, graph->row->definition);
-    elg_postgres_put_moment(batch, elg_base_wall_ms(graph->postgres->env.clock));
+    elg_postgres_put_moment(batch, elg_postgres_date_ms(graph->postgres));
     return elg_postgres_exchange(connection, error);
 }
 

@@ -56,6 +56,12 @@ int64_t elg_postgres_wall_ms(void *self)
            US_PER_MS;
 }
 
+int64_t elg_postgres_date_ms(struct elg_postgres *postgres)
+{
+    return postgres->env.dates_by_clock ? elg_base_wall_ms(postgres->env.clock)
+                                        : elg_postgres_wall_ms(postgres);
+}
+
 /* ---- the thread */
 
 static void notices_take(struct elg_postgres_connection *connection)

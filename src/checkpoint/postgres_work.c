@@ -143,8 +143,8 @@ static enum elg_status reopen_attempt(struct elg_postgres_connection *connection
     elg_postgres_add(batch, ELG_POSTGRES_REOPEN);
     elg_postgres_put_text(batch, turn->run->trace_id);
     elg_postgres_put_int8(batch, (int64_t)turn->run->epoch);
-    elg_postgres_flush_add(postgres, &turn, 1, false,
-                           elg_base_wall_ms(postgres->env.clock), &run_messages);
+    elg_postgres_flush_add(postgres, &turn, 1, false, elg_postgres_date_ms(postgres),
+                           &run_messages);
     elg_postgres_add(batch, ELG_POSTGRES_REOPENED_FREE);
     elg_postgres_put_text(batch, turn->run->trace_id);
     elg_postgres_add(batch, ELG_POSTGRES_COMMIT);

@@ -1,6 +1,7 @@
 -- The tables, views and functions as someone with psql sees them, and how they come to be.
 local checkpoint = require "checkpoint_c"
 local postgres = require "postgres"
+local proxy = require "postgres_proxy_c"
 local stores = require "stores"
 local create, finish = stores.create, stores.finish
 
@@ -135,10 +136,20 @@ describe("checkpoint.postgres schema", function()
       sql "UPDATE cmo_runs SET metadata = 'x' WHERE trace_id = 't1'"
       assert.is_true(math.abs(store:run_get("t1").updated_at_ms - os.time() * 1000) < 60000)
     end)
-    it("is used over three connections, and none once it is closed", function()
+    it("is used over three connections, a fourth for artifacts, and none once it is closed", function()
       local count = ("SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'elg'")
       assert.equal("3", sql(count)[1].n)
       store:close()
+      for _ = 1, 50 do
+        if sql(count)[1].n == "0" then break end
+        os.execute "sleep 0.02"
+      end
+      local source = assert(require("artifact_c").open("store", url))
+      assert.equal("3", sql(count)[1].n)
+      local hash = source:put "content"
+      assert.equal("content", source:get(hash))
+      assert.equal("4", sql(count)[1].n)
+      source:close()
       store = assert(checkpoint.open(url, "reader", true))
       assert.equal("0", sql("SELECT count(*) AS n FROM cmo_workers")[1].n)
       for _ = 1, 50 do
@@ -146,6 +157,28 @@ describe("checkpoint.postgres schema", function()
         os.execute "sleep 0.02"
       end
       assert.equal("1", sql(count)[1].n)
+    end)
+    -- What `elg migrate` of a later build does while workers of this one go on.
+    it("may grow while workers use it, and while they are away", function()
+      store:close()
+      local port = proxy.start(("%s/.s.PGSQL.%d"):format(server.folder, server.port))
+      store = assert(checkpoint.open(postgres.tcp(server, { port = port, schema = schema })))
+      assert.same({ "ELG_OK" }, store:commit { create "t1" })
+      for i, change in ipairs { "ALTER TABLE cmo_runs ADD COLUMN later TEXT NOT NULL DEFAULT 'x'",
+        "ALTER TABLE cmo_steps ADD COLUMN later JSONB; ALTER TABLE cmo_activities ADD COLUMN later INT",
+        "CREATE INDEX later ON cmo_runs (later); CREATE TABLE cmo_later (n INT)",
+        "ALTER TABLE cmo_inputs ADD COLUMN later BYTEA; ALTER TABLE cmo_graphs ADD COLUMN later INT" } do
+        sql(("BEGIN; SELECT pg_advisory_xact_lock(1701602097); %s; INSERT INTO cmo_schema (version) "
+          .. "VALUES (%d); COMMIT"):format(change, 100 + i))
+        assert.same({ "ELG_OK", "ELG_OK" }, assert(store:commit { create("n" .. i),
+          finish("t1", 2 * i - 2, nil, { stores.step(2 * i - 2), stores.activity(2 * i - 2, 0) }) }))
+        proxy.set "cut_request" -- what comes back is a session that knows nothing yet
+        assert.same({ "ELG_OK" }, assert(store:commit { finish("t1", 2 * i - 1) }))
+        assert.equal(2 * i, store:run_get("t1").step_count)
+        assert.equal(3 * i, #store:journal "t1")
+        assert(store:claim("n" .. i))
+      end
+      assert.equal(5, #store:run_list())
     end)
     it("keeps updates of runs in their page", function()
       assert.same({ "ELG_OK" }, store:commit { create "hot" })
