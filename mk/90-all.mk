@@ -22,7 +22,7 @@ help:
 	@echo 'make            build/elg, the compile helper, libelg.a, libelg.so'
 	@echo 'make run        the main job: real data, killed, resumed, verified'
 	@echo 'make test       every spec; S=spec/unit/json: those alone'
-	@echo 'make torture    the specs with 1,000 kills and 20,000 crash images'
+	@echo 'make torture    the specs with 1,000 kills, 20,000 crash images, 2,000 runs over dying workers'
 	@echo 'make lint       format, luacheck, who includes whom, sizes, documentation'
 	@echo 'make asan       every spec under AddressSanitizer and UBSan'
 	@echo 'make bench      figures, beside those of floor programs'

@@ -20,6 +20,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "base/uuid.h"
+#include "checkpoint/chain.h"
 #include "checkpoint/payload_ops.h"
 #include "checkpoint/row_name.h"
 
@@ -471,23 +472,5 @@ enum elg_status elg_checkpoint_signal_poll(struct elg_store *store,
  * 0 makes each call of op that much slower instead. */
 void elg_checkpoint_fault(struct elg_store *store, const char *op, uint32_t skip,
                           uint32_t count, enum elg_status status, uint32_t delay_us);
-
-/* ---- digests and the chain (I17)
- * --------------------------------------------------------- */
-/* Over (column name, length, bytes) of every chained column in the order of their names;
- * see chain.c. */
-void elg_checkpoint_step_digest(struct elg_sha256 *sha, const struct elg_step_row *row,
-                                struct elg_hash *out);
-void elg_checkpoint_activity_digest(struct elg_sha256 *sha,
-                                    const struct elg_activity_row *row,
-                                    struct elg_hash *out);
-/* chain_(-1): trace, graph row, input, seed, limits and initial state. */
-void elg_checkpoint_chain_begin(struct elg_sha256 *sha, const struct elg_run_row *run,
-                                struct elg_hash *out);
-/* chain_n of chain_(n-1) and the digests of the step's rows: each attempt's, then its
- * activities', in order. */
-void elg_checkpoint_chain_next(struct elg_sha256 *sha, const struct elg_hash *before,
-                               const struct elg_hash *digests, size_t digest_count,
-                               struct elg_hash *out);
 
 #endif
