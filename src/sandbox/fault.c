@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sandbox/box.h"
+#include "sandbox/library.h"
 
 /* Frame of an author's file: its chunk name is a path. */
 static bool is_author(const lua_Debug *ar)
@@ -142,7 +143,7 @@ static void set_field_text(lua_State *L, int index, const char *name, struct elg
 static void describe_table(lua_State *L, int index)
 {
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
-    struct elg_value_rules rules = {"error", NULL, NULL};
+    struct elg_value_rules rules = {"error", NULL, NULL, elg_sandbox_value_progress};
     struct elg_error error;
     elg_base_buf_reset(&box->message);
     enum elg_status status =

@@ -76,6 +76,19 @@ static void on_count(lua_State *L, lua_Debug *ar)
     (void)ar;
 }
 
+void elg_sandbox_fuel_mark(struct elg_head *head)
+{
+    size_t live = head->heap.live;
+    size_t more = live > ELG_FUEL_COLLECT_BYTES ? live : ELG_FUEL_COLLECT_BYTES;
+    size_t room = head->heap.live_max > live ? head->heap.live_max - live : 0;
+    if (more > room / 2)
+        more = room / 2;
+    if (more < ELG_FUEL_COLLECT_BYTES_MIN)
+        more = ELG_FUEL_COLLECT_BYTES_MIN;
+    head->fuel.collect = false;
+    head->fuel.collect_at = live + more;
+}
+
 void elg_sandbox_fuel_collect(lua_State *L)
 {
     struct elg_head *head = elg_sandbox_head(L);
@@ -83,14 +96,7 @@ void elg_sandbox_fuel_collect(lua_State *L)
     head->fuel.collect_at = SIZE_MAX;
     lua_gc(L, LUA_GCCOLLECT, 0);
     lua_gc(L, LUA_GCSTOP, 0); /* a full collection has started the engine's own pace */
-    size_t live = head->heap.live;
-    size_t more = live > ELG_FUEL_COLLECT_BYTES ? live : ELG_FUEL_COLLECT_BYTES;
-    if (head->heap.live_max > live && more > (head->heap.live_max - live) / 2)
-        more = (head->heap.live_max - live) / 2;
-    if (more < ELG_FUEL_COLLECT_BYTES)
-        more = ELG_FUEL_COLLECT_BYTES;
-    head->fuel.collect = false;
-    head->fuel.collect_at = live + more;
+    elg_sandbox_fuel_mark(head);
     head->fuel.debt += before >> ELG_FUEL_COLLECT_SHIFT;
 }
 

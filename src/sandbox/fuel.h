@@ -14,11 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ELG_FUEL_ALLOC_BYTES_MIN 4096     /* allocations from here on are charged, */
-#define ELG_FUEL_ALLOC_SHIFT 6            /* a unit for 64 bytes */
-#define ELG_FUEL_STRING_BYTES_MIN 512     /* shorter strings: an instruction's price */
-#define ELG_FUEL_COLLECT_SHIFT 4          /* a unit for 16 live bytes of a collection */
-#define ELG_FUEL_COLLECT_BYTES (1u << 20) /* the least growth between two collections */
+#define ELG_FUEL_ALLOC_BYTES_MIN 4096 /* allocations from here on are charged, */
+#define ELG_FUEL_ALLOC_SHIFT 6        /* a unit for 64 bytes */
+#define ELG_FUEL_STRING_BYTES_MIN 512 /* shorter strings: an instruction's price */
+#define ELG_FUEL_COLLECT_SHIFT 4      /* a unit for 16 live bytes of a collection */
+/* The least growth between two collections: where there is room, and near the bound. */
+#define ELG_FUEL_COLLECT_BYTES (1u << 20)
+#define ELG_FUEL_COLLECT_BYTES_MIN (16u << 10)
 
 struct elg_fuel {
     int32_t *hookcount; /* the engine's; instructions until its hook is called */
@@ -49,6 +51,9 @@ void elg_sandbox_charge(lua_State *L, uint64_t units);
 void elg_sandbox_fuel_owe(struct elg_fuel *fuel, uint64_t units);
 /* Told by the allocator: `grown` more bytes were given out, `live` are now. */
 void elg_sandbox_fuel_allocated(struct elg_fuel *fuel, size_t grown, size_t live);
+struct elg_head;
+/* Sets the mark of the next collection: what lives again, or half of what is left. */
+void elg_sandbox_fuel_mark(struct elg_head *head);
 /* A full collection, charged by what it walks through, and the mark of the next. */
 void elg_sandbox_fuel_collect(lua_State *L);
 

@@ -39,7 +39,7 @@ static void encode_result(lua_State *L, int index, const char *root, const char 
                           struct elg_buf *out)
 {
     struct elg_sandbox *box = elg_sandbox_head(L)->box;
-    struct elg_value_rules rules = {root, NULL, NULL};
+    struct elg_value_rules rules = {root, NULL, NULL, elg_sandbox_value_progress};
     struct elg_error error;
     elg_base_buf_reset(out);
     enum elg_status status = elg_value_encode(L, &box->codec, index, &rules, out, &error);
@@ -85,7 +85,8 @@ static void take_request(lua_State *L, struct elg_sandbox *box)
     size_t size;
     const char *type = luaL_checklstring(L, 1, &size);
     elg_sandbox_set(box, &box->type, type, size);
-    struct elg_value_rules rules = {"request", elg_sandbox_secret_write, "$secret"};
+    struct elg_value_rules rules = {"request", elg_sandbox_secret_write, "$secret",
+                                    elg_sandbox_value_progress};
     struct elg_error error;
     elg_base_buf_reset(&box->request);
     enum elg_status status =

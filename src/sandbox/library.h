@@ -76,6 +76,9 @@ int elg_sandbox_lib_error_text(lua_State *L);
 /* The table at the top of the stack is the error of a call: tostring shows it. */
 void elg_sandbox_mark_error(lua_State *L);
 
+/* Value rule: charges for what has been written; leaves for good when the allowance is
+ * spent, since other jobs may not write meanwhile. */
+void elg_sandbox_value_progress(lua_State *L);
 /* Value rule of requests: a secret handle becomes {"$secret":NAME}. */
 bool elg_sandbox_secret_write(lua_State *L, struct elg_buf *out);
 /* Pushes an original library function, as "string.format". */

@@ -16,7 +16,7 @@
  * slots and the description to the box. */
 static void finish(lua_State *L, struct elg_sandbox *box)
 {
-    struct elg_value_rules rules = {"graph", NULL, NULL};
+    struct elg_value_rules rules = {"graph", NULL, NULL, elg_sandbox_value_progress};
     struct elg_error error;
     lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_PRELUDE);
     lua_getfield(L, -1, "finish");

@@ -53,7 +53,12 @@ struct elg_value_rules {
      * NULL or false: it is not a value. */
     bool (*write_userdata)(lua_State *L, struct elg_buf *out);
     const char *reserved_key; /* a member name that is an error; NULL: none */
+    /* Told whenever ELG_VALUE_PROGRESS_BYTES more have been written; it may leave for
+     * good. NULL: nobody. */
+    void (*progress)(lua_State *L);
 };
+
+#define ELG_VALUE_PROGRESS_BYTES 65536
 
 /* Appends the canonical form of the value at `index`. ELG_INVALID: error->where is the
  * path ("state.items[3]"), text says what is wrong; ELG_NO_MEMORY. `out` may hold a part

@@ -7,12 +7,27 @@
 #include "sandbox/library.h"
 #include "sandbox/module.h"
 
+#define BYTES_SHIFT 2     /* a unit for so many bytes */
 #define CODEC_UNITS 16    /* a value written, read or hashed, besides its bytes */
 #define PROBLEM_UNITS 256 /* finding out what is wrong with one */
 
 static void charge_bytes(lua_State *L, size_t size)
 {
-    elg_sandbox_charge(L, CODEC_UNITS + (size >> 2));
+    elg_sandbox_charge(L, CODEC_UNITS + (size >> BYTES_SHIFT));
+}
+
+void elg_sandbox_value_progress(lua_State *L)
+{
+    struct elg_head *head = elg_sandbox_head(L);
+    elg_sandbox_fuel_owe(&head->fuel, ELG_VALUE_PROGRESS_BYTES >> BYTES_SHIFT);
+    if (elg_sandbox_fuel_used(&head->fuel) == head->fuel.max)
+        elg_sandbox_leave_for_good(head->box, ELG_EVENT_FUEL_OUT);
+}
+
+/* What progress has not charged of a value that was written. */
+static void charge_rest(lua_State *L, size_t size)
+{
+    charge_bytes(L, size % ELG_VALUE_PROGRESS_BYTES);
 }
 
 /* Encodes the value at 1 into box->request, or pushes what is wrong. *size is its size:
@@ -20,7 +35,7 @@ static void charge_bytes(lua_State *L, size_t size)
  * and other jobs encode into the same buffer then. */
 static bool encode(lua_State *L, struct elg_sandbox *box, const char *root, size_t *size)
 {
-    struct elg_value_rules rules = {root, NULL, NULL};
+    struct elg_value_rules rules = {root, NULL, NULL, elg_sandbox_value_progress};
     struct elg_error error;
     luaL_checkany(L, 1);
     elg_base_buf_reset(&box->request);
@@ -38,7 +53,7 @@ static bool encode(lua_State *L, struct elg_sandbox *box, const char *root, size
 
 static int raise_and_charge(lua_State *L, size_t size)
 {
-    charge_bytes(L, size);
+    charge_rest(L, size);
     return lua_error(L);
 }
 
@@ -49,7 +64,7 @@ int elg_sandbox_lib_json_encode(lua_State *L)
     if (!encode(L, box, "value", &size))
         return raise_and_charge(L, size);
     lua_pushlstring(L, (const char *)box->request.data, size);
-    charge_bytes(L, size);
+    charge_rest(L, size);
     return 1;
 }
 
@@ -64,7 +79,7 @@ int elg_sandbox_lib_hash(lua_State *L)
     elg_base_sha256(box->sha, elg_base_buf_bytes(&box->request), &hash);
     elg_base_hash_hex(&hash, hex);
     lua_pushstring(L, hex);
-    charge_bytes(L, size);
+    charge_rest(L, size);
     return 1;
 }
 
@@ -81,7 +96,7 @@ int elg_sandbox_lib_check(lua_State *L)
         lua_pushnil(L);
         lua_insert(L, -2);
     }
-    charge_bytes(L, size);
+    charge_rest(L, size);
     return good ? 1 : 2;
 }
 

@@ -25,6 +25,7 @@ struct encoding {
     struct elg_error *error;
     int marker;
     size_t key_count; /* stacked in the codec */
+    size_t told;      /* bytes */
     uint32_t depth;
     struct frame frames[ELG_JSON_DEPTH_MAX + 1];
 };
@@ -354,9 +355,18 @@ static void close_frame(struct encoding *e, const struct frame *frame)
     e->depth--;
 }
 
+static void tell(struct encoding *e)
+{
+    for (; e->out->size - e->told >= ELG_VALUE_PROGRESS_BYTES;
+         e->told += ELG_VALUE_PROGRESS_BYTES)
+        if (e->rules->progress != NULL)
+            e->rules->progress(e->L);
+}
+
 static enum elg_status encode_all(struct encoding *e)
 {
     enum elg_status status = put(e);
+    tell(e);
     while (status == ELG_OK && e->depth > 0) {
         struct frame *frame = &e->frames[e->depth];
         if (frame->index == frame->count) {
@@ -369,6 +379,7 @@ static enum elg_status encode_all(struct encoding *e)
             status = put(e);
         if (status == ELG_OK && e->out->size > ELG_STATE_BYTES_MAX)
             return fail_large(e); /* here already: a table may be reached in many ways */
+        tell(e);
     }
     return status;
 }
@@ -387,6 +398,7 @@ enum elg_status elg_value_encode(lua_State *L, struct elg_codec *codec, int inde
     e.rules = rules;
     e.error = error;
     e.key_count = 0;
+    e.told = out->size;
     e.depth = 0;
     lua_pushvalue(L, index);
     elg_value_push_marker(L);

@@ -78,10 +78,25 @@ local function not_json(project, node)
   end
 end
 
+-- math.huge, 1 / 0, 0 / 0
 local function is_infinite(node)
   node = tree.bare(node)
-  if node.tag == "Unary" and node.op == "-" then node = node.operand end
+  if node.tag == "Unary" and node.op == "-" then node = tree.bare(node.operand) end
   return tree.global(node, "math.huge")
+    or (node.tag == "Binary" and node.op == "/" and tree.bare(node.right).value == 0)
+end
+
+-- { 1, 2, name = 3 }: neither an array nor an object.
+local function is_mixed(node)
+  local listed, named = false, false
+  for _, item in ipairs(node.items) do
+    if not item.key then
+      listed = listed or tree.bare(item.value).tag ~= "Nil"
+    elseif item.key.tag == "String" then
+      named = named or tree.bare(item.value).tag ~= "Nil"
+    end
+  end
+  return listed and named
 end
 
 -- Reports what cannot be kept of a value, also within a table that is written out.
@@ -94,6 +109,10 @@ local function check_value(project, node, what, report)
       report("NOT_JSON", at, ("%s %s %s, which is not a JSON value"):format(what,
         at == node and "is" or "has in it", kind))
     elseif at.tag == "Table" then
+      if is_mixed(at) then
+        report("NOT_JSON", at, what .. (at == node and " is" or " has in it") .. " a table with both a list and "
+          .. "names, which is no JSON value")
+      end
       for _, item in ipairs(at.items) do stack[#stack + 1] = item.value end
     end
   end
@@ -102,7 +121,7 @@ end
 local function check_output(project, node, report)
   check_value(project, node, "the output", report)
   if is_infinite(node) then
-    report("NOT_JSON", node, "the output is infinite; JSON has finite numbers")
+    report("NOT_JSON", node, "the output is infinite or not a number; JSON has finite numbers")
   end
 end
 

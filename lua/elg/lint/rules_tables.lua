@@ -171,10 +171,90 @@ local function check_first_turn(file, loop, report)
   end
 end
 
+-- Is it list[#list + 1] of a variable? The variable.
+local function appended(target)
+  if target.tag ~= "Index" or target.key.tag ~= "Binary" or target.key.op ~= "+" then return nil end
+  local length = target.key.left
+  local var = target.object.tag == "Name" and target.object.var
+  return var and length.tag == "Unary" and length.op == "#" and length.operand.var == var and var or nil
+end
+
+-- Is it text = text .. more of a variable? The variable.
+local function lengthened(target, value)
+  value = value and tree.bare(value)
+  if not (target.tag == "Name" and target.var and value and value.tag == "Binary" and value.op == "..") then
+    return nil
+  end
+  return value.left.tag == "Name" and value.left.var == target.var and target.var or nil
+end
+
+-- The variable from outside of the loop that the statement adds something of this turn to.
+local function added_to(file, loop, statement)
+  local var, value
+  if statement.tag == "Assign" and #statement.targets == 1 then
+    value = statement.values[1]
+    var = appended(statement.targets[1]) or lengthened(statement.targets[1], value)
+  elseif statement.tag == "Call" and tree.global(statement.callee, "table.insert")
+    and #statement.args == 2 then
+    var, value = statement.args[1].var, statement.args[2]
+  end
+  local outside = var and value and var.declared and var.declared.index < loop.index
+  return outside and mentions(file, statement, loop.vars) and var or nil
+end
+
+local IN_ORDER = { "table.concat", "unpack" }
+
+-- "order": the use shows the order; "other": who knows; nil: it does not.
+local function use_of(project, name)
+  local parent = name.parent
+  while parent.tag == "Paren" or parent.tag == "Table" or parent.tag == "Item" do
+    name, parent = parent, parent.parent
+  end
+  if parent.tag == "Return" then return project.roots[parent.func] == "node" and "order" or "other" end
+  if parent.tag == "Unary" and parent.op == "#" then return nil end
+  if parent.tag == "Index" then return parent.object == name and parent.key.value == 1 and "order" or nil end
+  if parent.tag ~= "Call" then return "other" end
+  for _, shown in ipairs(IN_ORDER) do
+    if parent.args[1] == name and tree.global(parent.callee, shown) then return "order" end
+  end
+  return "other"
+end
+
+-- Is the order of what was added shown from there on, for certain?
+local function is_order_shown(project, file, var, from)
+  local shown = false
+  for i = from, var.declared.func and var.declared.func.last or #file.nodes do
+    local name = file.nodes[i]
+    if name.tag == "Name" and name.var == var then
+      local use = use_of(project, name)
+      if use == "other" then return false end
+      shown = shown or use == "order"
+    end
+  end
+  return shown
+end
+
+-- for k, v in pairs(t) do list[#list + 1] = k end, and nothing sorts the list.
+local function check_added(project, file, loop, report)
+  local call = loop.values[1]
+  if not (call.tag == "Call" and tree.global(call.callee, "pairs")) then return end
+  for i = loop.index + 1, loop.last do
+    local statement = file.nodes[i]
+    local var = added_to(file, loop, statement)
+    if var and is_order_shown(project, file, var, loop.last + 1) then
+      report("PAIRS_ORDER", statement, ("%s grows in the order of pairs: by key here, any in other "
+        .. "Luas; sort it, if it matters"):format(var.name))
+    end
+  end
+end
+
 -- Order of iteration that would not be the same elsewhere.
-function M.order(_, file, report)
+function M.order(project, file, report)
   for call in tree.each(file, "Call") do check_next(call, report) end
-  for loop in tree.each(file, "ForIn") do check_first_turn(file, loop, report) end
+  for loop in tree.each(file, "ForIn") do
+    check_first_turn(file, loop, report)
+    check_added(project, file, loop, report)
+  end
 end
 
 local ARITHMETIC = { ["+"] = true, ["-"] = true, ["*"] = true, ["/"] = true }
@@ -219,6 +299,9 @@ local function summed_variables(file)
   end
   for node in tree.each(file, "Assign") do
     for i, target in ipairs(node.targets) do note(target.var, node.values[i]) end
+  end
+  for loop in tree.each(file, "ForNumber") do -- for x = 0, 1, 0.1: x is a sum
+    if loop.values[3] and is_inexact(loop.values[3]) then inexact[loop.var] = true end
   end
   return summed, inexact
 end

@@ -84,7 +84,10 @@ describe("lint", function()
       "state.f = function() end", "state.a.b = ctx", "return nil, { a = { function() end } }",
       "return nil, math.huge", "return { state = { f = ctx }, next = nil }",
       "local co = coroutine.create(input.f) return nil, co", "return nil, -math.huge" })
-    expect_none { "return nil, { f = input.f }", "local f = function() end return nil, f()",
+    expect("NOT_JSON", { "return nil, { 1, 2, x = 3 }", "return nil, { a = { 'x', b = 1 } }", "return nil, 0 / 0",
+      "state.list = { 1, name = 2 }", "return nil, -(1 / 0)", "return { output = { 1, n = 2 } }" })
+    expect_none { "return nil, { f = input.f }", "return nil, { 1, x = nil }", "return nil, { [1] = 2, [2] = 3 }",
+      "return nil, input.x / 2", "local t = { 1, n = 1 } return nil, t.n", "local f = function() end return nil, f()",
       "state.n = #input", "return nil, math.min(math.huge, 1)", "local best = math.huge" }
   end)
 
@@ -109,12 +112,35 @@ describe("lint", function()
       "for k, v in pairs(input) do if v == 1 then return k end end" }
   end)
 
+  it("names lists and texts that keep the order of pairs", function()
+    expect("PAIRS_ORDER", {
+      "local out = {} for k in pairs(input) do out[#out + 1] = k end return nil, out",
+      "local out = {} for k, v in pairs(input) do table.insert(out, v) end return nil, { list = out }",
+      "local s = '' for k in pairs(input) do s = s .. k end return nil, s",
+      "local out = {} for k in pairs(input) do if k then out[#out + 1] = { k } end end return nil, { out }",
+      "local out = {} for k in pairs(input) do out[#out + 1] = k end return nil, { first = out[1] }" })
+    expect_none {
+      "local out = {} for k in pairs(input) do out[#out + 1] = k end table.sort(out) return nil, out",
+      "local out = {} for k in pairs(input) do out[#out + 1] = k end return nil, #out",
+      "local out = {} for k in pairs(input) do out[#out + 1] = k end return nil, input.order(out)",
+      "local out = {} for _, k in ipairs(input) do out[#out + 1] = k end return nil, out",
+      "local out = {} for k in pairs(input) do out[#out + 1] = 1 end return nil, out",
+      "local out = {} for k, v in pairs(input) do out[k] = v end return nil, out",
+      "for k in pairs(input) do local out = {} out[#out + 1] = k input.f(out) end",
+      "local s = 0 for k, v in pairs(input) do s = s + v end return nil, s" }
+    assert.same({}, codes_of(check([[
+      local function keys(t) local out = {} for k in pairs(t) do out[#out + 1] = k end return out end
+      ]] .. NODE:format("return nil, keys(input)"))))
+  end)
+
   it("names equality of sums of fractions", function()
     expect("FLOAT_EQUAL", { "if 0.1 + input.x == 0.3 then return end",
       "if input.x * 0.1 ~= state.y then return end", "if input.a + input.b == 0.3 then return end",
       "local sum = 0 sum = sum + 0.1 if sum == 1 then return end",
-      "local sum = input.a + input.b if sum == 0.7 then return end" })
+      "local sum = input.a + input.b if sum == 0.7 then return end",
+      "for x = 0, 1, 0.1 do if x == input.x then return end end" })
     expect_none { "if input.x == 0.1 then return end", "if input.x / 2 == 1 then return end",
+      "for x = 0, 1, 0.5 do if x == 1 then return end end",
       "if input.x + 0.5 == 1 then return end", "if input.a + input.b == 3 then return end",
       "if input.x % 2 == 0 then return end", "if 0.1 + input.x >= 0.3 then return end" }
   end)

@@ -265,6 +265,51 @@ describe("memory", function()
     assert.equal("200003", out.output)
   end)
 
+  it("of a hundred times the bound is allocated as garbage, with the same fuel every time", function()
+    local BODY = [[
+      local kept, bytes = { ("k"):rep(90000), ("l"):rep(90000), ("m"):rep(90000) }, 0
+      for i = 1, 800 do
+        local block = ("x"):rep(20000 + i * 50) .. i -- large, of many sizes
+        bytes = bytes + 2 * #block
+      end
+      for i = 1, 100 do
+        local t = {}
+        for j = 1, 2500 do t[j] = { j } end
+        bytes = bytes + 2500 * 80
+      end
+      for i = 1, 12000 do bytes = bytes + #(("s"):rep(3000) .. i) end
+      return "ok", { bytes, #kept }]]
+    local BOUND = 2 ^ 20
+    local expected
+    for _, options in ipairs { {}, { slice = 997 }, { fresh = true }, { base = 0x310000000000 }, { slice = 499999, park = true } } do
+      options.memory_bytes = 2 ^ 20 -- its address range is 68 MiB
+      local box = assert(boxes.open(options))
+      local program = assert(boxes.program(box, BODY))
+      local out = assert(boxes.run(box, program, { memory_bytes = BOUND, fuel_max = 1e9 }, nil, options.park and function()
+        assert(box:unpark(assert(box:park())))
+      end))
+      assert.equal("done", out.kind, out.message)
+      expected = expected or boxes.digest(out)
+      assert.equal(expected, boxes.digest(out))
+      local bytes = tonumber(out.output:match("%d+"))
+      assert.truthy(bytes > 100 * BOUND, bytes)
+      program:close()
+      box:close()
+    end
+  end)
+
+  it("is bounded by what lives, not by what was given out", function()
+    local function kind(live)
+      return assert(boxes.eval(([[
+        local kept = {}
+        for i = 1, %d do kept[i] = ("x"):rep(100000) .. i end
+        for i = 1, 2000 do local t = ("y"):rep(50000) .. i end
+        return "ok", #kept]]):format(live), { memory_bytes = 4 * 2 ^ 20, fuel_max = 1e9 })).kind
+    end
+    assert.equal("done", kind(25))
+    assert.equal("memory", kind(45))
+  end)
+
   it("serves the next job whatever the last one did", function()
     local box = assert(boxes.open())
     local good = assert(boxes.program(box, "state.x = 1 return 'ok', elgx"))

@@ -41,6 +41,22 @@ describe("a step", function()
     { "input.x = 1", "input.x" },
     { "next({ a = 1, b = 2 })", "(next({ a = 1, b = 2 }))" },
     { "coroutine.wrap(function() counter = 5 end)()", "counter" },
+    { "setmetatable(string, { __index = function() return 9 end })", "tostring(string.not_there)" },
+    { "setmetatable(elg, { __index = { more = 1 } })", "tostring(elg.more)" },
+    { "getmetatable(memo).__index = nil", "memo[7]" },
+    { "kept_closure = function() counter = counter + 1 return counter end kept_closure()", "type(kept_closure)" },
+    { "state.f = lib.bump state.f() state.f = nil", "lib.count" },
+    { "lib.bump = function() return 99 end", "lib.bump()" },
+    { "package_of = require 'lib' package_of.count = 7", "require('lib').count" },
+    { "utf8.charpattern = '.' utf8.len = nil", "#utf8.charpattern" },
+    { "local it = ('a b'):gmatch('%a') cache.it = it it()", "type(cache.it)" },
+    { "table.sort(cache) cache[1] = coroutine.create(function() end) coroutine.resume(cache[1])", "#cache" },
+    { "load('counter_of_load = 5')()", "type(counter_of_load)" },
+    { "ctx.rand(10) ctx.uuid()", "ctx.rand(1000)" },
+    { "tostring({}) tostring(cache)", "tostring(shared)" },
+    { "pcall(error, cache) cache.error = 1", "type(cache.error)" },
+    { "local _, err = ctx.call('f') cache.reply = err or 1", "type(cache.reply)" },
+    { "for i = 1, 1e5 do cache[i] = { i } end for i = 1, 1e5 do cache[i] = nil end", "#cache" },
   }
 
   local function source(change, look)
