@@ -195,6 +195,22 @@ local function sandbox()
   figure("decode, run, encode, hash of 1 KB", "less", 15, nil, whole, "us")
 end
 
+-- What a step takes more when it is executed in a process that can reach nothing.
+local function jail()
+  local function measure(...)
+    local argv = { ... }
+    return function() return elg_bench(unpack(argv)) end
+  end
+  for _, at_once in ipairs { "1", "16" } do
+    local plain, jailed = best({ "steps_per_s", "steps_per_s" }, {
+      measure("--concurrency", at_once, "--runs", "500"),
+      measure("--concurrency", at_once, "--runs", "500", "--jail") })
+    figure("jail: more for a step, concurrency " .. at_once, "less", 150, 50,
+      1e6 / jailed.steps_per_s - 1e6 / plain.steps_per_s, "us",
+      ("%.0f steps/s, without %.0f"):format(jailed.steps_per_s, plain.steps_per_s))
+  end
+end
+
 -- Node code beside the same code under LuaJIT's plain interpreter.
 local function kernels_of_node_code()
   local worst = { ratio = 0 }
@@ -217,7 +233,7 @@ end
 
 local ok, failure = pcall(function()
   place:write("long.lua", LONG)
-  local parts = { sandbox, kernels_of_node_code, units_of_fuel, start, resume, rates, replay, sleepers }
+  local parts = { sandbox, kernels_of_node_code, units_of_fuel, start, resume, jail, rates, replay, sleepers }
   for _, part in ipairs(parts) do part() end
 end)
 place:remove()

@@ -22,6 +22,14 @@ static const struct elg_job *job_now;
 static const char *lie = "";
 static unsigned long chance;
 
+static unsigned long next_chance(void)
+{
+    chance ^= chance << 13;
+    chance ^= chance >> 7;
+    chance ^= chance << 17;
+    return chance;
+}
+
 /* ---- attacks: system calls */
 
 static const struct {
@@ -160,6 +168,92 @@ static void ask_for_ever(const char *name, struct elg_channel *channel)
     }
 }
 
+/* ---- lies: requests that no library of ours makes */
+
+static const char *const TYPES[] = {"log",  "now",  "sleep",  "http",   "artifact.write",
+                                    "call", "wait", "settle", "all",    "artifact.read",
+                                    "send", "x",    "all",    "settle", "http_request"};
+static const char *const REQUESTS[] = {
+    "null",
+    "[]",
+    "{}",
+    "5",
+    "\"s\"",
+    "[[]]",
+    "[null,5,[\"log\",null],[5,5],[\"all\",[]]]",
+    "[[\"settle\",{}],[\"sleep\",{\"ms\":1}],[\"now\",{}],[\"http\",5],[\"http\"]]",
+    "{\"level\":5,\"text\":[]}",
+    "{\"fields\":1,\"level\":\"extremely long\"}",
+    "{\"ms\":-1}",
+    "{\"ms\":1.5}",
+    "{\"ms\":\"1\"}",
+    "{\"ms\":1e+300}",
+    "{\"url\":5}",
+    "{\"url\":[]}",
+    "{\"url\":\"\"}",
+    "{\"url\":\"file:///etc/passwd\"}",
+    "{\"url\":\"http://127.0.0.1:1/\\n\"}",
+    "{\"url\":[{\"$secret\":5}]}",
+    "{\"headers\":{\"a\\r\\nb\":\"c\"},\"url\":\"http://127.0.0.1:1/\"}",
+    "{\"headers\":{\"x\":{\"$secret\":\"NONE\"}},\"url\":\"http://127.0.0.1:1/\"}",
+    "{\"at_most_once\":true,\"url\":\"http://127.0.0.1:1/\"}",
+    "{\"body\":5,\"method\":{},\"url\":\"http://127.0.0.1:1/\"}",
+    "{\"max_bytes\":-1,\"timeout_ms\":-5,\"url\":\"http://127.0.0.1:1/\"}",
+    "{\"content\":5}",
+    "{\"content\":\"c\",\"x\":{}}",
+    "{\"hash\":\"../../../etc/passwd\"}",
+    "{\"hash\":\"0000\"}",
+    "{\"name\":5,\"request\":null}",
+    "{\"name\":\"none\"}",
+    "{\"key_of\":{\"url\":\"http://127.0.0.1:1/\"},\"result\":5}",
+    "{\"key_of\":[]}",
+    "{\"key_of\":{\"url\":\"http://127.0.0.1:1/\"}}",
+    "{\"timeout_ms\":1}",
+};
+#define ODD_COUNT 40
+
+static void send_call(struct elg_channel *channel, uint64_t fuel, const char *type,
+                      const char *request)
+{
+    struct elg_buf *out = &channel->out;
+    size_t place = elg_jail_wire_begin(out, ELG_JAIL_OUTCOME);
+    elg_jail_wire_u32(out, ELG_OUTCOME_CALL);
+    elg_jail_wire_u64(out, fuel);
+    elg_jail_wire_text(out, type);
+    elg_jail_wire_text(out, request);
+    elg_jail_wire_text(out, "nowhere.lua:1");
+    elg_jail_wire_end(out, place);
+    elg_jailed_send(channel);
+}
+
+/* A list longer than ctx.all takes. */
+static void send_long_list(struct elg_channel *channel, uint64_t fuel)
+{
+    static char list[3 * 100000];
+    list[0] = '[';
+    for (size_t i = 1; i + 3 < sizeof list; i += 2)
+        memcpy(list + i, "5,", 2);
+    memcpy(list + strlen(list) - 1, "]", 2);
+    send_call(channel, fuel, "all", list);
+}
+
+static void ask_oddly(struct elg_channel *channel)
+{
+    struct elg_jail_fields fields;
+    for (uint64_t i = 1; i <= ODD_COUNT; i++) {
+        const char *type = TYPES[next_chance() % (sizeof TYPES / sizeof TYPES[0])];
+        const char *request =
+            REQUESTS[next_chance() % (sizeof REQUESTS / sizeof REQUESTS[0])];
+        if (next_chance() % 500 == 0)
+            send_long_list(channel, i);
+        else
+            send_call(channel, i, type, request);
+        if (elg_jailed_receive(channel, &fields) != ELG_JAIL_RESUME)
+            elg_jailed_give_up(); /* parked: what it held is not worth keeping */
+    }
+    _exit(0);
+}
+
 void planted_attack(const struct elg_job *job, struct elg_channel *channel)
 {
     const char *name = job->node_id;
@@ -175,6 +269,8 @@ void planted_attack(const struct elg_job *job, struct elg_channel *channel)
     if (strncmp(name, "lie_", 4) == 0) {
         lie = name + 4;
         ask_for_ever(lie, channel);
+        if (strcmp(lie, "odd") == 0)
+            ask_oddly(channel);
     }
 }
 
@@ -229,14 +325,6 @@ void planted_outcome(struct elg_outcome *out)
 }
 
 /* ---- lies: bytes */
-
-static unsigned long next_chance(void)
-{
-    chance ^= chance << 13;
-    chance ^= chance >> 7;
-    chance ^= chance << 17;
-    return chance;
-}
 
 static void set_u32(struct elg_buf *out, size_t at, uint32_t value)
 {

@@ -15,6 +15,17 @@ static enum elg_status plan_answer(struct elg_call_plan *plan, const char *code,
     return plan->answer.failed ? elg_base_no_memory(error) : ELG_OK;
 }
 
+/* Answers what is no request with INVALID_REQUEST; other errors are the caller's. */
+static enum elg_status plan_refusal(struct elg_call_plan *plan, enum elg_status status,
+                                    const struct elg_error *own, struct elg_error *error)
+{
+    if (status == ELG_INVALID)
+        return plan_answer(plan, "INVALID_REQUEST", own->text, error);
+    if (error != NULL)
+        *error = *own;
+    return status;
+}
+
 static enum elg_status plan_kind(struct elg_host *host,
                                  const struct elg_activity_place *place,
                                  enum elg_activity_kind kind, struct elg_bytes request,
@@ -23,13 +34,8 @@ static enum elg_status plan_kind(struct elg_host *host,
     struct elg_error own;
     enum elg_status status = elg_activity_prepare(host->alloc, host->sha, kind, request,
                                                   place, &plan->prepared, &own);
-    if (status == ELG_INVALID)
-        return plan_answer(plan, "INVALID_REQUEST", own.text, error);
-    if (status != ELG_OK) {
-        if (error != NULL)
-            *error = own;
-        return status;
-    }
+    if (status != ELG_OK)
+        return plan_refusal(plan, status, &own, error);
     plan->kind = ELG_PLAN_CALL;
     return ELG_OK;
 }
@@ -44,15 +50,21 @@ static enum elg_status plan_settle(struct elg_host *host,
     struct elg_json_doc *doc;
     struct elg_prepared settled;
     struct elg_buf text;
+    struct elg_error own;
     enum elg_status status = elg_json_parse(host->alloc, request, &doc, error);
     if (status != ELG_OK)
         return status;
     const struct elg_json_value *root = elg_json_root(doc);
     elg_base_buf_init(&text, host->alloc);
     elg_json_write_value(&text, elg_json_get(root, "key_of"));
-    status = elg_activity_prepare(host->alloc, host->sha, ELG_ACTIVITY_HTTP,
-                                  elg_base_buf_bytes(&text), place, &settled, error);
-    if (status == ELG_OK) {
+    if (elg_json_get(root, "result") == NULL)
+        status = elg_base_fail(&own, ELG_INVALID, "settle", "without a result");
+    else
+        status = elg_activity_prepare(host->alloc, host->sha, ELG_ACTIVITY_HTTP,
+                                      elg_base_buf_bytes(&text), place, &settled, &own);
+    if (status != ELG_OK) {
+        status = plan_refusal(plan, status, &own, error);
+    } else {
         char hex[ELG_HASH_HEX_SIZE];
         plan->settles = true;
         plan->settled = settled.request_hash;
@@ -117,6 +129,18 @@ enum elg_status elg__plan_answer_item(struct elg_buf *out, bool first,
     return ELG_OK;
 }
 
+/* Node code's own library lets nothing else through; a jailed process may say anything.
+ */
+static const char *name_in_all(struct elg_bytes name)
+{
+    static const char *const NAMES[] = {"http", "call", "wait", "artifact.write",
+                                        "artifact.read"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
+        if (name.data != NULL && strcmp((const char *)name.data, NAMES[i]) == 0)
+            return NAMES[i];
+    return "all: this";
+}
+
 enum elg_status elg__plan_each(struct elg_host *host, struct elg_bytes list_text,
                                enum elg_status (*each)(void *self, const char *name,
                                                        struct elg_bytes request,
@@ -129,15 +153,17 @@ enum elg_status elg__plan_each(struct elg_host *host, struct elg_bytes list_text
         return status;
     const struct elg_json_value *list = elg_json_root(doc);
     struct elg_buf text;
+    if (elg_json_size(list) > ELG_ALL_CALLS_MAX)
+        status = elg_base_fail(error, ELG_LIMIT, "ctx.all", "more than %d calls",
+                               ELG_ALL_CALLS_MAX);
     elg_base_buf_init(&text, host->alloc);
     for (size_t i = 0; i < elg_json_size(list) && status == ELG_OK; i++) {
         const struct elg_json_value *entry = elg_json_at(list, i);
-        struct elg_bytes name = elg_json_string(elg_json_at(entry, 0));
+        const char *name = name_in_all(elg_json_string(elg_json_at(entry, 0)));
         elg_base_buf_reset(&text);
         elg_json_write_value(&text, elg_json_at(entry, 1));
         status = text.failed ? elg_base_no_memory(error)
-                             : each(self, name.data ? (const char *)name.data : "?",
-                                    elg_base_buf_bytes(&text), error);
+                             : each(self, name, elg_base_buf_bytes(&text), error);
     }
     elg_base_buf_fini(&text);
     elg_json_doc_destroy(doc);
