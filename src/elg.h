@@ -219,9 +219,9 @@ ELG_API enum elg_status elg_host_register(struct elg_host *host, const char *nam
                                           elg_activity_cancel_fn cancel, void *self,
                                           struct elg_error *error);
 /* Asked before any call of node code is performed, whose `type` is as in the journal:
- * http_request, call, now, sleep, wait, write_artifact, read_artifact. `request` is the
- * recorded request (secrets by name). True: it has taken the call and completes it, now
- * or later, as an activity does; false: it is performed as ever. */
+ * http_request, call, now, sleep, wait, run, write_artifact, read_artifact. `request` is
+ * the recorded request (secrets by name). True: it has taken the call and completes it,
+ * now or later, as an activity does; false: it is performed as ever. */
 typedef bool (*elg_intercept_fn)(void *self, struct elg_call *call, const char *type,
                                  const char *request, size_t size, const char *key);
 

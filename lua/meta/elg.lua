@@ -150,11 +150,30 @@ function ctx.http(request) end
 function ctx.call(name, request, options) end
 
 ---Several calls at once: { "http", {...} }, { "call", "name", request },
----{ "artifact.write", {...} }, { "artifact.read", hash }, { "wait", name, timeout_ms }; at most
----256.
+---{ "artifact.write", {...} }, { "artifact.read", hash }, { "wait", name, timeout_ms }, { "run", graph, input };
+---at most 256.
 ---@param calls table[]
 ---@return elg.AllResult[] results in the order of the calls
 function ctx.all(calls) end
+
+---Executes another graph on that input and waits for its output. If it fails: nil, err with its
+---code, message and trace_id.
+---@param graph elg.GraphValue what require gave for a file that returns elg.graph { ... }
+---@param input? elg.Value
+---@param options? elg.Raise
+---@return any output
+---@return elg.Error? err
+function ctx.run(graph, input, options) end
+
+---@class elg.MapOptions
+---@field concurrency? integer 1 to 256 at once; default 256
+
+---Executes another graph on each input; at most 1000.
+---@param graph elg.GraphValue
+---@param inputs elg.Value[]
+---@param options? elg.MapOptions
+---@return elg.AllResult[] results in the order of the inputs
+function ctx.map(graph, inputs, options) end
 
 ---Sends a message to another agent (A2A).
 ---@param message table
@@ -300,9 +319,12 @@ function utf8.offset(s, n, i) end
 ---@field null elg.Null
 local elg = {}
 
+---What elg.graph makes; opaque.
+---@class elg.GraphValue
+
 ---What a graph's file returns.
 ---@param graph elg.Graph
----@return table
+---@return elg.GraphValue
 function elg.graph(graph) end
 
 ---A table that is an array also when it is empty.

@@ -439,6 +439,7 @@ static const luaL_Reg METHODS[] = {{"close", l_close},
                                    {"signal_put", l_signal_put},
                                    {"signals", l_signals},
                                    {"signal_poll", l_signal_poll},
+                                   {"children", l_children},
                                    {"fault", l_fault},
                                    {NULL, NULL}};
 

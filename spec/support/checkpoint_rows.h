@@ -41,7 +41,9 @@ static const struct field RUN_FIELDS[] = {
     FIELD(elg_run_row, U32, claims), FIELD(elg_run_row, BOOL, abort_requested),
     FIELD(elg_run_row, I64, started_at_ms), FIELD(elg_run_row, I64, completed_at_ms),
     FIELD(elg_run_row, I64, created_at_ms), FIELD(elg_run_row, I64, updated_at_ms),
-    {0}};
+    FIELD(elg_run_row, TEXT, parent_trace_id), FIELD(elg_run_row, I64, parent_step),
+    FIELD(elg_run_row, U32, parent_seq), FIELD(elg_run_row, U32, depth),
+    FIELD(elg_run_row, BOOL, has_children), {0}};
 __attribute__((unused)) static const struct field SIGNAL_FIELDS[] = {
     FIELD(elg_signal_row, I64, signal_no), FIELD(elg_signal_row, TEXT, name),
     FIELD(elg_signal_row, TEXT, key), FIELD(elg_signal_row, BLOB, payload),

@@ -53,6 +53,19 @@ static void woken_append(void *self, const char *trace_id)
     rows_wanted(rows);
 }
 
+/* store:children(trace_id) -> trace ids */
+static int l_children(lua_State *L)
+{
+    struct elg_store *store = store_of(L);
+    struct elg_error error = {ELG_OK, "", ""};
+    const char *trace_id = luaL_checkstring(L, 2);
+    struct rows rows = {L, -1};
+    lua_newtable(L);
+    enum elg_status status =
+        elg_checkpoint_children(store, trace_id, woken_append, &rows, &error);
+    return status == ELG_OK ? 1 : failed(L, status, &error);
+}
+
 /* store:signal_poll() -> trace ids */
 static int l_signal_poll(lua_State *L)
 {

@@ -43,6 +43,21 @@ static void uses_read(lua_State *L, struct elg_turn *turn)
     lua_pop(L, 1);
 }
 
+/* "children" of the turn's table, which is on the top: rows of runs. */
+static void children_read(lua_State *L, struct elg_turn *turn)
+{
+    lua_getfield(L, -1, "children");
+    turn->child_count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    struct elg_run_row *children = calloc(turn->child_count + 1, sizeof *children);
+    for (size_t i = 0; i < turn->child_count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        row_read(L, lua_gettop(L), RUN_FIELDS, &children[i]);
+        lua_pop(L, 1);
+    }
+    turn->children = children;
+    lua_pop(L, 1);
+}
+
 /* The turn's table is on the top. */
 static void turn_read(lua_State *L, struct elg_turn *turn, struct elg_run_row *run)
 {
@@ -67,6 +82,7 @@ static void turn_read(lua_State *L, struct elg_turn *turn, struct elg_run_row *r
     run->signals_seen = (int64_t)lua_tonumber(L, -1);
     lua_pop(L, 1);
     uses_read(L, turn);
+    children_read(L, turn);
 }
 
 static void turns_free(struct elg_turn *turns, struct elg_run_row *runs, size_t count)
@@ -81,6 +97,9 @@ static void turns_free(struct elg_turn *turns, struct elg_run_row *runs, size_t 
         }
         free(records);
         free((void *)turns[i].uses);
+        for (size_t k = 0; k < turns[i].child_count; k++)
+            elg_checkpoint_run_row_fini((struct elg_run_row *)&turns[i].children[k]);
+        free((void *)turns[i].children);
         elg_checkpoint_run_row_fini(&runs[i]);
     }
     free(turns);

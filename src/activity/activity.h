@@ -23,7 +23,8 @@ enum elg_activity_kind {
     ELG_ACTIVITY_ARTIFACT_READ,  /* "read_artifact" */
     ELG_ACTIVITY_CALL,           /* "call": host provided */
     ELG_ACTIVITY_SETTLE, /* "settle": the recorded result of a reconcile function */
-    ELG_ACTIVITY_WAIT    /* "wait": for a signal */
+    ELG_ACTIVITY_WAIT,   /* "wait": for a signal */
+    ELG_ACTIVITY_RUN     /* "run": a child run */
 };
 
 /* "http_request" and so on. */
@@ -64,6 +65,7 @@ struct elg_activity_place {
  *                 ignored, so that what a write gave can be read as it is
  * CALL            {"name", ["request":any], ["timeout_ms":N], ["at_most_once":bool]}
  * WAIT            {"name", ["timeout_ms":N]}
+ * RUN             {"graph":PATH, "input":any}; PATH is one of the graph's own files
  *
  * Any other member is ELG_INVALID. */
 
@@ -101,6 +103,10 @@ enum elg_status elg_activity_check_signal(struct elg_bytes name, const char *wha
  * ARTIFACT_READ   {"content":TEXT}, with encoding "base64" that of the bytes.
  * CALL            what the host's function gave.
  * WAIT            the signal's payload.
+ * RUN             the child's output; its errors: the child's own code, or TIMEOUT,
+ *                 ABORTED, DIVERGED, QUARANTINED, with the child's trace_id;
+ *                 NO_SUCH_GRAPH, INVALID_GRAPH, LIMIT (too deep), NOT_FOUND (it was
+ *                 removed)
  *
  * Error codes:
  * INVALID_REQUEST the request, or a secret's value in it, cannot be sent
@@ -166,7 +172,7 @@ typedef void (*elg_activity_done_fn)(void *self, struct elg_bytes response,
 
 /* Starts a call. `done` is called once, from elg_activity_poll (or, for calls that need
  * no waiting, before this returns), unless it is cancelled. *out is NULL if it was done
- * at once. NOW, SLEEP and WAIT are not performed here. Past
+ * at once. NOW, SLEEP, WAIT and RUN are not performed here. Past
  * ELG_HTTP_TRANSFERS_MAX, HTTP calls queue, and their time runs. ELG_NO_MEMORY, ELG_LIMIT
  * (100,000 under way). */
 enum elg_status elg_activity_start(struct elg_performer *performer,

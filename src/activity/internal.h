@@ -104,6 +104,8 @@ enum elg_status elg__prepare_artifact_write(const struct elg_json_value *root,
                                             struct elg_error *error);
 enum elg_status elg__prepare_wait(const struct elg_json_value *root,
                                   struct elg_prepared *out, struct elg_error *error);
+enum elg_status elg__prepare_run(const struct elg_json_value *root,
+                                 struct elg_prepared *out, struct elg_error *error);
 enum elg_status elg__prepare_artifact_read(const struct elg_json_value *root,
                                            struct elg_error *error);
 /* ELG_INVALID if the object has a member that is not in `known` (NULL-terminated). */

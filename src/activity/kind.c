@@ -15,6 +15,7 @@ static const struct {
     [ELG_ACTIVITY_CALL] = {"call", "call"},
     [ELG_ACTIVITY_SETTLE] = {"settle", "settle"},
     [ELG_ACTIVITY_WAIT] = {"wait", "wait"},
+    [ELG_ACTIVITY_RUN] = {"run", "run"},
 };
 
 const char *elg_activity_type_name(enum elg_activity_kind kind)

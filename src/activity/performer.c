@@ -222,6 +222,7 @@ enum elg_status elg_activity_start(struct elg_performer *performer,
     case ELG_ACTIVITY_SLEEP:
     case ELG_ACTIVITY_SETTLE:
     case ELG_ACTIVITY_WAIT:
+    case ELG_ACTIVITY_RUN:
         break;
     }
     return elg_base_fail(error, ELG_INTERNAL, elg_activity_type_name(prepared->kind),

@@ -115,6 +115,8 @@ static enum elg_status check_kind(const struct elg_alloc *alloc,
         return prepare_call(root, out, error);
     case ELG_ACTIVITY_WAIT:
         return elg__prepare_wait(root, out, error);
+    case ELG_ACTIVITY_RUN:
+        return elg__prepare_run(root, out, error);
     case ELG_ACTIVITY_NOW:
     case ELG_ACTIVITY_SETTLE:
         break;

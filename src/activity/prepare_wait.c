@@ -1,4 +1,4 @@
-/* prepare_wait: what ctx.wait asks for. Uses internal.h. */
+/* prepare_wait: what ctx.wait and ctx.run ask for. Uses internal.h. */
 #include "activity/internal.h"
 
 #include <math.h>
@@ -55,5 +55,21 @@ enum elg_status elg_activity_wait_name(const struct elg_alloc *alloc,
     memcpy(out, name.data, size);
     out[size] = '\0';
     elg_json_doc_destroy(doc);
+    return ELG_OK;
+}
+
+enum elg_status elg__prepare_run(const struct elg_json_value *root,
+                                 struct elg_prepared *out, struct elg_error *error)
+{
+    static const char *const KNOWN[] = {"graph", "input", NULL};
+    enum elg_status status = elg__check_fields(root, "run", KNOWN, error);
+    if (status != ELG_OK)
+        return status;
+    out->sleep_ms = -1;
+    struct elg_bytes path = elg_json_string(elg_json_get(root, "graph"));
+    if (path.size == 0 || path.size > ELG_TRACE_BYTES_MAX * 2 ||
+        memchr(path.data, 0, path.size) != NULL || elg_json_get(root, "input") == NULL)
+        return elg_base_fail(error, ELG_INVALID, "run",
+                             "run: needs the path of a graph and an input");
     return ELG_OK;
 }

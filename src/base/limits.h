@@ -14,8 +14,13 @@
 #define ELG_SOURCE_BYTES_MAX (1u << 20) /* one file of Lua */
 #define ELG_COMPILE_MS_MAX 5000         /* the compile helper's time for one file */
 #define ELG_ACTIVITIES_PER_STEP_MAX 1000
-#define ELG_ALL_CALLS_MAX 256                     /* entries of one ctx.all */
-#define ELG_SIGNALS_WAITING_MAX 1000              /* of one run, not yet consumed */
+#define ELG_ALL_CALLS_MAX 256          /* entries of one ctx.all */
+#define ELG_CHILDREN_IN_FLIGHT_MAX 256 /* of one call of ctx.map, begun and not ended */
+#define ELG_CHILDREN_IN_HAND_MAX                                                         \
+    256                              /* runs of one process while it takes up children   \
+                                      */
+#define ELG_CHILD_DEPTH_MAX 16       /* runs above a child */
+#define ELG_SIGNALS_WAITING_MAX 1000 /* of one run, not yet consumed */
 #define ELG_SIGNALS_WAITING_BYTES_MAX (64u << 20) /* their payloads */
 #define ELG_STEPS_PER_RUN_MAX 1000000
 #define ELG_ATTEMPTS_PER_NODE_MAX 1000

@@ -184,6 +184,12 @@ void elg_checkpoint_chain_begin(struct elg_sha256 *sha, const struct elg_run_row
     column_blob(&frame, "initial_state", run->initial_state);
     column_blob(&frame, "input", run->input);
     column_blob(&frame, "limits", run->limits);
+    if (run->parent_trace_id[0] != '\0') {
+        column_int(&frame, "depth", run->depth);
+        column_int(&frame, "parent_seq", run->parent_seq);
+        column_int(&frame, "parent_step", run->parent_step);
+        column_text(&frame, "parent_trace_id", run->parent_trace_id);
+    }
     column_text(&frame, "seed", run->seed);
     column_text(&frame, "trace_id", run->trace_id);
     frame_end(&frame, out);

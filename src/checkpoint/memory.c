@@ -226,6 +226,9 @@ static void memory_release(void *self, const char *trace_id)
 
 static enum elg_status quarantine(struct elg_memory *memory, struct elg_memory_run *run)
 {
+    struct elg_memory_run *parent = elg_memory_find(memory, run->row.parent_trace_id);
+    if (parent != NULL && elg_memory_signals_reserve(memory, parent, 1) != ELG_OK)
+        return ELG_NO_MEMORY;
     struct elg_blob *error = elg_checkpoint_quarantine_error(memory->env.alloc);
     if (error == NULL)
         return ELG_NO_MEMORY;
@@ -233,6 +236,7 @@ static enum elg_status quarantine(struct elg_memory *memory, struct elg_memory_r
     run->row.error = error;
     run->row.status = ELG_RUN_QUARANTINED;
     run->row.completed_at_ms = elg_base_wall_ms(memory->env.clock);
+    elg_memory_child_ended(memory, &run->row, run->row.completed_at_ms);
     return ELG_OK;
 }
 
@@ -464,6 +468,7 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .signals = elg_memory_signals,
     .signal_poll = elg_memory_signal_poll,
     .schema_version = elg_memory_schema_version,
+    .children = elg_memory_children,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

@@ -78,7 +78,33 @@ int64_t elg_memory_schema_version(void *self);
 enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
 
+/* A run that is not seen until it is created. NULL: no memory. */
+struct elg_memory_run *elg_memory_run_tentative(struct elg_memory *memory,
+                                                const char *trace_id);
+void elg_memory_run_create(struct elg_memory *memory, struct elg_memory_run *run,
+                           const struct elg_turn *turn, int64_t now_ms);
+
+/* ---- memory_family.c: what turns do to other runs */
+/* Makes room for all that one of turn_count turns does. ELG_NO_MEMORY. */
+enum elg_status elg_memory_family_prepare(struct elg_memory *memory,
+                                          const struct elg_turn *turn, size_t turn_count);
+/* Takes away children that were not begun. */
+void elg_memory_family_settle(struct elg_memory *memory, const struct elg_turn *turn);
+void elg_memory_family_write(struct elg_memory *memory, struct elg_memory_run *run,
+                             const struct elg_turn *turn, int64_t now_ms);
+/* Tells the parent, if the run has one. There is room. */
+void elg_memory_child_ended(struct elg_memory *memory, const struct elg_run_row *run,
+                            int64_t now_ms);
+enum elg_status elg_memory_children(void *self, const char *trace_id,
+                                    void (*child)(void *self, const char *trace_id),
+                                    void *child_self, struct elg_error *error);
+
 /* ---- memory_signal.c */
+/* Room for so many more. ELG_NO_MEMORY. */
+enum elg_status elg_memory_signals_reserve(struct elg_memory *memory,
+                                           struct elg_memory_run *run, size_t more);
+/* A run that waits for a later time, or for none, is due now. */
+void elg_memory_make_due(struct elg_run_row *row, int64_t now_ms);
 void elg_memory_signals_fini(struct elg_memory *memory, struct elg_memory_run *run);
 /* True if a turn's uses are of signals that are there and unused. */
 bool elg_memory_uses_allowed(const struct elg_memory_run *run,

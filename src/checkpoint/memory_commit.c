@@ -60,8 +60,8 @@ static enum elg_status records_reserve(const struct elg_alloc *alloc,
     return ELG_OK;
 }
 
-static struct elg_memory_run *run_tentative(struct elg_memory *memory,
-                                            const char *trace_id)
+struct elg_memory_run *elg_memory_run_tentative(struct elg_memory *memory,
+                                                const char *trace_id)
 {
     struct elg_memory_run *run = elg_base_calloc(memory->env.alloc, sizeof *run);
     if (run == NULL)
@@ -82,7 +82,7 @@ static enum elg_status run_prepare(struct elg_memory *memory, const struct elg_t
 {
     *out = elg_checkpoint_traces_get(&memory->runs, turn->run->trace_id);
     if (*out == NULL && turn->create) {
-        *out = run_tentative(memory, turn->run->trace_id);
+        *out = elg_memory_run_tentative(memory, turn->run->trace_id);
         if (*out == NULL)
             return ELG_NO_MEMORY;
     }
@@ -137,6 +137,8 @@ static enum elg_status prepare(struct elg_memory *memory, const struct elg_turn 
     for (size_t i = 0; status == ELG_OK && i < turn_count; i++) {
         struct elg_memory_run *run;
         status = run_prepare(memory, &turns[i], &run);
+        if (status == ELG_OK)
+            status = elg_memory_family_prepare(memory, &turns[i], turn_count);
     }
     return status;
 }
@@ -148,6 +150,7 @@ static void settle(struct elg_memory *memory, const struct elg_turn *turns,
     for (size_t i = 0; i < turn_count; i++) {
         struct elg_memory_run *run =
             elg_checkpoint_traces_get(&memory->runs, turns[i].run->trace_id);
+        elg_memory_family_settle(memory, &turns[i]);
         if (run == NULL)
             continue;
         run->record_pending = 0;
@@ -220,8 +223,8 @@ static void blob_replace(struct elg_blob **kept, struct elg_blob *blob)
     *kept = blob;
 }
 
-static void run_create(struct elg_memory *memory, struct elg_memory_run *run,
-                       const struct elg_turn *turn, int64_t now_ms)
+void elg_memory_run_create(struct elg_memory *memory, struct elg_memory_run *run,
+                           const struct elg_turn *turn, int64_t now_ms)
 {
     elg_checkpoint_run_row_copy(turn->run, &run->row);
     run->row.signals_seen = 0;
@@ -266,7 +269,7 @@ static void turn_write(struct elg_memory *memory, struct elg_memory_run *run,
 {
     int64_t now_ms = elg_base_wall_ms(memory->env.clock);
     if (turn->create)
-        run_create(memory, run, turn, now_ms);
+        elg_memory_run_create(memory, run, turn, now_ms);
     else
         run_update(run, turn);
     run->row.completed_at_ms = elg_checkpoint_turn_completed_ms(turn, now_ms);
@@ -275,6 +278,7 @@ static void turn_write(struct elg_memory *memory, struct elg_memory_run *run,
         run->row.claims = 0;
     elg_memory_uses_write(run, turn);
     elg_memory_due_if_signalled(run, turn, now_ms);
+    elg_memory_family_write(memory, run, turn, now_ms);
     for (size_t i = 0; i < turn->record_count; i++)
         record_write(run, &copies[i]);
 }

@@ -51,7 +51,7 @@ void elg_memory_uses_write(struct elg_memory_run *run, const struct elg_turn *tu
     }
 }
 
-static void make_due(struct elg_run_row *row, int64_t now_ms)
+void elg_memory_make_due(struct elg_run_row *row, int64_t now_ms)
 {
     if (row->status == ELG_RUN_WAITING && (row->due_ms == 0 || row->due_ms > now_ms))
         row->due_ms = now_ms;
@@ -67,16 +67,19 @@ void elg_memory_due_if_signalled(struct elg_memory_run *run, const struct elg_tu
         unseen = !run->signals[i - 1].used;
     }
     if (unseen)
-        make_due(&run->row, now_ms);
+        elg_memory_make_due(&run->row, now_ms);
 }
 
-static enum elg_status grow(struct elg_memory *memory, struct elg_memory_run *run)
+enum elg_status elg_memory_signals_reserve(struct elg_memory *memory,
+                                           struct elg_memory_run *run, size_t more)
 {
-    if (run->signal_count < run->signal_capacity)
+    size_t need = run->signal_count + more;
+    size_t capacity = run->signal_capacity ? run->signal_capacity : SIGNALS_CAPACITY_MIN;
+    if (need <= run->signal_capacity)
         return ELG_OK;
+    while (capacity < need)
+        capacity *= 2;
     size_t size = sizeof *run->signals;
-    size_t capacity =
-        run->signal_capacity ? run->signal_capacity * 2 : SIGNALS_CAPACITY_MIN;
     void *grown = elg_base_realloc(memory->env.alloc, run->signals,
                                    run->signal_capacity * size, capacity * size);
     if (grown == NULL)
@@ -98,7 +101,7 @@ static void facts_of(const struct elg_memory_run *run,
             facts->key_name = have->row.name;
             facts->key_hash = have->row.payload_hash;
         }
-        if (have->used)
+        if (have->used || strcmp(have->row.name, ELG_SIGNAL_CHILD) == 0)
             continue;
         facts->waiting_count++;
         facts->waiting_bytes += (int64_t)elg_base_blob_bytes(have->row.payload).size;
@@ -119,7 +122,7 @@ static enum elg_status put(struct elg_memory *memory, const char *trace_id,
         elg_checkpoint_signal_judge(trace_id, signal, &facts, &known, error);
     if (status != ELG_OK)
         return status;
-    if (!known && grow(memory, run) != ELG_OK)
+    if (!known && elg_memory_signals_reserve(memory, run, 1) != ELG_OK)
         return elg_base_no_memory(error);
     *created = !known;
     if (known)
@@ -129,7 +132,7 @@ static enum elg_status put(struct elg_memory *memory, const char *trace_id,
     kept->row = *signal;
     kept->row.signal_no = ++memory->signal_no;
     elg_base_blob_ref(kept->row.payload);
-    make_due(&run->row, elg_base_wall_ms(memory->env.clock));
+    elg_memory_make_due(&run->row, elg_base_wall_ms(memory->env.clock));
     return ELG_OK;
 }
 

@@ -37,6 +37,7 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .signals = elg_postgres_signals,
     .signal_poll = elg_postgres_signal_poll,
     .schema_version = elg_postgres_schema_version,
+    .children = elg_postgres_children,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

@@ -19,6 +19,15 @@ struct claim {
     struct elg_blob *quarantine; /* the error to set; NULL: an ordinary claim */
 };
 
+/* The end of a child is told to its parent. */
+static void ended_add(struct elg_postgres_batch *batch, const char *trace_id)
+{
+    elg_postgres_add(batch, ELG_POSTGRES_CHILDREN_TELL);
+    elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
+    elg_postgres_put_text(batch, trace_id);
+    elg_postgres_array_end(batch);
+}
+
 /* ---- the owner's name, for the message */
 
 static enum elg_status owner_attempt(struct elg_postgres_connection *connection,
@@ -103,6 +112,8 @@ static void claim_add(struct elg_postgres_batch *batch, const struct claim *clai
         elg_postgres_put_blob(batch, claim->quarantine);
     elg_postgres_add(batch, ELG_POSTGRES_RUN_READ);
     elg_postgres_put_text(batch, claim->trace_id);
+    if (claim->quarantine != NULL)
+        ended_add(batch, claim->trace_id);
     elg_postgres_add(batch, ELG_POSTGRES_COMMIT);
 }
 
@@ -234,6 +245,8 @@ static enum elg_status next_attempt(struct elg_postgres_connection *connection,
         status = elg_postgres_own(next->postgres, trace_id, false, &before, error);
     if (status == ELG_OK) {
         elg_postgres_batch_reset(&connection->batch);
+        if (ended)
+            ended_add(&connection->batch, trace_id);
         elg_postgres_add(&connection->batch, ELG_POSTGRES_COMMIT);
         status = elg_postgres_exchange(connection, error);
         if (status != ELG_OK && !ended)

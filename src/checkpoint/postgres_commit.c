@@ -6,7 +6,7 @@
  * which tells who is refused and why; that is a fenced writer, a defect or a forged
  * table, so it may be slow. So is a run with two turns in one call.
  */
-#include "checkpoint/postgres.h"
+#include "checkpoint/postgres_signal.h"
 #include "checkpoint/turn.h"
 
 #include <stdlib.h>
@@ -358,6 +358,8 @@ static void results_note(struct elg_postgres *postgres, const struct elg_turn *t
             atomic_fetch_add(&postgres->commits_fenced, 1);
         if (turns[i].result == ELG_OK && elg_checkpoint_status_ended(run->status))
             elg_postgres_own_ended(postgres, run->trace_id);
+        if (elg_checkpoint_turn_ends_children(&turns[i]))
+            atomic_store(&postgres->aborts_maybe, true); /* some may be held here */
     }
 }
 
@@ -384,7 +386,9 @@ enum elg_status elg_postgres_commit(void *self, struct elg_turn *turns, size_t t
     if (status != ELG_OK)
         return status;
     results_note(postgres, turns, turn_count);
-    if (any_pending(turns, turn_count))
+    if (elg_postgres_family_tells(turns, turn_count))
+        elg_postgres_signals_tell(&postgres->connections[ELG_POSTGRES_WRITER]);
+    else if (any_pending(turns, turn_count))
         elg_postgres_work_tell(&postgres->connections[ELG_POSTGRES_WRITER]);
     return ELG_OK;
 }

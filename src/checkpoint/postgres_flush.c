@@ -418,4 +418,5 @@ void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *cons
     records_add(&flush, ELG_RECORD_STEP);
     records_add(&flush, ELG_RECORD_ACTIVITY);
     elg_postgres_signals_add(batch, turns, turn_count);
+    elg_postgres_family_add(batch, turns, turn_count);
 }

@@ -349,6 +349,12 @@ static void run_summary(struct elg_postgres_columns *columns, struct elg_run_row
     row->completed_at_ms = elg_postgres_column_time(columns, true);
     row->created_at_ms = elg_postgres_column_time(columns, false);
     row->updated_at_ms = elg_postgres_column_time(columns, false);
+    elg_postgres_column_text(columns, row->parent_trace_id, sizeof row->parent_trace_id,
+                             true);
+    row->parent_step = elg_postgres_column_int(columns, 0, INT32_MAX);
+    row->parent_seq = (uint32_t)elg_postgres_column_int(columns, 0, INT32_MAX);
+    row->depth = (uint32_t)elg_postgres_column_int(columns, 0, INT32_MAX);
+    row->has_children = elg_postgres_column_bool(columns);
     if (columns->status == ELG_OK &&
         elg_checkpoint_status_ended(row->status) != (row->completed_at_ms != 0))
         columns->status =

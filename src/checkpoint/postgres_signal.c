@@ -191,6 +191,11 @@ static enum elg_status tell_attempt(struct elg_postgres_connection *connection,
     return elg_postgres_exchange(connection, error);
 }
 
+void elg_postgres_signals_tell(struct elg_postgres_connection *connection)
+{
+    elg_postgres_try(connection, tell_attempt, NULL, NULL);
+}
+
 enum elg_status elg_postgres_signal_put(void *self, const char *trace_id,
                                         const struct elg_signal_row *signal,
                                         bool *created, struct elg_error *error)
@@ -204,7 +209,7 @@ enum elg_status elg_postgres_signal_put(void *self, const char *trace_id,
         return status;
     *created = !put.known;
     if (*created)
-        elg_postgres_try(loop, tell_attempt, NULL, NULL);
+        elg_postgres_signals_tell(loop);
     return ELG_OK;
 }
 
@@ -230,8 +235,8 @@ static enum elg_status row_read(const struct reading *reading, const PGresult *r
     row.signal_no = elg_postgres_column_int(&columns, 1, INT64_MAX);
     elg_postgres_column_text(&columns, row.name, sizeof row.name, false);
     elg_postgres_column_text(&columns, row.key, sizeof row.key, true);
-    elg_postgres_column_hash(&columns, &row.payload_hash, false);
-    row.payload = elg_postgres_column_blob(&columns, false);
+    elg_postgres_column_hash(&columns, &row.payload_hash, true);
+    row.payload = elg_postgres_column_blob(&columns, true);
     if (columns.status != ELG_OK)
         elg_checkpoint_signal_row_fini(&row);
     else

@@ -8,8 +8,6 @@
  */
 #include "checkpoint/postgres.h"
 
-#include <stdio.h>
-
 /* clang-format off */
 static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_BEGIN] =
@@ -20,6 +18,17 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "ROLLBACK",
     [ELG_POSTGRES_WORK_NOTIFY] =
         "SELECT pg_notify('cmo_work', '')",
+    [ELG_POSTGRES_SIGNAL_NOTIFY] =
+        "SELECT pg_notify('cmo_signals', ''), pg_notify('cmo_work', '')",
+    [ELG_POSTGRES_CHILDREN_TELL] =
+        "WITH e AS (SELECT trace_id, parent_trace_id FROM cmo_runs WHERE trace_id = ANY "
+        "($1::text[]) AND parent_trace_id IS NOT NULL AND completed_at IS NOT NULL), s AS "
+        "(INSERT INTO cmo_signals (trace_id, name, signal_key, payload_bytes) SELECT "
+        "parent_trace_id, '$child', '$' || trace_id, 0 FROM e ON CONFLICT DO NOTHING) "
+        "UPDATE cmo_runs r SET due_at = CASE WHEN r.status = 'waiting' AND "
+        "coalesce(r.due_at > clock_timestamp(), true) THEN clock_timestamp() ELSE "
+        "r.due_at END FROM (SELECT DISTINCT parent_trace_id FROM e) AS p WHERE r.trace_id "
+        "= p.parent_trace_id AND r.completed_at IS NULL",
     [ELG_POSTGRES_SAVE] =
         "SAVEPOINT turn",
     [ELG_POSTGRES_SAVE_BACK] =
@@ -195,6 +204,27 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "attempt, seq) WHERE s.signal_no = t.no AND s.trace_id = t.trace_id AND "
         "s.consumed_step IS NULL RETURNING 1) SELECT 1 / (count(*) = "
         "cardinality($1::text[]))::int FROM w",
+    [ELG_POSTGRES_CHILDREN_INSERT] =
+        "INSERT INTO cmo_runs (trace_id, graph_id, graph_version, graph_hash, status, "
+        "seed, step_count, chain, epoch, claims, abort_requested, created_at, "
+        "updated_at, parent_trace_id, parent_step, parent_seq, depth) SELECT t.trace_id, "
+        "t.graph_id, t.graph_version, t.graph_hash, 'pending', t.seed, 0, t.chain, 0, 0, "
+        "false, clock_timestamp(), clock_timestamp(), t.parent_trace_id, t.parent_step, "
+        "t.parent_seq, t.depth FROM unnest($1::text[], $2::text[], $3::text[], "
+        "$4::text[], $5::text[], $6::text[], $7::text[], $8::int4[], $9::int4[], "
+        "$10::int4[]) AS t (trace_id, graph_id, graph_version, graph_hash, seed, chain, "
+        "parent_trace_id, parent_step, parent_seq, depth) ON CONFLICT (trace_id) DO "
+        "NOTHING",
+    [ELG_POSTGRES_CHILDREN_INPUT] =
+        "INSERT INTO cmo_inputs (trace_id, input, limits) SELECT * FROM "
+        "unnest($1::text[], $2::bytea[], $3::bytea[]) ON CONFLICT (trace_id) DO NOTHING",
+    [ELG_POSTGRES_CHILDREN_MARK] =
+        "UPDATE cmo_runs SET has_children = true WHERE trace_id = ANY ($1::text[]) AND "
+        "NOT has_children",
+    [ELG_POSTGRES_CHILDREN_ABORT] =
+        "UPDATE cmo_runs SET abort_requested = true, due_at = CASE WHEN status = "
+        "'waiting' THEN clock_timestamp() ELSE due_at END WHERE parent_trace_id = ANY "
+        "($1::text[]) AND completed_at IS NULL",
     [ELG_POSTGRES_SIGNALS_DUE] =
         "UPDATE cmo_runs r SET due_at = clock_timestamp() FROM unnest($1::text[], "
         "$2::int8[]) AS t (trace_id, seen) WHERE r.trace_id = t.trace_id AND "
@@ -252,7 +282,8 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "r.trace_id = c.trace_id RETURNING r.trace_id, r.graph_id, r.graph_version, "
         "r.graph_hash, r.status, r.seed, r.step_count, r.chain, r.epoch, r.claims, "
         "r.abort_requested, r.due_at, r.error, r.started_at, r.completed_at, "
-        "r.created_at, r.updated_at, i.trace_id, i.input, i.initial_state, i.limits",
+        "r.created_at, r.updated_at, r.parent_trace_id, "
+        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, r.has_children, i.trace_id, i.input, i.initial_state, i.limits",
     [ELG_POSTGRES_CLAIM_FREE] =
         "WITH c AS (SELECT trace_id FROM cmo_runs WHERE completed_at IS NULL AND worker "
         "IS NULL AND due_at IS NULL AND status <> 'waiting' AND ($5::text[] IS NULL OR "
@@ -266,14 +297,16 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "r.trace_id = c.trace_id RETURNING r.trace_id, r.graph_id, r.graph_version, "
         "r.graph_hash, r.status, r.seed, r.step_count, r.chain, r.epoch, r.claims, "
         "r.abort_requested, r.due_at, r.error, r.started_at, r.completed_at, "
-        "r.created_at, r.updated_at, i.trace_id, i.input, i.initial_state, i.limits",
+        "r.created_at, r.updated_at, r.parent_trace_id, "
+        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, r.has_children, i.trace_id, i.input, i.initial_state, i.limits",
     [ELG_POSTGRES_ABORT] =
         "UPDATE cmo_runs SET abort_requested = true, updated_at = $2::timestamptz WHERE "
         "trace_id = $1::text AND NOT abort_requested AND completed_at IS NULL",
     [ELG_POSTGRES_ABORTS_READ] =
         "SELECT r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, "
         "r.seed, r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, "
-        "r.error, r.started_at, r.completed_at, r.created_at, r.updated_at, i.trace_id, "
+        "r.error, r.started_at, r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, "
+        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, r.has_children, i.trace_id, "
         "i.input, i.initial_state, i.limits FROM cmo_runs r LEFT JOIN cmo_inputs i ON "
         "i.trace_id = r.trace_id WHERE r.worker = $1::bigint AND r.abort_requested AND "
         "r.completed_at IS NULL",
@@ -288,6 +321,9 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_GRAPH_READ] =
         "SELECT graph_hash, graph_id, graph_version, definition FROM cmo_graphs WHERE "
         "graph_hash = $1::text",
+    [ELG_POSTGRES_CHILDREN_READ] =
+        "SELECT trace_id FROM cmo_runs WHERE parent_trace_id = $1::text AND completed_at "
+        "IS NULL",
     [ELG_POSTGRES_SIGNAL_LOCK] =
         "SELECT status FROM cmo_runs WHERE trace_id = $1::text FOR NO KEY UPDATE",
     [ELG_POSTGRES_SIGNAL_COUNT] =
@@ -304,8 +340,6 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "UPDATE cmo_runs SET due_at = clock_timestamp() WHERE trace_id = $1::text AND "
         "status = 'waiting' AND completed_at IS NULL AND coalesce(due_at > "
         "clock_timestamp(), true)",
-    [ELG_POSTGRES_SIGNAL_NOTIFY] =
-        "SELECT pg_notify('cmo_signals', ''), pg_notify('cmo_work', '')",
     [ELG_POSTGRES_SIGNALS_LAST] =
         "SELECT coalesce(max(signal_no), 0) FROM cmo_signals WHERE trace_id = $1::text",
     [ELG_POSTGRES_SIGNAL_READ] =
@@ -319,7 +353,8 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_RUN_READ] =
         "SELECT r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, "
         "r.seed, r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, "
-        "r.error, r.started_at, r.completed_at, r.created_at, r.updated_at, i.trace_id, "
+        "r.error, r.started_at, r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, "
+        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, r.has_children, i.trace_id, "
         "i.input, i.initial_state, i.limits FROM cmo_runs r LEFT JOIN cmo_inputs i ON "
         "i.trace_id = r.trace_id WHERE r.trace_id = $1::text",
     [ELG_POSTGRES_RUN_EXISTS] =
@@ -328,7 +363,9 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
         "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
         "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
-        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r WHERE r.created_at "
+        "r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, "
+        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, "
+        "r.has_children FROM cmo_runs r WHERE r.created_at "
         "BETWEEN $1::timestamptz AND $2::timestamptz AND (r.created_at < $2::timestamptz "
         "OR r.run_no < $3::bigint) AND r.status = ANY ($4::text[]) AND ($5::text IS NULL "
         "OR r.graph_id = $5::text) ORDER BY r.created_at DESC, r.run_no DESC",
@@ -336,7 +373,9 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
         "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
         "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
-        "r.completed_at, r.created_at, r.updated_at FROM cmo_runs r WHERE r.completed_at IS NULL AND r.created_at "
+        "r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, "
+        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, "
+        "r.has_children FROM cmo_runs r WHERE r.completed_at IS NULL AND r.created_at "
         "BETWEEN $1::timestamptz AND $2::timestamptz AND (r.created_at < $2::timestamptz "
         "OR r.run_no < $3::bigint) AND r.status = ANY ($4::text[]) AND ($5::text IS NULL "
         "OR r.graph_id = $5::text) ORDER BY r.created_at DESC, r.run_no DESC",
@@ -428,50 +467,7 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
 };
 /* clang-format on */
 
-/* Which statements a connection prepares; bits of roles. */
-#define OF(role) (1u << ELG_POSTGRES_##role)
-
-static unsigned roles_of(enum elg_postgres_statement statement)
-{
-    if (statement <= ELG_POSTGRES_WORK_NOTIFY)
-        return OF(WRITER) | OF(LOOP) | OF(KEEPER) | OF(ARTIFACTS);
-    if (statement <= ELG_POSTGRES_REOPENED_FREE)
-        return OF(WRITER);
-    if (statement <= ELG_POSTGRES_RUN_EXISTS)
-        return OF(LOOP);
-    if (statement <= ELG_POSTGRES_ACTIVITIES_FETCH_ONE)
-        return 0;
-    return statement < ELG_POSTGRES_ARTIFACT_TOUCH ? OF(KEEPER) : OF(ARTIFACTS);
-}
-
 const char *elg_postgres_sql(enum elg_postgres_statement statement)
 {
     return SQL[statement];
-}
-
-bool elg_postgres_prepared(enum elg_postgres_statement statement)
-{
-    return roles_of(statement) != 0;
-}
-
-void elg_postgres_statement_name(enum elg_postgres_statement statement, char out[8])
-{
-    snprintf(out, 8, "e%d", (int)statement & 0xFF);
-}
-
-enum elg_status elg_postgres_prepare(struct elg_postgres_connection *connection,
-                                     struct elg_error *error)
-{
-    if (PQenterPipelineMode(connection->pg) == 0)
-        return elg_postgres_lose(connection, NULL, error);
-    for (int i = 0; i < ELG_POSTGRES_STATEMENT_COUNT; i++) {
-        char name[8];
-        elg_postgres_statement_name((enum elg_postgres_statement)i, name);
-        if ((roles_of((enum elg_postgres_statement)i) & (1u << connection->role)) != 0 &&
-            PQsendPrepare(connection->pg, name, SQL[i], 0, NULL) == 0)
-            return elg_postgres_lose(connection, NULL, error);
-    }
-    if (PQpipelineSync(connection->pg) == 0)
-        return elg_postgres_lose(connection, NULL, error);
-    return elg_postgres_drain(connection, false, error);
 }

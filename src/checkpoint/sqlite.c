@@ -32,6 +32,7 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .signals = elg_sqlite_signals,
     .signal_poll = elg_sqlite_signal_poll,
     .schema_version = elg_sqlite_schema_version,
+    .children = elg_sqlite_children,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

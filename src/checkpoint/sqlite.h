@@ -75,6 +75,10 @@ enum elg_sqlite_statement {
     ELG_SQLITE_SIGNALS_NEW,
     ELG_SQLITE_SIGNALS_LAST,
     ELG_SQLITE_SIGNALS_LAST_OF,
+    ELG_SQLITE_CHILDREN_MARK,
+    ELG_SQLITE_CHILD_TELL,
+    ELG_SQLITE_CHILDREN_ABORT,
+    ELG_SQLITE_CHILDREN_READ,
     ELG_SQLITE_STATEMENT_COUNT
 };
 
@@ -272,6 +276,24 @@ enum elg_status elg_sqlite_due_if_signalled(struct elg_sqlite *sqlite,
 enum elg_status elg_sqlite_signals_begin(struct elg_sqlite *sqlite,
                                          struct elg_error *error);
 
+/* ---- sqlite_commit.c */
+/* Writes the run of a turn that creates it; turn->result ELG_EXISTS if it is there. */
+enum elg_status elg_sqlite_run_create(struct elg_sqlite *sqlite, struct elg_turn *turn,
+                                      int64_t now_ms, struct elg_error *error);
+
+/* ---- sqlite_family.c: what turns do to other runs, in their transaction */
+enum elg_status elg_sqlite_children_begin(struct elg_sqlite *sqlite,
+                                          const struct elg_turn *turn, int64_t now_ms,
+                                          struct elg_error *error);
+/* Tells the parent of the run, if it has one. */
+enum elg_status elg_sqlite_child_ended(struct elg_sqlite *sqlite,
+                                       const struct elg_run_row *run, int64_t now_ms,
+                                       struct elg_error *error);
+/* Both, and the end of the run's own children, as the turn wants it. */
+enum elg_status elg_sqlite_family_write(struct elg_sqlite *sqlite,
+                                        const struct elg_turn *turn, int64_t now_ms,
+                                        struct elg_error *error);
+
 /* ---- the calls: elg_checkpoint_ops of the same names */
 enum elg_status elg_sqlite_open(const char *location,
                                 const struct elg_checkpoint_env *env, void **out,
@@ -322,5 +344,8 @@ enum elg_status elg_sqlite_signals(void *self, const char *trace_id, const char 
 enum elg_status elg_sqlite_signal_poll(void *self,
                                        void (*woken)(void *self, const char *trace_id),
                                        void *woken_self, struct elg_error *error);
+enum elg_status elg_sqlite_children(void *self, const char *trace_id,
+                                    void (*child)(void *self, const char *trace_id),
+                                    void *child_self, struct elg_error *error);
 
 #endif

@@ -119,6 +119,8 @@ static enum elg_status claim(struct elg_sqlite *sqlite, const char *trace_id, bo
         status = claim_count(sqlite, &row, error);
         if (status == ELG_OK)
             status = claim_write(sqlite, &row, error);
+        if (status == ELG_OK && elg_checkpoint_status_ended(row.status))
+            status = elg_sqlite_child_ended(sqlite, &row, row.updated_at_ms, error);
         if (status == ELG_OK)
             status = elg_sqlite_write_commit(sqlite, error);
         else

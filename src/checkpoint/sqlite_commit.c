@@ -57,11 +57,15 @@ static void run_bind(struct elg_sqlite *sqlite, const struct elg_turn *turn,
     elg_sqlite_bind_time(bind, elg_checkpoint_turn_completed_ms(turn, now_ms));
     elg_sqlite_bind_int(bind, run->created_at_ms ? run->created_at_ms : now_ms);
     elg_sqlite_bind_int(bind, now_ms);
+    elg_sqlite_bind_text(bind, run->parent_trace_id[0] ? run->parent_trace_id : NULL);
+    elg_sqlite_bind_int(bind, run->parent_step);
+    elg_sqlite_bind_int(bind, run->parent_seq);
+    elg_sqlite_bind_int(bind, run->depth);
 }
 
 /* ELG_EXISTS in turn->result if the run is there. */
-static enum elg_status run_create(struct elg_sqlite *sqlite, struct elg_turn *turn,
-                                  int64_t now_ms, struct elg_error *error)
+enum elg_status elg_sqlite_run_create(struct elg_sqlite *sqlite, struct elg_turn *turn,
+                                      int64_t now_ms, struct elg_error *error)
 {
     sqlite3_stmt *statement = NULL;
     struct elg_sqlite_bind bind;
@@ -277,8 +281,9 @@ enum elg_status elg_sqlite_turn_write(struct elg_sqlite *sqlite, struct elg_turn
     bool written = true;
     if (elg_checkpoint_turn_gap(turn))
         return gap_refuse(sqlite, turn, error);
-    enum elg_status status = turn->create ? run_create(sqlite, turn, now_ms, error)
-                                          : run_update(sqlite, turn, now_ms, error);
+    enum elg_status status = turn->create
+                                 ? elg_sqlite_run_create(sqlite, turn, now_ms, error)
+                                 : run_update(sqlite, turn, now_ms, error);
     if (turn->result != ELG_OK)
         return status;
     for (size_t i = 0; status == ELG_OK && written && i < turn->record_count; i++)
@@ -289,6 +294,8 @@ enum elg_status elg_sqlite_turn_write(struct elg_sqlite *sqlite, struct elg_turn
                                       &written, error);
     if (status == ELG_OK && written)
         status = elg_sqlite_due_if_signalled(sqlite, turn, now_ms, error);
+    if (status == ELG_OK && written)
+        status = elg_sqlite_family_write(sqlite, turn, now_ms, error);
     if (status == ELG_OK && !written) {
         turn->result = ELG_CORRUPT;
         *again = true;

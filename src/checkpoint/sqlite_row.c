@@ -49,6 +49,12 @@ static void run_summary(struct elg_sqlite_columns *columns, struct elg_run_row *
     row->completed_at_ms = elg_sqlite_column_time(columns);
     row->created_at_ms = elg_sqlite_column_time(columns);
     row->updated_at_ms = elg_sqlite_column_time(columns);
+    elg_sqlite_column_text(columns, row->parent_trace_id, sizeof row->parent_trace_id,
+                           true);
+    row->parent_step = elg_sqlite_column_time(columns);
+    row->parent_seq = (uint32_t)elg_sqlite_column_time(columns);
+    row->depth = (uint32_t)elg_sqlite_column_int(columns, 0, UINT32_MAX);
+    row->has_children = elg_sqlite_column_int(columns, 0, 1) != 0;
     if (columns->status == ELG_OK &&
         elg_checkpoint_status_ended(row->status) != (row->completed_at_ms != 0))
         columns->status =

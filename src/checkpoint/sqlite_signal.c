@@ -229,8 +229,8 @@ static enum elg_status row_read(struct elg_sqlite *sqlite, sqlite3_stmt *stateme
     row.signal_no = elg_sqlite_column_int(&columns, 1, INT64_MAX);
     elg_sqlite_column_text(&columns, row.name, sizeof row.name, false);
     elg_sqlite_column_text(&columns, row.key, sizeof row.key, true);
-    elg_sqlite_column_hash(&columns, &row.payload_hash, false);
-    row.payload = elg_sqlite_column_blob(&columns, false);
+    elg_sqlite_column_hash(&columns, &row.payload_hash, true);
+    row.payload = elg_sqlite_column_blob(&columns, true);
     if (columns.status != ELG_OK)
         elg_checkpoint_signal_row_fini(&row);
     else

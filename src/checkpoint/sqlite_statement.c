@@ -10,7 +10,8 @@
 #define RUN_SUMMARY                                                                      \
     "r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, r.seed, "          \
     "r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, r.error, "   \
-    "r.started_at, r.completed_at, r.created_at, r.updated_at"
+    "r.started_at, r.completed_at, r.created_at, r.updated_at, "                         \
+    "r.parent_trace_id, r.parent_step, r.parent_seq, r.depth, r.has_children"
 #define LIST_FILTER                                                                      \
     "r.created_at BETWEEN ?1 AND ?2 AND (r.created_at < ?2 OR r.rowid < ?3) "            \
     "AND (?4 IS NULL OR instr(?4, r.status || ',') > 0) AND (?5 IS NULL OR r.graph_id "  \
@@ -38,8 +39,9 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
     [ELG_SQLITE_RUN_INSERT] =
         "INSERT INTO cmo_runs (trace_id, graph_id, graph_version, graph_hash, status, "
         "seed, step_count, chain, epoch, claims, abort_requested, owner, due_at, error, "
-        "started_at, completed_at, created_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "started_at, completed_at, created_at, updated_at, parent_trace_id, "
+        "parent_step, parent_seq, depth) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (trace_id) DO NOTHING",
     [ELG_SQLITE_INPUT_INSERT] =
         "INSERT INTO cmo_inputs (trace_id, input, initial_state, limits) "
@@ -166,6 +168,18 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
                                "WHERE signal_no > ? ORDER BY signal_no",
     [ELG_SQLITE_SIGNALS_LAST_OF] =
         "SELECT coalesce(max(signal_no), 0) FROM cmo_signals WHERE trace_id = ?",
+    [ELG_SQLITE_CHILDREN_MARK] =
+        "UPDATE cmo_runs SET has_children = 1 WHERE trace_id = ? AND has_children = 0",
+    [ELG_SQLITE_CHILD_TELL] =
+        "INSERT INTO cmo_signals (trace_id, name, signal_key, created_at, payload_bytes) "
+        "SELECT parent_trace_id, '$child', '$' || trace_id, ?, 0 FROM cmo_runs "
+        "WHERE trace_id = ? ON CONFLICT DO NOTHING",
+    [ELG_SQLITE_CHILDREN_ABORT] =
+        "UPDATE cmo_runs SET abort_requested = 1, "
+        "due_at = CASE WHEN status = 'waiting' THEN ?1 ELSE due_at END "
+        "WHERE parent_trace_id = ?2 AND completed_at IS NULL",
+    [ELG_SQLITE_CHILDREN_READ] = "SELECT trace_id FROM cmo_runs "
+                                 "WHERE parent_trace_id = ? AND completed_at IS NULL",
     [ELG_SQLITE_SIGNALS_LAST] = "SELECT coalesce(max(signal_no), 0) FROM cmo_signals",
 };
 

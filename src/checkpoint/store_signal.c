@@ -1,4 +1,4 @@
-/* store_signal: the wrapper's calls about signals. Uses store.h.
+/* store_signal: the wrapper's calls about signals and children. Uses store.h.
  */
 #include "checkpoint/store.h"
 
@@ -32,4 +32,14 @@ enum elg_status elg_checkpoint_signal_poll(struct elg_store *store,
     return status != ELG_OK
                ? status
                : store->ops->signal_poll(store->self, woken, woken_self, error);
+}
+
+enum elg_status elg_checkpoint_children(struct elg_store *store, const char *trace_id,
+                                        void (*child)(void *self, const char *trace_id),
+                                        void *child_self, struct elg_error *error)
+{
+    enum elg_status status = elg_store_enter(store, "children", false, trace_id, error);
+    return status != ELG_OK
+               ? status
+               : store->ops->children(store->self, trace_id, child, child_self, error);
 }

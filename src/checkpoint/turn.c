@@ -55,6 +55,14 @@ bool elg_checkpoint_turn_progress(const struct elg_turn *turn)
     return turn->record_count > 0 || turn->run->status == ELG_RUN_WAITING;
 }
 
+bool elg_checkpoint_turn_ends_children(const struct elg_turn *turn)
+{
+    enum elg_run_status status = turn->run->status;
+    return turn->run->has_children &&
+           (status == ELG_RUN_COMPLETED || status == ELG_RUN_FAILED ||
+            status == ELG_RUN_TIMEOUT || status == ELG_RUN_ABORTED);
+}
+
 enum elg_status
 elg_checkpoint_signal_judge(const char *trace_id, const struct elg_signal_row *signal,
                             const struct elg_checkpoint_signal_facts *facts, bool *known,

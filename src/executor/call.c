@@ -234,6 +234,19 @@ enum elg_status elg_executor_use_signal(struct elg_run *run, uint32_t seq,
     return ELG_OK;
 }
 
+enum elg_status elg_executor_child(struct elg_run *run, const struct elg_run_row *row,
+                                   struct elg_error *error)
+{
+    void *children = elg__grow(run->alloc, run->children, &run->child_capacity,
+                               run->child_count + 1, sizeof *run->children);
+    if (children == NULL)
+        return elg_base_no_memory(error);
+    run->children = children;
+    elg_checkpoint_run_row_copy(row, &run->children[run->child_count++]);
+    run->row.has_children = true;
+    return ELG_OK;
+}
+
 enum elg_status elg_executor_result(struct elg_run *run, uint32_t seq,
                                     enum elg_activity_status status,
                                     struct elg_bytes response,

@@ -87,6 +87,8 @@ struct elg_run {
     /* Not yet taken by elg_executor_take. */
     struct elg_signal_use *uses;
     size_t use_count, use_capacity;
+    struct elg_run_row *children;
+    size_t child_count, child_capacity;
     struct elg_record *records;
     size_t record_count, record_capacity, record_bytes;
     uint64_t step_count_taken; /* row.step_count at the last take */
@@ -170,6 +172,10 @@ enum elg_status elg_executor_result(struct elg_run *run, uint32_t seq,
  * turn. ELG_NO_MEMORY. */
 enum elg_status elg_executor_use_signal(struct elg_run *run, uint32_t seq,
                                         int64_t signal_no, struct elg_error *error);
+/* Another run begins with the next turn: a child. Of `row` references are taken.
+ * ELG_NO_MEMORY. */
+enum elg_status elg_executor_child(struct elg_run *run, const struct elg_run_row *row,
+                                   struct elg_error *error);
 /* A reconcile function settled the unknown call of that request hash: a later attempt
  * that asks the same gets `response`. */
 enum elg_status elg_executor_settle(struct elg_run *run,

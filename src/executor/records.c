@@ -118,7 +118,7 @@ enum elg_status elg__record_attempt(struct elg_run *run, struct elg_step_row *ro
 
 bool elg_executor_dirty(const struct elg_run *run)
 {
-    return run->record_count > 0 || run->row_changed;
+    return run->record_count > 0 || run->row_changed || run->child_count > 0;
 }
 
 static void copy_row(const struct elg_run_row *from, struct elg_run_row *to)
@@ -130,16 +130,32 @@ static void copy_row(const struct elg_run_row *from, struct elg_run_row *to)
     elg_base_blob_ref(to->error);
 }
 
-/* A copy of the uses; NULL if there are none, or no memory. */
-static struct elg_signal_use *uses_take(const struct elg_run *run)
+/* A copy of so many bytes; NULL if there are none, or no memory. */
+static void *copy_of(const struct elg_run *run, const void *items, size_t size)
 {
-    struct elg_signal_use *uses = NULL;
-    size_t size = run->use_count * sizeof *uses;
-    if (size > 0)
-        uses = elg_base_realloc(run->alloc, NULL, 0, size);
-    if (uses != NULL)
-        memcpy(uses, run->uses, size);
-    return uses;
+    void *copy = size > 0 ? elg_base_realloc(run->alloc, NULL, 0, size) : NULL;
+    if (copy != NULL)
+        memcpy(copy, items, size);
+    return copy;
+}
+
+/* What the turn does besides records: false: no memory. */
+static bool take_more(struct elg_run *run, struct elg_turn *turn)
+{
+    size_t use_bytes = run->use_count * sizeof *run->uses;
+    size_t child_bytes = run->child_count * sizeof *run->children;
+    turn->uses = copy_of(run, run->uses, use_bytes);
+    turn->children = copy_of(run, run->children, child_bytes);
+    if ((use_bytes > 0 && turn->uses == NULL) ||
+        (child_bytes > 0 && turn->children == NULL)) {
+        elg_base_free(run->alloc, (void *)(uintptr_t)turn->uses, use_bytes);
+        elg_base_free(run->alloc, (void *)(uintptr_t)turn->children, child_bytes);
+        return false;
+    }
+    turn->use_count = run->use_count;
+    turn->child_count = run->child_count;
+    run->use_count = run->child_count = 0;
+    return true;
 }
 
 enum elg_status elg_executor_take(struct elg_run *run, struct elg_turn *turn,
@@ -153,15 +169,11 @@ enum elg_status elg_executor_take(struct elg_run *run, struct elg_turn *turn,
             return elg_base_no_memory(error);
         memcpy(records, run->records, size);
     }
-    struct elg_signal_use *uses = uses_take(run);
-    if (uses == NULL && run->use_count > 0) {
+    memset(turn, 0, sizeof *turn);
+    if (!take_more(run, turn)) {
         elg_base_free(run->alloc, records, run->record_count * sizeof *records);
         return elg_base_no_memory(error);
     }
-    memset(turn, 0, sizeof *turn);
-    turn->uses = uses;
-    turn->use_count = run->use_count;
-    run->use_count = 0;
     turn->create = run->create_pending;
     turn->step_count_before = run->step_count_taken;
     turn->records = records;
@@ -183,6 +195,10 @@ void elg_executor_turn_fini(const struct elg_alloc *alloc, struct elg_turn *turn
     elg_base_free(alloc, records, turn->record_count * sizeof *records);
     elg_base_free(alloc, (void *)(uintptr_t)turn->uses,
                   turn->use_count * sizeof *turn->uses);
+    struct elg_run_row *children = (struct elg_run_row *)(uintptr_t)turn->children;
+    for (size_t i = 0; i < turn->child_count; i++)
+        elg_checkpoint_run_row_fini(&children[i]);
+    elg_base_free(alloc, children, turn->child_count * sizeof *children);
     elg_checkpoint_run_row_fini(row);
     memset(turn, 0, sizeof *turn);
 }

@@ -87,6 +87,9 @@ void elg_executor_destroy(struct elg_run *run)
     elg_base_free(alloc, run->calls, run->call_capacity * sizeof *run->calls);
     elg_base_free(alloc, run->digests, run->digest_capacity * sizeof *run->digests);
     elg_base_free(alloc, run->outcomes, run->outcome_capacity * sizeof *run->outcomes);
+    for (size_t i = 0; i < run->child_count; i++)
+        elg_checkpoint_run_row_fini(&run->children[i]);
+    elg_base_free(alloc, run->children, run->child_capacity * sizeof *run->children);
     elg_base_free(alloc, run->uses, run->use_capacity * sizeof *run->uses);
     elg_base_free(alloc, run->records, run->record_capacity * sizeof *run->records);
     elg_base_blob_unref(run->state);

@@ -1,10 +1,10 @@
-/* calls: what node code asks for, against the journal and the world (I5, I6, I7, I10).
+/* calls: what node code asks for, against the journal (I6, I10); waits.c goes on with
+ * what has to be waited for.
  *
  * A call is answered from the journal, computed at once (now, log, settle), or waited
  * for: its attempt's row (and its intent) are committed first, then the effect starts,
  * then its result is recorded, then node code goes on.
  */
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,7 +44,7 @@ static enum elg_status answer_text(struct elg_host_run *hr, struct elg_bytes res
     return answer_add(hr, false, 0, blob);
 }
 
-static void answers_clear(struct elg_host_run *hr)
+void elg__call_answers_clear(struct elg_host_run *hr)
 {
     for (uint32_t i = 0; i < hr->answer_count; i++)
         elg_base_blob_unref(hr->answers[i].response);
@@ -97,229 +97,10 @@ enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, b
         if (status == ELG_OK)
             elg_base_buf_append(out, value.data, value.size);
     }
-    answers_clear(hr);
+    elg__call_answers_clear(hr);
     if (status == ELG_OK && out->failed)
         status = elg_base_no_memory(error);
     return status;
-}
-
-/* ---- waits
- * ------------------------------------------------------------------------------- */
-
-static enum elg_status wait_add(struct elg_host_run *hr, struct elg_prepared *prepared,
-                                uint32_t seq, int64_t due_ms)
-{
-    if (hr->wait_count == hr->wait_capacity) {
-        uint32_t grown = hr->wait_capacity ? hr->wait_capacity * 2 : 2;
-        void *waits = elg_base_realloc(hr->host->alloc, hr->waits,
-                                       hr->wait_capacity * sizeof *hr->waits,
-                                       grown * sizeof *hr->waits);
-        if (waits == NULL)
-            return ELG_NO_MEMORY;
-        hr->waits = waits;
-        hr->wait_capacity = grown;
-    }
-    struct elg_wait *wait = &hr->waits[hr->wait_count++];
-    memset(wait, 0, sizeof *wait);
-    wait->owner = hr;
-    wait->prepared = *prepared;
-    wait->seq = seq;
-    wait->due_ms = due_ms;
-    memset(prepared, 0, sizeof *prepared);
-    hr->waits_open++;
-    return ELG_OK;
-}
-
-static void waits_clear(struct elg_host_run *hr)
-{
-    for (uint32_t i = 0; i < hr->wait_count; i++)
-        elg_activity_prepared_fini(&hr->waits[i].prepared);
-    hr->wait_count = hr->waits_open = 0;
-}
-
-void elg__call_drop(struct elg_host_run *hr)
-{
-    for (uint32_t i = 0; i < hr->wait_count; i++)
-        if (hr->waits[i].operation != NULL)
-            elg_activity_cancel(hr->host->performer, hr->waits[i].operation);
-    waits_clear(hr);
-    answers_clear(hr);
-    hr->calls_in_flight = 0;
-    hr->blocked = hr->answer_due = false;
-    elg__wait_idle(hr, false);
-}
-
-int64_t elg__call_next_due_ms(const struct elg_host_run *hr)
-{
-    int64_t due_ms = INT64_MAX;
-    for (uint32_t i = 0; i < hr->wait_count; i++) {
-        const struct elg_wait *wait = &hr->waits[i];
-        if (wait->state == ELG_WAIT_STARTED &&
-            elg__wait_is_parked_kind(wait->prepared.kind) && wait->due_ms < due_ms)
-            due_ms = wait->due_ms;
-    }
-    return due_ms;
-}
-
-/* With the last one node code goes on. */
-void elg__call_over(struct elg_wait *wait)
-{
-    struct elg_host_run *hr = wait->owner;
-    wait->state = ELG_WAIT_DONE;
-    wait->operation = NULL;
-    assert(hr->waits_open > 0);
-    if (--hr->waits_open > 0)
-        return;
-    waits_clear(hr);
-    elg__loop_disarm(hr);
-    hr->blocked = false;
-    hr->answer_due = true;
-    elg__loop_ready(hr);
-}
-
-bool elg__call_record(struct elg_host_run *hr, uint32_t seq,
-                      enum elg_activity_status status, struct elg_bytes response)
-{
-    struct elg_error error;
-    struct elg_hash artifact;
-    int64_t wall_ms = elg_base_wall_ms(hr->host->clock);
-    bool large = response.size > ELG_PAYLOAD_INLINE_BYTES_MAX;
-    enum elg_status result = ELG_OK;
-    if (large) /* durable before the record that names it */
-        result =
-            elg_activity_artifact_put(hr->host->performer, response, &artifact, &error);
-    if (result == ELG_OK)
-        result = elg_executor_result(hr->run, seq, status, response,
-                                     large ? &artifact : NULL, wall_ms, &error);
-    if (result == ELG_OK) {
-        elg__commit_want(hr);
-        return true;
-    }
-    elg__turn_lose(hr, &error);
-    return false;
-}
-
-static const char UNKNOWN_OUTCOME[] = "{\"error\":{\"code\":\"UNKNOWN\",\"message\":"
-                                      "\"the call may or may not have happened; "
-                                      "at_most_once forbids to repeat it\"}}";
-
-static void call_begins(struct elg_host_run *hr)
-{
-    if (hr->calls_in_flight++ == 0)
-        hr->calls_since_us = elg_base_monotonic_us(hr->host->clock);
-}
-
-static void call_ends(struct elg_host_run *hr)
-{
-    if (--hr->calls_in_flight == 0)
-        hr->used_us += elg_base_monotonic_us(hr->host->clock) - hr->calls_since_us;
-}
-
-static void operation_done(void *self, struct elg_bytes response, bool maybe_happened)
-{
-    struct elg_wait *wait = self;
-    struct elg_host_run *hr = wait->owner;
-    call_ends(hr);
-    bool unknown = wait->prepared.at_most_once && maybe_happened;
-    if (elg__call_record(hr, wait->seq,
-                         unknown ? ELG_ACTIVITY_UNKNOWN : ELG_ACTIVITY_DONE,
-                         unknown ? elg_base_bytes(UNKNOWN_OUTCOME) : response))
-        elg__call_over(wait);
-}
-
-static bool record_now(struct elg_host_run *hr, uint32_t seq)
-{
-    struct elg_buf *buf = &hr->host->scratch;
-    int64_t now_ms = elg_base_wall_ms(hr->host->clock);
-    if (now_ms < hr->run->now_last_ms)
-        now_ms = hr->run->now_last_ms;
-    elg_base_buf_reset(buf);
-    elg_base_buf_printf(buf, "{\"value\":%lld}", (long long)now_ms);
-    return !buf->failed &&
-           elg__call_record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf));
-}
-
-/* These are performed here: a sleep by its due time, a wait by what comes. */
-static void start_here(struct elg_wait *wait, bool taken)
-{
-    wait->offered = taken;
-    if (taken) {
-        wait->due_ms = INT64_MAX; /* it ends when the interceptor says so */
-        return;
-    }
-    call_ends(wait->owner);
-    if (wait->prepared.kind == ELG_ACTIVITY_NOW && record_now(wait->owner, wait->seq))
-        elg__call_over(wait);
-}
-
-/* False: the run was lost, because it may be another's by now (I8). */
-static bool lease_holds(struct elg_host_run *hr)
-{
-    struct elg_error error;
-    struct elg_host *host = hr->host;
-    int64_t until_us = elg_checkpoint_lease_until_us(host->store);
-    if (until_us - elg_base_monotonic_us(host->clock) >= ELG_LEASE_MARGIN_US &&
-        elg_checkpoint_lease_lapses(host->store) == hr->lapses)
-        return true;
-    elg_base_fail(&error, ELG_FENCED, hr->run->row.trace_id,
-                  "the lease ran out before the call could start");
-    elg__turn_lose(hr, &error);
-    return false;
-}
-
-static void start(struct elg_wait *wait)
-{
-    struct elg_host_run *hr = wait->owner;
-    struct elg_error error;
-    if (!lease_holds(hr))
-        return;
-    bool here = wait->prepared.kind == ELG_ACTIVITY_NOW ||
-                elg__wait_is_parked_kind(wait->prepared.kind);
-    bool taken;
-    wait->state = ELG_WAIT_STARTED;
-    call_begins(hr);
-    struct elg_operation *operation = NULL;
-    enum elg_status status =
-        elg_activity_offer(hr->host->performer, &wait->prepared, operation_done, wait,
-                           &taken, &operation, &error);
-    if (status == ELG_OK && !taken && !here)
-        status = elg_activity_start(hr->host->performer, &wait->prepared,
-                                    hr->run->row.trace_id, operation_done, wait,
-                                    &operation, &error);
-    if (status != ELG_OK) {
-        elg__turn_lose(hr, &error);
-        return;
-    }
-    if (operation != NULL)
-        wait->operation = operation;
-    if (here && wait->state == ELG_WAIT_STARTED)
-        start_here(wait, taken);
-}
-
-void elg__call_release(struct elg_host_run *hr)
-{
-    for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++)
-        if (hr->waits[i].state == ELG_WAIT_GATED)
-            start(&hr->waits[i]);
-    if (hr->lost || hr->wait_count == 0)
-        return;
-    elg__wait_look(hr);
-    elg__call_due(hr, elg_base_wall_ms(hr->host->clock));
-    if (!hr->blocked || hr->lost)
-        return;
-    elg__loop_arm(hr);
-    elg__wait_idle(hr, hr->heap_index == SIZE_MAX && hr->calls_in_flight == 0 &&
-                           !elg_executor_dirty(hr->run));
-}
-
-void elg__call_due(struct elg_host_run *hr, int64_t wall_ms)
-{
-    for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++) {
-        struct elg_wait *wait = &hr->waits[i];
-        if (wait->state == ELG_WAIT_STARTED &&
-            elg__wait_is_parked_kind(wait->prepared.kind) && wait->due_ms <= wall_ms)
-            elg__wait_expire(wait);
-    }
 }
 
 /* ---- asking
@@ -332,7 +113,7 @@ static bool compute(struct elg_host_run *hr, const struct elg_call_plan *plan,
     if (plan->prepared.kind == ELG_ACTIVITY_SETTLE)
         return elg__call_record(hr, seq, ELG_ACTIVITY_DONE,
                                 elg_base_buf_bytes(&plan->answer));
-    return record_now(hr, seq);
+    return elg__wait_record_now(hr, seq);
 }
 
 static int64_t due_of(struct elg_host_run *hr, const struct elg_prepared *prepared,
@@ -355,11 +136,12 @@ static enum elg_status wait_for(struct elg_host_run *hr, struct elg_prepared *pr
         return status;
     if (prepared->kind != ELG_ACTIVITY_ARTIFACT_READ)
         status = elg_executor_open(hr->run, error);
-    if (status == ELG_OK && (parked || prepared->at_most_once))
+    if (status == ELG_OK && (parked || prepared->at_most_once) &&
+        prepared->kind != ELG_ACTIVITY_RUN) /* a child's goes with its beginning */
         status =
             elg_executor_intent(hr->run, seq, due_ms == INT64_MAX ? 0 : due_ms, error);
     if (status == ELG_OK)
-        status = wait_add(hr, prepared, seq, due_ms);
+        status = elg__wait_add(hr, prepared, seq, due_ms);
     return status;
 }
 
@@ -373,7 +155,7 @@ static enum elg_status follow_verdict(struct elg_host_run *hr, struct elg_call_p
         return status;
     if (verdict == ELG_CALL_UNKNOWN)
         return elg__call_record(hr, seq, ELG_ACTIVITY_UNKNOWN,
-                                elg_base_bytes(UNKNOWN_OUTCOME))
+                                elg_base_bytes(ELG_UNKNOWN_OUTCOME))
                    ? ELG_OK
                    : ELG_FENCED;
     bool computed = prepared->kind == ELG_ACTIVITY_SETTLE ||
@@ -474,11 +256,13 @@ enum elg__call_step elg__call_asked(struct elg_host_run *hr,
     elg_base_no_memory(&error);
     hr->answer_is_array = strcmp(outcome->type, "all") == 0;
     hr->signals_seen = INT64_MAX;
+    hr->children_max = ELG_CHILDREN_IN_FLIGHT_MAX;
+    hr->child_seen = 0;
     struct asker asker = {hr, outcome->where};
-    enum elg_status status =
-        hr->answer_is_array
-            ? elg__plan_each(hr->host, outcome->request, ask, &asker, &error)
-            : ask(&asker, outcome->type, outcome->request, &error);
+    enum elg_status status = hr->answer_is_array
+                                 ? elg__plan_each(hr->host, outcome->request, ask, &asker,
+                                                  &hr->children_max, &error)
+                                 : ask(&asker, outcome->type, outcome->request, &error);
     if (status != ELG_OK)
         return refuse(hr, status, outcome->where, &error);
     if (hr->waits_open == 0) {
@@ -486,6 +270,9 @@ enum elg__call_step elg__call_asked(struct elg_host_run *hr,
         return ELG_STEP_ANSWER;
     }
     hr->blocked = true;
+    elg__child_begin(hr);
+    if (!hr->blocked || hr->lost)
+        return hr->lost ? ELG_STEP_OVER : ELG_STEP_BLOCK;
     elg__wait_tell(hr);
     if (elg_executor_dirty(hr->run))
         elg__commit_want(hr);

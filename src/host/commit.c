@@ -199,7 +199,7 @@ static void ungate(struct elg_host_run *hr)
 static void settle(struct elg_host_run *hr)
 {
     if (hr->run->phase == ELG_PHASE_ENDED) {
-        elg__run_forget(hr);
+        elg__child_ended(hr);
         return;
     }
     if (hr->host->closing)

@@ -73,6 +73,12 @@ void elg__document_result(struct elg_buf *out, const struct elg_run_row *row,
     put_string(out, "graph_id", row->graph_id);
     put_string(out, "graph_version", row->graph_version);
     put_raw(out, "output", output);
+    if (row->parent_trace_id[0] != '\0') {
+        elg_base_buf_printf(out, ",\"parent\":{\"seq\":%u,\"step\":%lld", row->parent_seq,
+                            (long long)row->parent_step);
+        put_string(out, "trace_id", row->parent_trace_id);
+        elg_base_buf_append_byte(out, '}');
+    }
     put_raw(out, "state", state);
     if (state_hash != NULL)
         put_hash(out, "state_hash", state_hash);

@@ -8,95 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/graph_sources.h"
 #include "host/internal.h"
 #include "json/json.h"
-
-/* ---- where sources come from
- * --------------------------------------------------------------- */
-
-struct folder {
-    const char *path; /* of the entry's folder, with a '/' behind, or "" */
-    const char *entry;
-};
-
-static enum elg_status read_all(int fd, const char *path, struct elg_buf *out,
-                                struct elg_error *error)
-{
-    for (;;) {
-        if (!elg_base_buf_reserve(out, 16384))
-            return elg_base_no_memory(error);
-        ssize_t got = read(fd, out->data + out->size, 16384);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return elg_base_fail(error, ELG_IO, path, "%s", strerror(errno));
-        if (got == 0)
-            return ELG_OK;
-        out->size += (size_t)got;
-        if (out->size > ELG_SOURCE_BYTES_MAX)
-            return elg_base_fail(error, ELG_INVALID, path,
-                                 "larger than %u bytes, the maximum of a source file",
-                                 ELG_SOURCE_BYTES_MAX);
-    }
-}
-
-static enum elg_status read_file(const char *path, struct elg_buf *out,
-                                 struct elg_error *error)
-{
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return elg_base_fail(error,
-                             errno == ENOENT || errno == ENOTDIR ? ELG_NOT_FOUND : ELG_IO,
-                             path, "%s", strerror(errno));
-    enum elg_status status;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
-        status = elg_base_fail(error, ELG_IO, path, "not a regular file");
-    else
-        status = read_all(fd, path, out, error);
-    close(fd);
-    return status;
-}
-
-/* Modules are files of the folder: links may not lead elsewhere. */
-static bool leaves_folder(const struct folder *folder, const char *full)
-{
-    char *root = realpath(folder->path[0] ? folder->path : ".", NULL);
-    char *file = realpath(full, NULL);
-    size_t size = root != NULL ? strlen(root) : 0;
-    bool leaves = root != NULL && file != NULL && strcmp(root, "/") != 0 &&
-                  (strncmp(file, root, size) != 0 || file[size] != '/');
-    free(root);
-    free(file);
-    return leaves;
-}
-
-static enum elg_status read_from_folder(void *self, const char *path, struct elg_buf *out,
-                                        struct elg_error *error)
-{
-    const struct folder *folder = self;
-    char full[4096];
-    int n = snprintf(full, sizeof full, "%s%s", folder->path, path);
-    if (n < 0 || (size_t)n >= sizeof full)
-        return elg_base_fail(error, ELG_IO, path, "the path is too long");
-    if (strcmp(path, folder->entry) != 0 && leaves_folder(folder, full))
-        return elg_base_fail(error, ELG_INVALID, path,
-                             "a link leads out of the graph's folder; copy what it leads "
-                             "to");
-    return read_file(full, out, error);
-}
-
-/* Sources as a stored definition holds them. */
-static enum elg_status read_from_definition(void *self, const char *path,
-                                            struct elg_buf *out, struct elg_error *error)
-{
-    const struct elg_json_value *sources = self;
-    struct elg_bytes text = elg_json_string(elg_json_get(sources, path));
-    if (text.data == NULL)
-        return elg_base_fail(error, ELG_NOT_FOUND, path, "not among the graph's sources");
-    elg_base_buf_append(out, text.data, text.size);
-    return out->failed ? elg_base_no_memory(error) : ELG_OK;
-}
 
 /* ---- definition and hash
  * -------------------------------------------------------------------- */
@@ -162,11 +76,36 @@ struct elg_graph *elg__graph_ref(struct elg_graph *graph)
     return graph;
 }
 
+/* Nested as deep as the graph's files require each other (the sandbox's maximum). */
+static void children_clear(struct elg_graph *graph)
+{
+    while (graph->children != NULL) {
+        struct elg_graph_child *child = graph->children;
+        graph->children = child->next;
+        elg_graph_close(child->graph);
+        elg_base_strfree(graph->host->alloc, child->path);
+        elg_base_free(graph->host->alloc, child, sizeof *child);
+    }
+}
+
+void elg__graph_children_clear(struct elg_host *host)
+{
+    struct elg_graph *graph = host->graphs;
+    while (graph != NULL) { /* clearing may close others: from the beginning again */
+        bool had = graph->children != NULL;
+        graph->references++;
+        children_clear(graph);
+        graph->references--;
+        graph = had ? host->graphs : graph->next;
+    }
+}
+
 void elg_graph_close(struct elg_graph *graph)
 {
     if (graph == NULL || --graph->references > 0)
         return;
     struct elg_host *host = graph->host;
+    children_clear(graph);
     struct elg_graph **link = &host->graphs;
     while (*link != NULL && *link != graph)
         link = &(*link)->next;
@@ -263,8 +202,8 @@ enum elg_status elg__graph_load_file(struct elg_host *host, const char *path,
     if (stat(path, &info) != 0) /* say the author's path, not a module's */
         return elg_base_fail(error, errno == ENOENT ? ELG_NOT_FOUND : ELG_IO, path, "%s",
                              strerror(errno));
-    struct folder folder = {folder_path, entry};
-    struct elg_program_loader loader = {read_from_folder, &folder};
+    struct elg_source_folder folder = {folder_path, entry};
+    struct elg_program_loader loader = {elg__source_from_folder, &folder};
     return load(host, entry, &loader, out, error);
 }
 
@@ -291,30 +230,98 @@ static enum elg_status first_error(struct elg_host *host, struct elg_bytes findi
     return status;
 }
 
-enum elg_status elg_graph_open(struct elg_host *host, const char *path,
-                               struct elg_graph **out, struct elg_error *error)
+/* What elg_graph_check finds wrong with it. */
+static enum elg_status check(const struct elg_graph *graph, const char *entry,
+                             struct elg_error *error)
 {
-    struct elg_graph *graph;
-    enum elg_status status = elg__graph_load_file(host, path, &graph, error);
-    if (status != ELG_OK)
-        return status;
+    struct elg_host *host = graph->host;
     struct elg_buf findings;
     size_t error_count = 0;
-    char folder[4096];
-    const char *entry = path;
     elg_base_buf_init(&findings, host->alloc);
-    (void)elg__graph_split_path(path, folder, &entry, NULL);
-    status = elg_graph_check(host->alloc, graph->data, entry, &findings, &error_count);
+    enum elg_status status =
+        elg_graph_check(host->alloc, graph->data, entry, &findings, &error_count);
     if (status == ELG_OK && error_count > 0)
         status = first_error(host, elg_base_buf_bytes(&findings), error);
     else if (status != ELG_OK)
         status = elg_base_no_memory(error);
     elg_base_buf_fini(&findings);
+    return status;
+}
+
+enum elg_status elg_graph_open(struct elg_host *host, const char *path,
+                               struct elg_graph **out, struct elg_error *error)
+{
+    struct elg_graph *graph;
+    char folder[4096];
+    const char *entry = path;
+    enum elg_status status = elg__graph_load_file(host, path, &graph, error);
+    if (status != ELG_OK)
+        return status;
+    (void)elg__graph_split_path(path, folder, &entry, NULL);
+    status = check(graph, entry, error);
     if (status != ELG_OK)
         elg_graph_close(graph);
     else
         *out = graph;
     return status;
+}
+
+/* ---- a file of a graph as a graph
+ * ------------------------------------------------------------------- */
+
+static enum elg_status child_load(struct elg_graph *graph, const char *path,
+                                  struct elg_graph **out, struct elg_error *error)
+{
+    struct elg_json_doc *doc;
+    struct elg_host *host = graph->host;
+    struct elg_graph *loaded;
+    enum elg_status status =
+        elg_json_parse(host->alloc, elg_base_blob_bytes(graph->definition), &doc, error);
+    if (status != ELG_OK)
+        return status;
+    struct elg_program_loader loader = {
+        elg__source_from_definition,
+        (void *)(uintptr_t)elg_json_get(elg_json_root(doc), "sources"),
+    };
+    status = load(host, path, &loader, &loaded, error);
+    elg_json_doc_destroy(doc);
+    if (status != ELG_OK)
+        return status;
+    status = check(loaded, path, error);
+    if (status != ELG_OK)
+        elg_graph_close(loaded);
+    else
+        *out = loaded;
+    return status;
+}
+
+enum elg_status elg__graph_child(struct elg_graph *graph, const char *path,
+                                 struct elg_graph **out, struct elg_error *error)
+{
+    const struct elg_alloc *alloc = graph->host->alloc;
+    for (struct elg_graph_child *child = graph->children; child != NULL;
+         child = child->next) {
+        if (strcmp(child->path, path) == 0) {
+            *out = child->graph;
+            return ELG_OK;
+        }
+    }
+    struct elg_graph_child *child = elg_base_calloc(alloc, sizeof *child);
+    if (child == NULL ||
+        (child->path = elg_base_strndup(alloc, path, strlen(path))) == NULL) {
+        elg_base_free(alloc, child, sizeof *child);
+        return elg_base_no_memory(error);
+    }
+    enum elg_status status = child_load(graph, path, &child->graph, error);
+    if (status != ELG_OK) {
+        elg_base_strfree(alloc, child->path);
+        elg_base_free(alloc, child, sizeof *child);
+        return status;
+    }
+    child->next = graph->children;
+    graph->children = child;
+    *out = child->graph;
+    return ELG_OK;
 }
 
 static enum elg_status row_corrupt(const struct elg_graph_row *row, const char *what,
@@ -371,7 +378,8 @@ static enum elg_status load_definition(struct elg_host *host,
 {
     const char *entry = (const char *)elg_json_string(elg_json_get(root, "entry")).data;
     const struct elg_json_value *sources = elg_json_get(root, "sources");
-    struct elg_program_loader loader = {read_from_definition, (void *)(uintptr_t)sources};
+    struct elg_program_loader loader = {elg__source_from_definition,
+                                        (void *)(uintptr_t)sources};
     struct elg_graph *graph = NULL;
     if (entry == NULL)
         return row_corrupt(row, "definition has no entry", error);
@@ -451,7 +459,7 @@ enum elg_status elg__graph_program(const struct elg_graph *graph, struct elg_san
     const struct elg_json_value *root = elg_json_root(doc);
     struct elg_bytes entry = elg_json_string(elg_json_get(root, "entry"));
     struct elg_program_loader loader = {
-        read_from_definition,
+        elg__source_from_definition,
         (void *)(uintptr_t)elg_json_get(root, "sources"),
     };
     status =

@@ -279,6 +279,7 @@ void elg_host_close(struct elg_host *host)
     elg__serve_fini(host);
     elg__committer_destroy(host->committer);
     elg_activity_performer_destroy(host->performer);
+    elg__graph_children_clear(host);
     while (host->graphs != NULL) {
         host->graphs->references = 1; /* handles that the caller forgot */
         elg_graph_close(host->graphs);

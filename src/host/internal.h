@@ -44,6 +44,11 @@ struct elg_graph {
     struct elg_program *audit_program; /* the same in audit_box; NULL: not needed yet */
     struct elg_graph_data *data;
     struct elg_blob *definition;
+    struct elg_graph_child {
+        struct elg_graph_child *next;
+        struct elg_graph *graph; /* a reference */
+        char *path;
+    } * children; /* those of its files that were asked for as graphs */
 };
 
 /* Something to tell once what it speaks of is durable. */
@@ -60,7 +65,15 @@ struct elg_release_list {
     size_t count, capacity;
 };
 
-enum elg_wait_state { ELG_WAIT_GATED, ELG_WAIT_STARTED, ELG_WAIT_DONE };
+enum elg_wait_state {
+    ELG_WAIT_GATED,   /* until what it depends on is durable */
+    ELG_WAIT_STARTED, /* under way */
+    ELG_WAIT_DONE,    /* recorded */
+    ELG_WAIT_QUEUED   /* RUN: the child is not begun yet */
+};
+#define ELG_UNKNOWN_OUTCOME                                                              \
+    "{\"error\":{\"code\":\"UNKNOWN\",\"message\":\"the call may or may not have "       \
+    "happened; at_most_once forbids to repeat it\"}}"
 
 /* One call that a run waits for. */
 struct elg_wait {
@@ -68,7 +81,9 @@ struct elg_wait {
     struct elg_prepared prepared;
     uint32_t seq;
     enum elg_wait_state state;
-    bool offered; /* the interceptor has taken it */
+    bool offered;  /* the interceptor has taken it */
+    bool declined; /* it did not want it */
+    bool taken_up; /* RUN: this host has tried to execute the child */
     struct elg_operation *operation;
     int64_t due_ms;    /* SLEEP, WAIT: wall clock; INT64_MAX: none */
     int64_t signal_no; /* of the signal that it took, 0: none */
@@ -93,8 +108,13 @@ struct elg_host_run {
     bool idle;  /* waits for what no timer and no call of this process brings */
     bool woken; /* in the host's list of those that got a signal */
     struct elg_host_run *woken_next;
-    int64_t signals_seen; /* as elg_run_row.signals_seen, of the waits that are open */
-    size_t heap_index;    /* SIZE_MAX: no timer */
+    bool taking; /* in the host's list of those with children to take up */
+    struct elg_host_run *taking_next;
+    bool beginning;        /* children are being begun */
+    int64_t child_seen;    /* signal of the last child's end that was looked at */
+    uint32_t children_max; /* in flight at once, of the call that node code stands in */
+    int64_t signals_seen;  /* as elg_run_row.signals_seen, of the waits that are open */
+    size_t heap_index;     /* SIZE_MAX: no timer */
     int64_t due_us;
 
     enum elg_lua_state lua;
@@ -182,7 +202,7 @@ struct elg_host {
     struct elg_host_run *dead; /* lost, to be freed where nobody stands on them */
     size_t ended_count;        /* in hand until their end is durable */
     size_t idle_count;
-    struct elg_host_run *woken;
+    struct elg_host_run *woken, *taking;
     size_t parked_bytes;
     uint32_t steps_unsubmitted;
 
@@ -231,6 +251,11 @@ enum elg_status elg__graph_load_file(struct elg_host *host, const char *path,
 /* "dir/graph.lua" -> "dir/" and "graph.lua" (borrowed from path). */
 enum elg_status elg__graph_split_path(const char *path, char folder[4096],
                                       const char **entry, struct elg_error *error);
+/* The graph of one of its own files. ELG_NOT_FOUND: there is none; ELG_INVALID. */
+enum elg_status elg__graph_child(struct elg_graph *graph, const char *path,
+                                 struct elg_graph **out, struct elg_error *error);
+/* Lets go of all that graphs hold of each other. */
+void elg__graph_children_clear(struct elg_host *host);
 /* The graph's program once more, in another sandbox; from its definition. */
 enum elg_status elg__graph_program(const struct elg_graph *graph, struct elg_sandbox *box,
                                    struct elg_program **out, struct elg_error *error);
@@ -290,6 +315,7 @@ enum elg_status elg__call_hydrate(struct elg_host *host, struct elg_activity_row
                                   struct elg_error *error);
 /* The wall clock time at which the earliest sleep or wait ends; INT64_MAX: none. */
 int64_t elg__call_next_due_ms(const struct elg_host_run *hr);
+void elg__call_answers_clear(struct elg_host_run *hr);
 /* Records what a call came to; false: the run was lost. */
 bool elg__call_record(struct elg_host_run *hr, uint32_t seq,
                       enum elg_activity_status status, struct elg_bytes response);
@@ -298,12 +324,21 @@ void elg__call_over(struct elg_wait *wait);
 
 /* ---- waits.c
  * ----------------------------------------------------------------------------- */
+enum elg_status elg__wait_add(struct elg_host_run *hr, struct elg_prepared *prepared,
+                              uint32_t seq, int64_t due_ms);
+/* The clock's reading is the result; false: the run was lost. */
+bool elg__wait_record_now(struct elg_host_run *hr, uint32_t seq);
 /* Kinds that no call of this process is under way for: the clock's and signals. */
 bool elg__wait_is_parked_kind(enum elg_activity_kind kind);
 /* Whether all that the run still waits for is of those kinds, and for long. */
 bool elg__wait_is_long(const struct elg_host_run *hr);
 /* Others shall see of the run what it waits for, with its next turn. */
 void elg__wait_tell(struct elg_host_run *hr);
+/* (Un)counts the run among those that wait for others only. */
+void elg__wait_idle(struct elg_host_run *hr, bool idle);
+
+/* ---- signals.c
+ * --------------------------------------------------------------------------- */
 /* A signal that is there already is taken at once: *taken, and its result is recorded. */
 enum elg_status elg__wait_take_early(struct elg_host_run *hr,
                                      const struct elg_prepared *prepared, uint32_t seq,
@@ -314,8 +349,24 @@ void elg__wait_look(struct elg_host_run *hr);
 void elg__wait_expire(struct elg_wait *wait);
 /* Sees to the runs that got signals from other processes. */
 void elg__wait_poll(struct elg_host *host);
-/* (Un)counts the run among those that wait for others only. */
-void elg__wait_idle(struct elg_host_run *hr, bool idle);
+
+/* ---- children.c
+ * -------------------------------------------------------------------------- */
+/* Begins queued children, as many as may be in flight: with the run's next turn. */
+void elg__child_begin(struct elg_host_run *hr);
+/* One child less is in flight: the next one begins. */
+void elg__child_next(struct elg_host_run *hr);
+/* The child is durable: somebody may execute it. */
+void elg__child_started(struct elg_wait *wait);
+/* Looks for children that ended. */
+void elg__child_look(struct elg_host_run *hr);
+/* Takes up children as long as there is room. */
+void elg__child_serve(struct elg_host *host);
+/* The run's end is durable: forgets it, wakes its parent, ends its children. */
+void elg__child_ended(struct elg_host_run *hr);
+void elg__child_forget(struct elg_host_run *hr);
+/* Whether the run waits for a child. */
+bool elg__child_awaited(const struct elg_host_run *hr);
 
 /* ---- plan.c
  * ------------------------------------------------------------------------------ */
@@ -337,12 +388,13 @@ enum elg_status elg__plan(struct elg_host *host, const struct elg_activity_place
                           const char *name, struct elg_bytes request,
                           struct elg_call_plan *plan, struct elg_error *error);
 void elg__plan_fini(struct elg_call_plan *plan);
-/* Calls `each` for every entry [name, request] of a ctx.all. */
+/* Calls `each` for every entry [name, request] of a list: of ctx.all, or of
+ * {"at_once":N,"calls":list} with N in *at_once (may be NULL). */
 enum elg_status elg__plan_each(struct elg_host *host, struct elg_bytes list_text,
                                enum elg_status (*each)(void *self, const char *name,
                                                        struct elg_bytes request,
                                                        struct elg_error *error),
-                               void *self, struct elg_error *error);
+                               void *self, uint32_t *at_once, struct elg_error *error);
 /* Appends one of ctx.all's results: {"ok":true,"value"} or {"err","ok":false}. */
 enum elg_status elg__plan_answer_item(struct elg_buf *out, bool first,
                                       struct elg_bytes response, struct elg_error *error);

@@ -309,6 +309,7 @@ static void poll_world(struct elg_host *host)
     if (elg_activity_under_way(host->performer) > 0)
         elg_activity_poll(host->performer);
     fire_all(host);
+    elg__child_serve(host);
 }
 
 /* Whether the committing may be done right here: nothing else could use the time. */
@@ -352,7 +353,7 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
     elg__commit_submit(host, false);
     elg__run_reap(host);
     arm_descriptor(host, now_us);
-    *active = host->run_count - host->idle_count;
+    *active = host->run_count - host->idle_count + (host->taking != NULL);
     if (host->commit_error.status == ELG_OK)
         return ELG_OK;
     if (error != NULL)

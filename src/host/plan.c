@@ -145,13 +145,19 @@ enum elg_status elg__plan_each(struct elg_host *host, struct elg_bytes list_text
                                enum elg_status (*each)(void *self, const char *name,
                                                        struct elg_bytes request,
                                                        struct elg_error *error),
-                               void *self, struct elg_error *error)
+                               void *self, uint32_t *at_once, struct elg_error *error)
 {
     struct elg_json_doc *doc;
     enum elg_status status = elg_json_parse(host->alloc, list_text, &doc, error);
     if (status != ELG_OK)
         return status;
-    const struct elg_json_value *list = elg_json_root(doc);
+    const struct elg_json_value *root = elg_json_root(doc), *list = root;
+    if (elg_json_type(root) == ELG_JSON_TYPE_OBJECT) {
+        double number = elg_json_number(elg_json_get(root, "at_once"), 1);
+        if (at_once != NULL)
+            *at_once = number >= 1 && number < *at_once ? (uint32_t)number : *at_once;
+        list = elg_json_get(root, "calls");
+    }
     struct elg_buf text;
     if (elg_json_size(list) > ELG_ALL_CALLS_MAX)
         status = elg_base_fail(error, ELG_LIMIT, "ctx.all", "more than %d calls",

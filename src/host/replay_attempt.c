@@ -142,7 +142,8 @@ static enum elg_status ask_outcome(struct asker *asker, const struct elg_outcome
                                           &reply->value, error);
     }
     elg_base_buf_append_byte(&asker->answer, '[');
-    status = elg__plan_each(asker->replay->host, outcome->request, ask, asker, error);
+    status =
+        elg__plan_each(asker->replay->host, outcome->request, ask, asker, NULL, error);
     elg_base_buf_append_byte(&asker->answer, ']');
     reply->ok = true;
     reply->value = elg_base_buf_bytes(&asker->answer);

@@ -108,6 +108,7 @@ static void run_remove(struct elg_host_run *hr)
     table_remove(hr);
     host->ended_count -= hr->ended ? 1 : 0;
     elg__wait_idle(hr, false);
+    elg__child_forget(hr);
 }
 
 void elg__run_forget(struct elg_host_run *hr)
@@ -231,6 +232,7 @@ enum elg_status elg__run_load(struct elg_host *host, struct elg_run_row *row, bo
     }
     hr->host = host;
     hr->heap_index = SIZE_MAX;
+    hr->abort_requested = row->abort_requested;
     hr->lapses = host->lapses_claimed;
     hr->graph = elg__graph_ref(graph);
     enum elg_status status = elg__limits_read(

@@ -213,7 +213,8 @@ bool elg__serve_park(struct elg_host_run *hr)
     int64_t due_ms = waits_until_ms(hr);
     bool soon =
         host->serving.on && due_ms - elg_base_wall_ms(host->clock) < ELG_SERVE_PARK_MS;
-    if (!host->serving.parks || (due_ms == INT64_MAX ? !hr->idle : soon))
+    if (!host->serving.parks || (due_ms == INT64_MAX ? !hr->idle : soon) ||
+        (host->serving.on && elg__child_awaited(hr)))
         return false;
     elg__run_park(hr);
     return true;

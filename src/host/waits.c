@@ -1,20 +1,16 @@
-/* waits: what a run waits for without a call of its own under way: the clock's sleeps,
- * and signals (ctx.wait). Provides elg_run_signal.
- *
- * A signal is consumed by the record of the wait's result: both are one turn, so that a
- * crash neither loses nor doubles one. Until that turn is durable the store still shows
- * the signal: no other wait of the run looks meanwhile, but for those of the same
- * ctx.all, which look behind it.
+/* waits: the calls of a run that are waited for, from the commit of what they depend on
+ * to their recorded results (I5, I6, I7): effects under way, the clock's sleeps, signals,
+ * children. Uses signals, children.
  */
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #include "host/internal.h"
-#include "json/json.h"
 
 bool elg__wait_is_parked_kind(enum elg_activity_kind kind)
 {
-    return kind == ELG_ACTIVITY_SLEEP || kind == ELG_ACTIVITY_WAIT;
+    return kind == ELG_ACTIVITY_SLEEP || kind == ELG_ACTIVITY_WAIT ||
+           kind == ELG_ACTIVITY_RUN;
 }
 
 /* True if all open waits are parked kinds; *due_ms is the earliest of their times. */
@@ -64,223 +60,227 @@ void elg__wait_idle(struct elg_host_run *hr, bool idle)
         hr->host->idle_count--;
 }
 
-/* ---- looking for a signal
- * --------------------------------------------------------------------- */
+/* ---- waits
+ * ------------------------------------------------------------------------------- */
 
-struct look {
-    bool found;
-    struct elg_signal_row row;
-};
-
-static bool take_first(void *self, const struct elg_signal_row *row)
+enum elg_status elg__wait_add(struct elg_host_run *hr, struct elg_prepared *prepared,
+                              uint32_t seq, int64_t due_ms)
 {
-    struct look *look = self;
-    look->found = true;
-    look->row = *row;
-    elg_base_blob_ref(look->row.payload);
+    if (hr->wait_count == hr->wait_capacity) {
+        uint32_t grown = hr->wait_capacity ? hr->wait_capacity * 2 : 2;
+        void *waits = elg_base_realloc(hr->host->alloc, hr->waits,
+                                       hr->wait_capacity * sizeof *hr->waits,
+                                       grown * sizeof *hr->waits);
+        if (waits == NULL)
+            return ELG_NO_MEMORY;
+        hr->waits = waits;
+        hr->wait_capacity = grown;
+    }
+    struct elg_wait *wait = &hr->waits[hr->wait_count++];
+    memset(wait, 0, sizeof *wait);
+    wait->owner = hr;
+    wait->prepared = *prepared;
+    wait->seq = seq;
+    wait->due_ms = due_ms;
+    if (wait->prepared.kind == ELG_ACTIVITY_RUN && !hr->run->calls[seq].journaled)
+        wait->state = ELG_WAIT_QUEUED;
+    memset(prepared, 0, sizeof *prepared);
+    hr->waits_open++;
+    return ELG_OK;
+}
+
+static void waits_clear(struct elg_host_run *hr)
+{
+    for (uint32_t i = 0; i < hr->wait_count; i++)
+        elg_activity_prepared_fini(&hr->waits[i].prepared);
+    hr->wait_count = hr->waits_open = 0;
+}
+
+void elg__call_drop(struct elg_host_run *hr)
+{
+    for (uint32_t i = 0; i < hr->wait_count; i++)
+        if (hr->waits[i].operation != NULL)
+            elg_activity_cancel(hr->host->performer, hr->waits[i].operation);
+    waits_clear(hr);
+    elg__call_answers_clear(hr);
+    hr->calls_in_flight = 0;
+    hr->blocked = hr->answer_due = false;
+    elg__wait_idle(hr, false);
+}
+
+int64_t elg__call_next_due_ms(const struct elg_host_run *hr)
+{
+    int64_t due_ms = INT64_MAX;
+    for (uint32_t i = 0; i < hr->wait_count; i++) {
+        const struct elg_wait *wait = &hr->waits[i];
+        if (wait->state == ELG_WAIT_STARTED &&
+            elg__wait_is_parked_kind(wait->prepared.kind) && wait->due_ms < due_ms)
+            due_ms = wait->due_ms;
+    }
+    return due_ms;
+}
+
+/* With the last one node code goes on. */
+void elg__call_over(struct elg_wait *wait)
+{
+    struct elg_host_run *hr = wait->owner;
+    wait->state = ELG_WAIT_DONE;
+    wait->operation = NULL;
+    assert(hr->waits_open > 0);
+    if (--hr->waits_open > 0) {
+        if (wait->prepared.kind == ELG_ACTIVITY_RUN)
+            elg__child_next(hr);
+        return;
+    }
+    waits_clear(hr);
+    elg__loop_disarm(hr);
+    hr->blocked = false;
+    hr->answer_due = true;
+    elg__loop_ready(hr);
+}
+
+bool elg__call_record(struct elg_host_run *hr, uint32_t seq,
+                      enum elg_activity_status status, struct elg_bytes response)
+{
+    struct elg_error error;
+    struct elg_hash artifact;
+    int64_t wall_ms = elg_base_wall_ms(hr->host->clock);
+    bool large = response.size > ELG_PAYLOAD_INLINE_BYTES_MAX;
+    enum elg_status result = ELG_OK;
+    if (large) /* durable before the record that names it */
+        result =
+            elg_activity_artifact_put(hr->host->performer, response, &artifact, &error);
+    if (result == ELG_OK)
+        result = elg_executor_result(hr->run, seq, status, response,
+                                     large ? &artifact : NULL, wall_ms, &error);
+    if (result == ELG_OK) {
+        elg__commit_want(hr);
+        return true;
+    }
+    elg__turn_lose(hr, &error);
     return false;
 }
 
-/* The first signal that the wait may take, behind those that others of its name took. */
-static enum elg_status look_for(struct elg_host_run *hr,
-                                const struct elg_prepared *prepared, struct look *look,
-                                struct elg_error *error)
+static void call_begins(struct elg_host_run *hr)
 {
-    char name[ELG_NAME_BYTES_MAX + 1], other[ELG_NAME_BYTES_MAX + 1];
-    int64_t after = 0, last = 0;
-    memset(look, 0, sizeof *look);
-    enum elg_status status =
-        elg_activity_wait_name(hr->host->alloc, prepared, name, error);
-    for (uint32_t i = 0; i < hr->wait_count && status == ELG_OK; i++) {
-        const struct elg_wait *wait = &hr->waits[i];
-        if (wait->signal_no <= after)
-            continue;
-        status = elg_activity_wait_name(hr->host->alloc, &wait->prepared, other, error);
-        if (status == ELG_OK && strcmp(name, other) == 0)
-            after = wait->signal_no;
-    }
-    if (status == ELG_OK)
-        status = elg_checkpoint_signals(hr->host->store, hr->run->row.trace_id, name,
-                                        after, take_first, look, &last, error);
-    if (last < hr->signals_seen)
-        hr->signals_seen = last;
-    return status;
+    if (hr->calls_in_flight++ == 0)
+        hr->calls_since_us = elg_base_monotonic_us(hr->host->clock);
 }
 
-/* Records the signal as the wait's result; both go with one turn. */
-static enum elg_status consume(struct elg_host_run *hr, uint32_t seq,
-                               const struct elg_signal_row *signal,
-                               struct elg_error *error)
+static void call_ends(struct elg_host_run *hr)
+{
+    if (--hr->calls_in_flight == 0)
+        hr->used_us += elg_base_monotonic_us(hr->host->clock) - hr->calls_since_us;
+}
+
+static void operation_done(void *self, struct elg_bytes response, bool maybe_happened)
+{
+    struct elg_wait *wait = self;
+    struct elg_host_run *hr = wait->owner;
+    call_ends(hr);
+    bool unknown = wait->prepared.at_most_once && maybe_happened;
+    if (elg__call_record(hr, wait->seq,
+                         unknown ? ELG_ACTIVITY_UNKNOWN : ELG_ACTIVITY_DONE,
+                         unknown ? elg_base_bytes(ELG_UNKNOWN_OUTCOME) : response))
+        elg__call_over(wait);
+}
+
+bool elg__wait_record_now(struct elg_host_run *hr, uint32_t seq)
 {
     struct elg_buf *buf = &hr->host->scratch;
-    struct elg_bytes payload = elg_base_blob_bytes(signal->payload);
+    int64_t now_ms = elg_base_wall_ms(hr->host->clock);
+    if (now_ms < hr->run->now_last_ms)
+        now_ms = hr->run->now_last_ms;
     elg_base_buf_reset(buf);
-    elg_base_buf_append_str(buf, "{\"value\":");
-    elg_base_buf_append(buf, payload.data, payload.size);
-    elg_base_buf_append_byte(buf, '}');
-    if (buf->failed)
-        return elg_base_no_memory(error);
-    enum elg_status status =
-        elg_executor_use_signal(hr->run, seq, signal->signal_no, error);
-    if (status == ELG_OK &&
-        !elg__call_record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf)))
-        status = ELG_FENCED;
-    return status;
+    elg_base_buf_printf(buf, "{\"value\":%lld}", (long long)now_ms);
+    return !buf->failed &&
+           elg__call_record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf));
 }
 
-enum elg_status elg__wait_take_early(struct elg_host_run *hr,
-                                     const struct elg_prepared *prepared, uint32_t seq,
-                                     bool *taken, struct elg_error *error)
+/* These are performed here: a sleep by its due time, a wait by what comes. */
+static void start_here(struct elg_wait *wait, bool taken)
 {
-    struct look look;
-    *taken = false;
-    if (prepared->kind != ELG_ACTIVITY_WAIT)
-        return ELG_OK;
-    if (hr->run->create_pending || hr->run->use_count > 0 || hr->in_flight ||
-        elg_activity_is_intercepted(hr->host->performer)) {
-        hr->signals_seen = 0;
-        return ELG_OK;
+    wait->offered = taken;
+    if (taken) {
+        wait->due_ms = INT64_MAX; /* it ends when the interceptor says so */
+        return;
     }
-    enum elg_status status = look_for(hr, prepared, &look, error);
-    if (status == ELG_OK && look.found) {
-        status = consume(hr, seq, &look.row, error);
-        *taken = status == ELG_OK;
-    }
-    elg_checkpoint_signal_row_fini(&look.row);
-    return status;
+    call_ends(wait->owner);
+    if (wait->prepared.kind == ELG_ACTIVITY_RUN)
+        elg__child_started(wait);
+    if (wait->prepared.kind == ELG_ACTIVITY_NOW &&
+        elg__wait_record_now(wait->owner, wait->seq))
+        elg__call_over(wait);
 }
 
-/* True if the wait is over. */
-static bool look_once(struct elg_wait *wait)
+/* False: the run was lost, because it may be another's by now (I8). */
+static bool lease_holds(struct elg_host_run *hr)
+{
+    struct elg_error error;
+    struct elg_host *host = hr->host;
+    int64_t until_us = elg_checkpoint_lease_until_us(host->store);
+    if (until_us - elg_base_monotonic_us(host->clock) >= ELG_LEASE_MARGIN_US &&
+        elg_checkpoint_lease_lapses(host->store) == hr->lapses)
+        return true;
+    elg_base_fail(&error, ELG_FENCED, hr->run->row.trace_id,
+                  "the lease ran out before the call could start");
+    elg__turn_lose(hr, &error);
+    return false;
+}
+
+static void start(struct elg_wait *wait)
 {
     struct elg_host_run *hr = wait->owner;
     struct elg_error error;
-    struct look look;
-    enum elg_status status = look_for(hr, &wait->prepared, &look, &error);
-    bool found = status == ELG_OK && look.found;
-    if (found)
-        status = consume(hr, wait->seq, &look.row, &error);
-    if (status == ELG_OK && found)
-        wait->signal_no = look.row.signal_no;
-    elg_checkpoint_signal_row_fini(&look.row);
+    if (!lease_holds(hr))
+        return;
+    bool here = wait->prepared.kind == ELG_ACTIVITY_NOW ||
+                elg__wait_is_parked_kind(wait->prepared.kind);
+    bool taken;
+    wait->state = ELG_WAIT_STARTED;
+    call_begins(hr);
+    struct elg_operation *operation = NULL;
+    enum elg_status status = ELG_OK;
+    taken = false;
+    if (!wait->declined)
+        status = elg_activity_offer(hr->host->performer, &wait->prepared, operation_done,
+                                    wait, &taken, &operation, &error);
+    if (status == ELG_OK && !taken && !here)
+        status = elg_activity_start(hr->host->performer, &wait->prepared,
+                                    hr->run->row.trace_id, operation_done, wait,
+                                    &operation, &error);
     if (status != ELG_OK) {
         elg__turn_lose(hr, &error);
-        return true;
+        return;
     }
-    if (found)
-        elg__call_over(wait);
-    return found;
+    if (operation != NULL)
+        wait->operation = operation;
+    if (here && wait->state == ELG_WAIT_STARTED)
+        start_here(wait, taken);
 }
 
-void elg__wait_look(struct elg_host_run *hr)
+void elg__call_release(struct elg_host_run *hr)
 {
-    hr->signals_seen = INT64_MAX;
-    for (uint32_t i = 0; i < hr->wait_count && hr->blocked && !hr->lost; i++) {
+    for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++)
+        if (hr->waits[i].state == ELG_WAIT_GATED)
+            start(&hr->waits[i]);
+    if (hr->lost || hr->wait_count == 0)
+        return;
+    elg__wait_look(hr);
+    elg__call_due(hr, elg_base_wall_ms(hr->host->clock));
+    if (!hr->blocked || hr->lost)
+        return;
+    elg__loop_arm(hr);
+    elg__wait_idle(hr, hr->heap_index == SIZE_MAX && hr->calls_in_flight == 0 &&
+                           !elg_executor_dirty(hr->run));
+}
+
+void elg__call_due(struct elg_host_run *hr, int64_t wall_ms)
+{
+    for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++) {
         struct elg_wait *wait = &hr->waits[i];
-        if (wait->state == ELG_WAIT_STARTED && !wait->offered &&
-            wait->prepared.kind == ELG_ACTIVITY_WAIT)
-            look_once(wait);
+        if (wait->state == ELG_WAIT_STARTED &&
+            elg__wait_is_parked_kind(wait->prepared.kind) && wait->due_ms <= wall_ms)
+            elg__wait_expire(wait);
     }
-}
-
-void elg__wait_expire(struct elg_wait *wait)
-{
-    struct elg_host_run *hr = wait->owner;
-    char text[96];
-    bool signal = wait->prepared.kind == ELG_ACTIVITY_WAIT;
-    if (signal && look_once(wait))
-        return;
-    snprintf(text, sizeof text,
-             "{\"error\":{\"code\":\"TIMEOUT\",\"message\":\"no signal came within %lld "
-             "ms\"}}",
-             (long long)wait->prepared.sleep_ms);
-    if (elg__call_record(hr, wait->seq, ELG_ACTIVITY_DONE,
-                         elg_base_bytes(signal ? text : "{\"value\":null}")))
-        elg__call_over(wait);
-}
-
-/* ---- signals that come
- * ------------------------------------------------------------------------ */
-
-/* Looks are for later: the store must not be called from here. */
-static void note_woken(void *self, const char *trace_id)
-{
-    struct elg_host *host = self;
-    struct elg_host_run *hr = elg__run_find(host, trace_id);
-    if (hr == NULL || hr->woken || !hr->blocked)
-        return;
-    hr->woken = true;
-    hr->woken_next = host->woken;
-    host->woken = hr;
-}
-
-void elg__wait_poll(struct elg_host *host)
-{
-    struct elg_error error;
-    if (elg_checkpoint_signal_poll(host->store, note_woken, host, &error) != ELG_OK)
-        elg__warn(host, "", error.where, error.text);
-    while (host->woken != NULL) {
-        struct elg_host_run *hr = host->woken;
-        host->woken = hr->woken_next;
-        hr->woken = false;
-        elg__wait_look(hr);
-    }
-}
-
-static enum elg_status read_signal(struct elg_host *host, const char *name,
-                                   const char *key, struct elg_bytes payload,
-                                   struct elg_signal_row *out, struct elg_error *error)
-{
-    struct elg_buf canonical;
-    memset(out, 0, sizeof *out);
-    enum elg_status status =
-        elg_activity_check_signal(elg_base_bytes(name), "signal name", error);
-    if (status == ELG_OK && key != NULL)
-        status = elg_activity_check_signal(elg_base_bytes(key), "signal key", error);
-    if (status != ELG_OK)
-        return status;
-    snprintf(out->name, sizeof out->name, "%s", name);
-    snprintf(out->key, sizeof out->key, "%s", key ? key : "");
-    elg_base_buf_init(&canonical, host->alloc);
-    status = elg_json_canonicalize(host->alloc, payload, &canonical, error);
-    if (status == ELG_OK && canonical.size > ELG_STATE_BYTES_MAX)
-        status = elg_base_fail(error, ELG_INVALID, "payload",
-                               "larger than %u bytes; keep large data in an artifact",
-                               ELG_STATE_BYTES_MAX);
-    if (status == ELG_OK) {
-        out->payload = elg_base_blob_create(host->alloc, elg_base_buf_bytes(&canonical));
-        elg_base_sha256(host->sha, elg_base_buf_bytes(&canonical), &out->payload_hash);
-        if (out->payload == NULL)
-            status = elg_base_no_memory(error);
-    }
-    elg_base_buf_fini(&canonical);
-    return status;
-}
-
-enum elg_status elg_run_signal(struct elg_host *host, const char *trace_id,
-                               const struct elg_signal *signal, bool *created,
-                               struct elg_error *error)
-{
-    struct elg_signal_row row;
-    struct elg_bytes payload = {(const uint8_t *)signal->payload, signal->payload_size};
-    bool is_new = false;
-    if (host->options.read_only)
-        return elg_base_fail(error, ELG_USAGE, "host", "opened read-only");
-    if (signal->payload == NULL)
-        payload = elg_base_bytes("null");
-    enum elg_status status =
-        read_signal(host, signal->name, signal->key, payload, &row, error);
-    if (status == ELG_OK)
-        status = elg_checkpoint_signal_put(host->store, trace_id, &row, &is_new, error);
-    elg_checkpoint_signal_row_fini(&row);
-    if (status != ELG_OK)
-        return status;
-    if (created != NULL)
-        *created = is_new;
-    struct elg_host_run *hr = elg__run_find(host, trace_id);
-    if (hr != NULL && hr->blocked)
-        elg__wait_look(hr);
-    else
-        host->serving.look_us = 0; /* it may be due now */
-    return ELG_OK;
 }

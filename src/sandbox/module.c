@@ -176,6 +176,17 @@ void elg_sandbox_module_run(lua_State *L, int index)
     elg_sandbox_depth_leave(L);
 }
 
+/* A graph that a file returns, at the top, knows which file it is: ctx.run names it. */
+static void note_path(lua_State *L, const char *path)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_PRELUDE);
+    lua_getfield(L, -1, "note_path");
+    lua_pushvalue(L, -3);
+    lua_pushstring(L, path);
+    lua_call(L, 2, 0);
+    lua_pop(L, 1);
+}
+
 /* Stack: name modules. Pushes the module, running its file the first time. */
 static void require_new(lua_State *L, const char *name)
 {
@@ -193,11 +204,13 @@ static void require_new(lua_State *L, const char *name)
     lua_pushvalue(L, 1);
     lua_pushboolean(L, 0);
     lua_rawset(L, 2); /* being loaded */
-    elg_sandbox_module_run(L, box->module_index);
+    int index = box->module_index;
+    elg_sandbox_module_run(L, index);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         lua_pushboolean(L, 1);
     }
+    note_path(L, box->loading->modules[index].path);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, -2);
     lua_rawset(L, 2);

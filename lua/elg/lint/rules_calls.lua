@@ -7,7 +7,7 @@ local tree = require "elg.lint.tree"
 local M = {}
 
 local EFFECTS = { now = true, sleep = true, http = true, send = true, request = true,
-  mcp = true, sql = true, wait = true, call = true, all = true, write = true, read = true }
+  mcp = true, sql = true, wait = true, run = true, map = true, call = true, all = true, write = true, read = true }
 local LOOPS = { While = true, Repeat = true, ForNumber = true, ForIn = true, Function = true }
 
 local function is_ctx(project, node)

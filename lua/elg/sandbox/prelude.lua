@@ -137,6 +137,13 @@ local function graph(given)
   return handle
 end
 
+local PATH = 5 -- of a graph that a file returned: where, for ctx.run
+
+local function note_path(loaded, path)
+  local graph = GRAPHS[loaded]
+  if graph and not graph[PATH] then graph[PATH] = path end
+end
+
 -- What the entry file returned: its description, functions by node and edge, initial.
 local function finish(loaded)
   local graph = loaded ~= nil and GRAPHS[loaded]
@@ -234,6 +241,48 @@ function ctx.wait(given, timeout_ms)
     type(given) == "table" and given.raise)
 end
 
+-- The request of ctx.run(graph, input): the graph's file, which the run's own graph has.
+local function run_request(child, input, what)
+  local graph = child ~= nil and GRAPHS[child]
+  if not graph then
+    fail(what .. ": the graph must be what require gave for a file that returns elg.graph { ... }, not a "
+      .. type(child))
+  end
+  if not graph[PATH] then
+    fail(what .. ": this graph has no file of its own; put it into one, and require that")
+  end
+  if input == nil then input = {} end
+  return { graph = graph[PATH], input = input }
+end
+
+function ctx.run(child, input, options)
+  expect_or_nil(options, "table", "ctx.run: options")
+  return perform("run", run_request(child, input, "ctx.run"), options and options.raise)
+end
+
+local MAP_MAX, AT_ONCE_MAX = 1000, 256
+
+-- A run of the graph for each input; at most options.concurrency of them at once.
+function ctx.map(child, inputs, options)
+  expect(inputs, "table", "ctx.map: inputs")
+  expect_or_nil(options, "table", "ctx.map: options")
+  local at_once = expect_or_nil(options and options.concurrency, "number", "ctx.map: concurrency")
+    or AT_ONCE_MAX
+  if at_once < 1 or at_once > AT_ONCE_MAX or at_once % 1 ~= 0 then
+    fail("ctx.map: concurrency must be a whole number from 1 to " .. AT_ONCE_MAX)
+  end
+  if #inputs > MAP_MAX then
+    fail("ctx.map: " .. #inputs .. " inputs, at most " .. MAP_MAX .. " are allowed; map parts of "
+      .. "the list in steps of their own")
+  end
+  local calls = prim.array {}
+  for i = 1, #inputs do
+    calls[i] = prim.array { "run", run_request(child, inputs[i], "ctx.map[" .. i .. "]") }
+  end
+  if #calls == 0 then return {} end
+  return perform("all", { at_once = at_once, calls = calls }, true)
+end
+
 function ctx.call(name, request, options)
   expect(name, "string", "ctx.call")
   if request == nil then request = prim.null end
@@ -257,10 +306,10 @@ ctx.artifact = {
 }
 
 local ALL_MAX = 256
-local ALL_KINDS = { http = true, call = true, wait = true, ["artifact.write"] = true,
+local ALL_KINDS = { http = true, call = true, wait = true, run = true, ["artifact.write"] = true,
   ["artifact.read"] = true }
-local ALL_NAMES = '{ "http", ... }, { "call", ... }, { "wait", ... }, { "artifact.write", ... }, ' ..
-  '{ "artifact.read", ... }'
+local ALL_NAMES = '{ "http", ... }, { "call", ... }, { "wait", ... }, { "run", ... }, ' ..
+  '{ "artifact.write", ... }, { "artifact.read", ... }'
 
 local function all_entry(entry, i)
   local what = "ctx.all[" .. i .. "]"
@@ -277,6 +326,8 @@ local function all_entry(entry, i)
   local request = entry[2]
   if kind == "wait" then
     request = wait_request(request, entry[3], what)
+  elseif kind == "run" then
+    request = run_request(request, entry[3], what)
   elseif kind == "http" then
     request = http_request(request)
   elseif type(request) == "string" then
@@ -306,4 +357,4 @@ local elg = {
   json = { encode = prim.encode, decode = prim.decode },
 }
 
-return { elg = elg, ctx = ctx, finish = finish }
+return { elg = elg, ctx = ctx, finish = finish, note_path = note_path }

@@ -78,7 +78,7 @@ describe("checkpoint.postgres schema", function()
       end
     end)
     it("has keys, references and comments", function()
-      assert.equal("cmo_activities cmo_inputs cmo_signals cmo_steps", names(([[
+      assert.equal("cmo_activities cmo_inputs cmo_runs cmo_signals cmo_steps", names(([[
         SELECT conrelid::regclass::text AS name FROM pg_constraint
         WHERE contype = 'f' AND confrelid = '%s.cmo_runs'::regclass ORDER BY 1]]):format(schema)))
       assert.equal("", names(([[SELECT relname AS name FROM pg_class

@@ -68,7 +68,7 @@ describe("checkpoint.sqlite", function()
       local row = sqlite.sql(path, "PRAGMA page_size")[1]
       assert.equal("8192", row.page_size)
       assert.equal("wal", sqlite.sql(path, "PRAGMA journal_mode")[1].journal_mode)
-      assert.equal("2", sqlite.sql(path, "PRAGMA user_version")[1].user_version)
+      assert.equal("3", sqlite.sql(path, "PRAGMA user_version")[1].user_version)
     end)
     it("finds what was there", function()
       filled()
@@ -385,7 +385,7 @@ describe("checkpoint.sqlite", function()
           assert.equal("ELG_NO_MEMORY", err.status)
         end
         n = n + (step or 1)
-        assert.is_true(n < 10000)
+        assert.is_true(n < 100000)
       until out
       return failures
     end
@@ -395,7 +395,7 @@ describe("checkpoint.sqlite", function()
         local err
         store, err = checkpoint.open(url)
         return store, err
-      end, 7) > 10)
+      end, 23) > 10)
       committed(store, create "t1")
       store:close()
     end)
