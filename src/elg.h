@@ -196,6 +196,8 @@ ELG_API enum elg_status elg_host_serve(struct elg_host *host,
 /* Ends that: no run is taken up any more, those that only wait are handed back, the
  * others go on until they end, come to wait, or the host closes. How many those are. */
 ELG_API size_t elg_host_drain(struct elg_host *host);
+/* How many writes of runs that were another's by then the store has refused (I8). */
+ELG_API uint64_t elg_host_stale_writes(const struct elg_host *host);
 
 /* ---- host activities
  * -------------------------------------------------------------------- */

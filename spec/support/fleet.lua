@@ -113,8 +113,11 @@ end
 
 -- What a process left: refused writes are counted, and whatever it said of its end.
 function fleet:take_end(done, wanted)
-  for line in done.err:gmatch("[^\n]+") do
-    if line:find("ELG_FENCED", 1, true) then self.stale = self.stale + 1 end
+  local _, told = done.err:gsub("refused the run's records %(ELG_FENCED%)", "")
+  self.stale = self.stale + told
+  local counted = tonumber(done.err:match("(%d+) stale writes refused"))
+  if counted and counted ~= told then
+    self:problem("%d stale writes were refused, %d told of", counted, told)
   end
   -- Who starts makes one attempt to reach the store, and says so.
   local at_start = done.code == 4 and not done.err:find("serving", 1, true)

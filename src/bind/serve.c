@@ -80,6 +80,14 @@ int elg__bind_host_schema_version(lua_State *L)
     return 1;
 }
 
+/* host:stale_writes() -> number */
+int elg__bind_host_stale_writes(lua_State *L)
+{
+    const struct bind_host *host = elg__bind_check_host(L, 1);
+    lua_pushnumber(L, (lua_Number)elg_host_stale_writes(host->host));
+    return 1;
+}
+
 /* host:drain() -> runs that go on */
 int elg__bind_host_drain(lua_State *L)
 {

@@ -105,8 +105,6 @@ struct elg_postgres {
     atomic_llong lease_until_us; /* by the monotonic clock */
     atomic_ullong lease_lapses;  /* renewals that came too late */
     atomic_llong wall_offset_us; /* the database's clock less the monotonic one */
-    atomic_uint commits_fenced;  /* turns refused as FENCED */
-    atomic_uint commits_settled; /* flushes whose reply was lost and looked up */
 };
 
 struct elg_postgres_owned {

@@ -117,10 +117,8 @@ static enum elg_status settle(struct elg_postgres_connection *connection,
         status = settle_marker(connection, committed, error);
     else if (ours)
         status = settle_runs(connection, commit, committed, error);
-    if (status == ELG_OK) {
+    if (status == ELG_OK)
         postgres->unsettled = 0;
-        atomic_fetch_add(&postgres->commits_settled, 1);
-    }
     return status;
 }
 
@@ -354,8 +352,6 @@ static void results_note(struct elg_postgres *postgres, const struct elg_turn *t
 {
     for (size_t i = 0; i < turn_count; i++) {
         const struct elg_run_row *run = turns[i].run;
-        if (turns[i].result == ELG_FENCED)
-            atomic_fetch_add(&postgres->commits_fenced, 1);
         if (turns[i].result == ELG_OK && elg_checkpoint_status_ended(run->status))
             elg_postgres_own_ended(postgres, run->trace_id);
         if (elg_checkpoint_turn_ends_children(&turns[i]))

@@ -220,6 +220,8 @@ static void refused(struct elg_host_run *hr, const struct elg_error *why,
                       elg_status_name(result));
     if (result == ELG_IO || result == ELG_FULL || result == ELG_NO_MEMORY)
         hr->host->commit_error = error;
+    if (result == ELG_FENCED)
+        hr->host->stale_writes++;
     elg__turn_lose(hr, &error);
 }
 
@@ -255,6 +257,11 @@ static void finish_turn(struct batch *batch, size_t i)
         settle(hr);
     else if (may_run_ahead(hr))
         ungate(hr);
+}
+
+uint64_t elg_host_stale_writes(const struct elg_host *host)
+{
+    return host->stale_writes;
 }
 
 static void finish_batch(struct elg_committer *committer, struct batch *batch)

@@ -209,6 +209,7 @@ struct elg_host {
     int epoll_fd, timer_fd;
     int64_t timer_armed_us, abort_polled_us;
     bool closing;
+    uint64_t stale_writes;
     struct elg_error commit_error; /* of the store as a whole, to be reported by tick */
     struct elg_buf scratch;
 };

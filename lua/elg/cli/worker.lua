@@ -76,8 +76,8 @@ function worker:drain(drain_ms)
     left = self:turn()
     if left > 0 then sys.poll(self.host:poll_fd(), math.min(WAIT_MS, left_ms)) end
   end
-  self.printer:note(("stopped; %d run%s ended here, %d handed back"):format(self.count,
-    self.count == 1 and "" or "s", left))
+  self.printer:note(("stopped; %d run%s ended here, %d handed back, %d stale writes refused"):format(
+    self.count, self.count == 1 and "" or "s", left, self.host:stale_writes()))
 end
 
 -- Executes the command; the exit code.
