@@ -9,43 +9,45 @@
 
 /* ---- pairs, next */
 
-/* Iterator of pairs. Upvalues: table, list of the keys behind 1..n or nil, n, position.
- */
+/* Iterator of pairs. Upvalues: table, list of the keys behind 1..n or nil, n, position,
+ * how many there are in all. */
 static int pairs_step(lua_State *L)
 {
     int table = lua_upvalueindex(1), keys = lua_upvalueindex(2);
     size_t n = (size_t)lua_tonumber(L, lua_upvalueindex(3));
     size_t at = (size_t)lua_tonumber(L, lua_upvalueindex(4));
-    bool more = lua_istable(L, keys);
+    size_t count = (size_t)lua_tonumber(L, lua_upvalueindex(5));
     lua_settop(L, 0);
-    for (;;) {
-        at++;
-        if (at <= n)
+    while (at++ < count) {
+        if (at <= n) {
             lua_pushnumber(L, (lua_Number)at);
-        else if (more)
+            lua_rawgeti(L, table, (int)at);
+        } else {
             lua_rawgeti(L, keys, (int)(at - n));
-        if (lua_gettop(L) == 0 || lua_isnil(L, 1))
-            return 0;
-        lua_pushvalue(L, 1);
-        lua_rawget(L, table);
-        if (!lua_isnil(L, 2))
-            break; /* else it was cleared on the way */
-        lua_settop(L, 0);
+            lua_pushvalue(L, 1);
+            lua_rawget(L, table);
+        }
+        if (!lua_isnil(L, 2)) {
+            lua_pushnumber(L, (lua_Number)at);
+            lua_replace(L, lua_upvalueindex(4));
+            return 2;
+        }
+        lua_settop(L, 0); /* it was cleared on the way */
     }
-    lua_pushnumber(L, (lua_Number)at);
-    lua_replace(L, lua_upvalueindex(4));
-    return 2;
+    return 0;
 }
 
 int elg_sandbox_lib_pairs(lua_State *L)
 {
+    size_t rest;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     lua_pushvalue(L, 1);
-    size_t n = elg_sandbox_order_keys(L, 1); /* t t keys */
+    size_t n = elg_sandbox_order_keys(L, 1, &rest); /* t t keys */
     lua_pushnumber(L, (lua_Number)n);
     lua_pushnumber(L, 0);
-    lua_pushcclosure(L, pairs_step, 4);
+    lua_pushnumber(L, (lua_Number)(n + rest));
+    lua_pushcclosure(L, pairs_step, 5);
     lua_pushvalue(L, 1);
     lua_pushnil(L);
     return 3;
@@ -55,8 +57,7 @@ int elg_sandbox_lib_pairs(lua_State *L)
  * the address in the head cannot become another's. */
 static void next_gather(lua_State *L, struct elg_head *head)
 {
-    size_t n = elg_sandbox_order_keys(L, 1);
-    size_t rest = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    size_t rest, n = elg_sandbox_order_keys(L, 1, &rest);
     lua_createtable(L, (int)(n + rest) + 1, 0); /* ... keys all */
     for (size_t i = 1; i <= n; i++) {
         lua_pushnumber(L, (lua_Number)i);
@@ -116,14 +117,14 @@ int elg_sandbox_lib_next(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
-        if (lua_next(L, 1) == 0)
+        head->next_index = 0; /* what is listed may be old */
+        if (!elg_sandbox_order_first(L, 1))
             return lua_pushnil(L), 1;
-        lua_settop(L, 2);
-        next_gather(L, head);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, ELG_SLOT_NEXT);
-    } else {
-        next_position(L, head);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, 1);
+        return 2;
     }
+    next_position(L, head);
     for (;;) { /* t key list */
         lua_settop(L, 3);
         lua_rawgeti(L, 3, (int)++head->next_index);

@@ -175,7 +175,8 @@ static void show_key(lua_State *L, struct elg_buf *out)
  * order of pairs. */
 static void refuse_fields(lua_State *L, struct elg_sandbox *box, int index)
 {
-    bool list = elg_sandbox_order_keys(L, index) > 0;
+    size_t rest;
+    bool list = elg_sandbox_order_keys(L, index, &rest) > 0;
     int keys = lua_gettop(L);
     lua_pushnumber(L, 1);
     for (int i = 1; !list && (i == 1 || is_result_field(L, -1)); i++) {

@@ -7,6 +7,8 @@
 
 #include "sandbox/box.h"
 
+#define INSERTION_MAX 24 /* keys; more are sorted by a heap */
+
 enum rank { RANK_NUMBER, RANK_STRING, RANK_BOOLEAN, RANK_LIGHT, RANK_OBJECT };
 
 struct key {
@@ -76,6 +78,16 @@ static void sift(struct key *keys, size_t root, size_t count)
 
 static void sort(struct key *keys, size_t count)
 {
+    if (count <= INSERTION_MAX) {
+        for (size_t i = 1; i < count; i++) {
+            struct key moved = keys[i];
+            size_t to = i;
+            for (; to > 0 && before(&moved, &keys[to - 1]); to--)
+                keys[to] = keys[to - 1];
+            keys[to] = moved;
+        }
+        return;
+    }
     for (size_t i = count / 2; i-- > 0;)
         sift(keys, i, count);
     for (size_t i = count; i-- > 1;) {
@@ -106,22 +118,56 @@ static bool in_prefix(lua_State *L, int index, size_t n)
     return key >= 1 && key <= (double)n && key == (double)(size_t)key;
 }
 
-/* Pushes the list of keys that are not in 1..n; *count of them. */
-static void gather(lua_State *L, int index, size_t n, size_t *count)
+/* How many keys are not in 1..n. */
+static size_t count_rest(lua_State *L, int index, size_t n)
 {
-    size_t seen = 0;
-    *count = 0;
-    lua_newtable(L);
+    size_t seen = 0, count = 0;
+    lua_pushnil(L);
+    while (lua_next(L, index) != 0) {
+        lua_pop(L, 1); /* key */
+        seen++;
+        if (!in_prefix(L, -1, n))
+            count++;
+    }
+    elg_sandbox_charge(L, seen + count);
+    return count;
+}
+
+/* Fills the list at the top, and `keys`, which belong to it. */
+static void gather(lua_State *L, int index, size_t n, struct key *keys)
+{
+    size_t count = 0;
     lua_pushnil(L);
     while (lua_next(L, index) != 0) {
         lua_pop(L, 1); /* list key */
-        seen++;
         if (in_prefix(L, -1, n))
             continue;
+        read_key(L, -1, &keys[count]);
+        count++;
+        keys[count - 1].at = (uint32_t)count;
         lua_pushvalue(L, -1);
-        lua_rawseti(L, -3, (int)++*count);
+        lua_rawseti(L, -3, (int)count);
     }
-    elg_sandbox_charge(L, seen + *count);
+}
+
+/* Puts the members of the list at the top into the order of `keys`, a cycle at a time. */
+static void arrange(lua_State *L, struct key *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].at == i + 1)
+            continue;
+        lua_rawgeti(L, -1, (int)i + 1); /* list first */
+        size_t to = i;
+        while (keys[to].at != i + 1) {
+            size_t from = keys[to].at - 1;
+            lua_rawgeti(L, -2, (int)from + 1);
+            lua_rawseti(L, -3, (int)to + 1);
+            keys[to].at = (uint32_t)to + 1;
+            to = from;
+        }
+        keys[to].at = (uint32_t)to + 1;
+        lua_rawseti(L, -2, (int)to + 1);
+    }
 }
 
 /* Long names take longer to compare, each about so often as the count has bits. */
@@ -136,33 +182,50 @@ static void charge_strings(lua_State *L, const struct key *keys, size_t count)
     elg_sandbox_charge(L, (bytes >> ELG_FUEL_ALLOC_SHIFT) * bits);
 }
 
-size_t elg_sandbox_order_keys(lua_State *L, int index)
+size_t elg_sandbox_order_keys(lua_State *L, int index, size_t *rest)
 {
-    size_t n = prefix_of(L, index), count;
+    size_t n = prefix_of(L, index);
     elg_sandbox_charge(L, n / 4);
     lua_checkstack(L, 8);
-    gather(L, index, n, &count);
+    size_t count = *rest = count_rest(L, index, n);
     if (count == 0) {
-        lua_pop(L, 1);
         lua_pushnil(L);
         return n;
     }
-    int list = lua_gettop(L);
+    lua_createtable(L, (int)count, 0);
     struct key *keys = lua_newuserdata(L, count * sizeof *keys);
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, list, (int)i + 1);
-        read_key(L, -1, &keys[i]);
-        keys[i].at = (uint32_t)i + 1;
-        lua_pop(L, 1); /* the list holds it */
-    }
+    lua_insert(L, -2); /* keys list */
+    gather(L, index, n, keys);
     charge_strings(L, keys, count);
     sort(keys, count);
-    lua_createtable(L, (int)count, 0);
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, list, (int)keys[i].at);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
-    lua_replace(L, list);
-    lua_settop(L, list);
+    arrange(L, keys, count);
+    lua_remove(L, -2);
     return n;
+}
+
+bool elg_sandbox_order_first(lua_State *L, int index)
+{
+    struct key least, key;
+    uint64_t seen = 0;
+    lua_rawgeti(L, index, 1);
+    bool one = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (one)
+        return lua_pushnumber(L, 1), true;
+    lua_checkstack(L, 8);
+    lua_pushnil(L); /* the least so far */
+    lua_pushnil(L);
+    while (lua_next(L, index) != 0) {
+        lua_pop(L, 1); /* least key */
+        read_key(L, -1, &key);
+        if (seen++ > 0 && !before(&key, &least))
+            continue;
+        least = key;
+        lua_pushvalue(L, -1);
+        lua_replace(L, -3);
+    }
+    elg_sandbox_charge(L, seen);
+    if (seen == 0)
+        lua_pop(L, 1);
+    return seen > 0;
 }

@@ -7,10 +7,15 @@
 #define ELG_SANDBOX_ORDER_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Pushes a list of the keys of the table at `index` without those of 1..n, sorted; nil if
- * there are none. Returns n, the count of non-nil elements from 1 on. Charged by size. */
-size_t elg_sandbox_order_keys(lua_State *L, int index);
+ * there are none; *rest is how many. Returns n, the count of non-nil elements from 1 on.
+ * Charged by size. */
+size_t elg_sandbox_order_keys(lua_State *L, int index, size_t *rest);
+/* Pushes the first key in that order, for less; false: the table is empty, nothing is
+ * pushed. */
+bool elg_sandbox_order_first(lua_State *L, int index);
 
 #endif
