@@ -56,7 +56,9 @@ local function check(value, message, _, where)
   return value
 end
 
+-- What children tell is their own.
 local function take_event(stage, event)
+  if event.trace_id ~= stage.trace_id then return end
   if event.kind == "end" then
     stage.document = event.data
   elseif event.kind == "log" then
@@ -75,14 +77,22 @@ local function answer_clock(stage, kind, request)
   return "null"
 end
 
-local WORLD = { http_request = true, call = true }
+local WORLD = { http_request = true, call = true, wait = true }
+
+-- A signal that no answer brings does not come: a wait with a timeout is over at once.
+local function answer_wait(stage, kind, request)
+  if kind ~= "wait" or not request.timeout_ms then return nil end
+  stage.now_ms = stage.now_ms + request.timeout_ms
+  return { err = { code = "TIMEOUT",
+    message = ("no signal came within %.0f ms"):format(request.timeout_ms) } }
+end
 
 -- One call of node code. True: it is answered here; artifacts are left to the memory.
 local function intercept(stage, call, kind, text)
   local request = core.decode(text)
   local record = { type = kind, request = request }
   stage.calls[#stage.calls + 1] = record
-  local answer = stage.source:find(kind, request, text)
+  local answer = stage.source:find(kind, request, text) or answer_wait(stage, kind, request)
   local value = answer and answer.value or (not answer and answer_clock(stage, kind, request))
   if value then
     record.value = core.decode(value)
@@ -132,8 +142,9 @@ end
 local function execute(host, stage, path, options)
   local journal = options.journal or {}
   local graph = check(host:graph(path))
+  stage.trace_id = options.trace_id or journal.trace_id or "test"
   local trace_id = check(host:start(graph, { input = input_text(options, options.journal),
-    trace_id = options.trace_id or journal.trace_id or "test",
+    trace_id = stage.trace_id,
     seed = options.seed or journal.seed or "test" }))
   local text = drive(host, stage, trace_id, options.timeout_ms or TIMEOUT_MS)
   local result = check(core.decode(text))
@@ -145,7 +156,9 @@ end
 -- run(path, options): executes the graph of that file to its end. options, all optional:
 --   input       a table, a scalar
 --   answers     a list of { url =, status =, body =, headers = } for ctx.http, { call = NAME,
---               value = } for ctx.call, { type =, request =, value = } for any call; in place
+--               value = } for ctx.call, { wait = NAME, value = } for ctx.wait, { run = FILE,
+--               input = (members), value = } for ctx.run and ctx.map (without one the child is
+--               executed), { type =, request =, value = } for any call; in place
 --               of a value err = { code =, message = }; the first that fits and is left is
 --               used, once, or `times` often (math.huge). Or a function(type, request) that
 --               returns a value, or nil and such an err; nothing: no answer

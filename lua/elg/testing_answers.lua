@@ -80,6 +80,11 @@ local function entry_fits(entry, kind, request)
     return kind == "call" and entry.call == request.name
       and (entry.request == nil or fits(entry.request, request.request, 0))
   end
+  if entry.wait then return kind == "wait" and entry.wait == request.name end
+  if entry.run then
+    return kind == "run" and entry.run == request.graph
+      and (entry.input == nil or fits(entry.input, request.input, 0))
+  end
   return entry.type == kind and (entry.request == nil or fits(entry.request, request, 0))
 end
 

@@ -9,6 +9,9 @@
 ---@field headers? table<string, string>
 ---@field body? string
 ---@field call? string a ctx.call of this name: value
+---@field wait? string a ctx.wait for this signal: value
+---@field run? string a ctx.run of the graph in this file: value
+---@field input? table members that the child's input must have
 ---@field type? string any call, by its name in the journal: value
 ---@field request? table members that the request must have
 ---@field value? any

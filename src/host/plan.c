@@ -133,8 +133,8 @@ enum elg_status elg__plan_answer_item(struct elg_buf *out, bool first,
  */
 static const char *name_in_all(struct elg_bytes name)
 {
-    static const char *const NAMES[] = {"http", "call", "wait", "artifact.write",
-                                        "artifact.read"};
+    static const char *const NAMES[] = {"http", "call",           "wait",
+                                        "run",  "artifact.write", "artifact.read"};
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
         if (name.data != NULL && strcmp((const char *)name.data, NAMES[i]) == 0)
             return NAMES[i];
@@ -152,16 +152,18 @@ enum elg_status elg__plan_each(struct elg_host *host, struct elg_bytes list_text
     if (status != ELG_OK)
         return status;
     const struct elg_json_value *root = elg_json_root(doc), *list = root;
+    size_t count_max = ELG_ALL_CALLS_MAX;
     if (elg_json_type(root) == ELG_JSON_TYPE_OBJECT) {
+        count_max = ELG_ACTIVITIES_PER_STEP_MAX;
         double number = elg_json_number(elg_json_get(root, "at_once"), 1);
         if (at_once != NULL)
             *at_once = number >= 1 && number < *at_once ? (uint32_t)number : *at_once;
         list = elg_json_get(root, "calls");
     }
     struct elg_buf text;
-    if (elg_json_size(list) > ELG_ALL_CALLS_MAX)
-        status = elg_base_fail(error, ELG_LIMIT, "ctx.all", "more than %d calls",
-                               ELG_ALL_CALLS_MAX);
+    if (elg_json_size(list) > count_max)
+        status =
+            elg_base_fail(error, ELG_LIMIT, "ctx.all", "more than %zu calls", count_max);
     elg_base_buf_init(&text, host->alloc);
     for (size_t i = 0; i < elg_json_size(list) && status == ELG_OK; i++) {
         const struct elg_json_value *entry = elg_json_at(list, i);

@@ -39,6 +39,34 @@ describe("elg.testing", function()
   before_each(function() p = program.create { ["graph.lua"] = GRAPH } end)
   after_each(function() p:destroy() end)
 
+  it("answers waits and child runs; a child without an answer is executed", function()
+    p:destroy()
+    p = program.create { ["graph.lua"] = [[
+      local elg = require "elg"
+      local child = require "child"
+      return elg.graph { id = "w", version = "1", entry = "a", edges = {}, nodes = {
+        a = function(state, input, ctx)
+          local go = ctx.wait("go")
+          local _, late = ctx.wait("never", 5000)
+          local list = ctx.map(child, { { n = 1 }, { n = 2 }, { n = 3 } })
+          return nil, { go = go, late = late.code, one = list[1].value, two = list[2].err.code,
+            three = list[3].value, took = ctx.now() }
+        end } } ]], ["child.lua"] = [[
+      local elg = require "elg"
+      return elg.graph { id = "c", version = "1", entry = "a", edges = {}, nodes = {
+        a = function(state, input, ctx) return nil, ctx.call("add", { input.n, 1 }) end } } ]] }
+    local result = testing.run(p.folder .. "/graph.lua", { now_ms = 1000, answers = { ADD,
+      { wait = "go", value = { by = "Ada" } }, { run = "child.lua", input = { n = 1 }, value = "one" },
+      { run = "child.lua", input = { n = 2 }, err = { code = "FAILED", message = "no" } } } })
+    assert.same({ go = { by = "Ada" }, late = "TIMEOUT", one = "one", two = "FAILED", three = 3,
+      took = 6000 }, result.output)
+    assert.same({ "a" }, result.nodes)
+    assert.equal(7, #result.calls) -- two waits, three runs, the child's call, now
+    assert.has_error(function()
+      testing.run(p.folder .. "/graph.lua", {})
+    end, 'no answer for wait {"name":"go"}; add one to answers')
+  end)
+
   it("answers from a list, and does not wait for sleeps", function()
     local result = run { answers = { { url = URL, body = "b" }, ADD } }
     assert.same({ "completed", 2, { body = "b", sum = 3, list = {} } },
