@@ -286,6 +286,7 @@ struct elg_submit_options {
     /* NULL: none. The trace is derived from the graph's id and this text, so that the
      * same key again is the same run, whatever version of the graph it has. */
     const char *key;
+    const int32_t *priority; /* higher ones are taken up first; NULL: the graph's, or 0 */
 };
 
 /* Records a run durably for whoever serves the store, without executing it. If it is

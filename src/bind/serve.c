@@ -13,7 +13,8 @@ static const char *field_string(lua_State *L, int table, const char *name, size_
     return value;
 }
 
-/* host:submit(graph, { trace_id = or key =, input = JSON text, seed = })
+/* host:submit(graph, { trace_id = or key =, input = JSON text, seed =,
+ * priority = })
  * -> trace id, created | nil, message, code, where */
 int elg__bind_run_submit(lua_State *L)
 {
@@ -23,11 +24,17 @@ int elg__bind_run_submit(lua_State *L)
     struct elg_error error = {0};
     char trace[TRACE_SIZE] = "";
     bool created = false;
+    int32_t priority = 0;
     luaL_checktype(L, 3, LUA_TTABLE);
     options.run.trace_id = field_string(L, 3, "trace_id", NULL);
     options.run.input = field_string(L, 3, "input", &options.run.input_size);
     options.run.seed = field_string(L, 3, "seed", NULL);
     options.key = field_string(L, 3, "key", NULL);
+    lua_getfield(L, 3, "priority");
+    if (!lua_isnil(L, -1))
+        options.priority = &priority;
+    priority = (int32_t)luaL_optinteger(L, -1, 0);
+    lua_pop(L, 1);
     elg__bind_enter(host, L);
     enum elg_status status = elg_run_submit(host->host, graph->graph, &options, trace,
                                             sizeof trace, &created, &error);

@@ -167,9 +167,11 @@ struct elg_checkpoint_ops {
      * thread. */
     int64_t (*wall_ms)(void *self);
     /* Takes up the next run that has not ended, that no one owns and that is due (due_ms
-     * 0, or past), as claim does: the longest waiting first. `graph_ids` (may be NULL:
-     * all) names those that are wanted. A run that is quarantined by this is returned
-     * too. ELG_NOT_FOUND: there is none now. */
+     * 0, or past), as claim does, if its quota leaves room. First those of the highest
+     * priority; of these, of the graph of which a run was last taken up the longest ago;
+     * of these the longest waiting (since due_ms, or since it was made). `graph_ids` (may
+     * be NULL: all) names those that are wanted. A run that is quarantined by this is
+     * returned too. ELG_NOT_FOUND: there is none now. */
     enum elg_status (*claim_next)(void *self, const char *const *graph_ids,
                                   size_t graph_count, struct elg_run_row *out,
                                   struct elg_error *error);

@@ -44,6 +44,18 @@ struct elg_graph_row {
     struct elg_blob *definition;
 };
 
+/* How many runs are taken up by claim_next; 0: no limit. Runs that are claimed by name
+ * are not held back. */
+struct elg_run_quota {
+    int32_t priority;                 /* higher ones are taken up first */
+    uint32_t running_max;             /* of the graph, at once */
+    uint32_t key_running_max;         /* of the graph and `key`, at once */
+    uint32_t rate_count, rate_ms;     /* so many of the graph begin in any rate_ms */
+    char key[ELG_NAME_BYTES_MAX + 1]; /* "": none */
+};
+/* True unless all is 0. */
+bool elg_checkpoint_has_quota(const struct elg_run_quota *quota);
+
 /* A row of cmo_runs. */
 struct elg_run_row {
     char trace_id[ELG_TRACE_BYTES_MAX + 1];
@@ -63,6 +75,7 @@ struct elg_run_row {
     uint32_t claims;       /* since the last commit of a record */
     bool abort_requested;
     int64_t started_at_ms, completed_at_ms, created_at_ms, updated_at_ms; /* 0: none */
+    struct elg_run_quota quota; /* of a create; what is read has zeros */
     /* Not a column. A turn that leaves the run waiting makes it due at once if there is
      * an unconsumed signal of a higher number; INT64_MAX: it waits for none. */
     int64_t signals_seen;

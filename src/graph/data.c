@@ -248,6 +248,65 @@ static enum elg_status read_edges(struct elg_graph_data *graph,
     return status;
 }
 
+static enum elg_status read_limit(const struct elg_json_value *table, const char *path,
+                                  const char *field, int64_t max, uint32_t *out,
+                                  struct elg_error *error)
+{
+    int64_t number = 0;
+    enum elg_status status =
+        read_integer(elg_json_get(table, field), path, field, 1, max, 0, &number, error);
+    *out = (uint32_t)number;
+    return status;
+}
+
+static enum elg_status read_limit_key(struct elg_graph_data *graph,
+                                      const struct elg_json_value *value,
+                                      struct elg_error *error)
+{
+    struct elg_graph_limits *limits = &graph->limits;
+    if (!is_null(value))
+        return read_name(graph, elg_json_string(value), "limits.key", &limits->key,
+                         error);
+    if (limits->key_running_max == 0)
+        return ELG_OK;
+    return elg_base_fail(error, ELG_INVALID, "limits.key_concurrency",
+                         "needs limits.key, the input's field that tells runs apart");
+}
+
+static enum elg_status read_limits(struct elg_graph_data *graph,
+                                   const struct elg_json_value *value,
+                                   struct elg_error *error)
+{
+    struct elg_graph_limits *limits = &graph->limits;
+    const struct elg_json_value *rate = elg_json_get(value, "rate");
+    enum elg_status status = read_limit(value, "limits", "concurrency",
+                                        ELG_CONCURRENCY_MAX, &limits->running_max, error);
+    if (status == ELG_OK)
+        status = read_limit(value, "limits", "key_concurrency", ELG_CONCURRENCY_MAX,
+                            &limits->key_running_max, error);
+    if (status == ELG_OK)
+        status = read_limit(rate, "limits.rate", "count", ELG_GRAPH_RATE_COUNT_MAX,
+                            &limits->rate_count, error);
+    if (status == ELG_OK)
+        status = read_limit(rate, "limits.rate", "per_ms", ELG_GRAPH_DELAY_MS_MAX,
+                            &limits->rate_ms, error);
+    if (status == ELG_OK)
+        status = read_limit_key(graph, elg_json_get(value, "key"), error);
+    return status;
+}
+
+static enum elg_status read_priority(struct elg_graph_data *graph,
+                                     const struct elg_json_value *value,
+                                     struct elg_error *error)
+{
+    int64_t priority = 0;
+    enum elg_status status =
+        read_integer(value, "elg.graph", "priority", -ELG_GRAPH_PRIORITY_MAX,
+                     ELG_GRAPH_PRIORITY_MAX, 0, &priority, error);
+    graph->priority = (int32_t)priority;
+    return status;
+}
+
 static enum elg_status read_all(struct elg_graph_data *graph,
                                 const struct elg_json_value *root,
                                 struct elg_error *error)
@@ -257,6 +316,10 @@ static enum elg_status read_all(struct elg_graph_data *graph,
         status = read_nodes(graph, elg_json_get(root, "nodes"), error);
     if (status == ELG_OK)
         status = read_edges(graph, elg_json_get(root, "edges"), error);
+    if (status == ELG_OK)
+        status = read_limits(graph, elg_json_get(root, "limits"), error);
+    if (status == ELG_OK)
+        status = read_priority(graph, elg_json_get(root, "priority"), error);
     return status;
 }
 

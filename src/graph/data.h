@@ -12,6 +12,8 @@
 struct elg_graph_data {
     const struct elg_alloc *alloc;
     const char *id, *version, *entry;
+    struct elg_graph_limits limits;
+    int32_t priority;
     struct elg_graph_node *nodes; /* in the order of their ids */
     size_t node_count;
     struct elg_graph_edge *edges; /* in the author's order */

@@ -9,6 +9,8 @@
 #include "base/sha256.h"
 #include "base/status.h"
 
+#define ELG_GRAPH_PRIORITY_MAX 1000000 /* and least, negative */
+#define ELG_GRAPH_RATE_COUNT_MAX 10000
 #define ELG_GRAPH_DELAY_MS_MAX INT64_C(2592000000) /* of a retry: 30 days */
 
 enum elg_backoff { ELG_BACKOFF_CONSTANT, ELG_BACKOFF_LINEAR, ELG_BACKOFF_EXPONENTIAL };
@@ -26,6 +28,15 @@ struct elg_graph_edge {
     const char *from, *key, *to;
     bool when; /* a function decides */
     int32_t line;
+};
+
+/* How many runs workers take up; 0: no limit. */
+struct elg_graph_limits {
+    uint32_t running_max; /* of the graph, at once */
+    const char *key;      /* path of a field of the input, "customer.id"; NULL: none */
+    uint32_t key_running_max; /* whose key is the same, at once */
+    uint32_t rate_count;      /* that begin in any rate_ms */
+    uint32_t rate_ms;
 };
 
 /* Immutable once parsed; owns every string that it gives out. */
@@ -51,6 +62,9 @@ size_t elg_graph_node_count(const struct elg_graph_data *graph);
 /* In the order of their ids. */
 const struct elg_graph_node *elg_graph_node_at(const struct elg_graph_data *graph,
                                                size_t i);
+const struct elg_graph_limits *elg_graph_limits(const struct elg_graph_data *graph);
+/* Of its runs, where none is given: higher ones are taken up first. */
+int32_t elg_graph_priority(const struct elg_graph_data *graph);
 size_t elg_graph_edge_count(const struct elg_graph_data *graph);
 /* In the author's order; NULL past the last. */
 const struct elg_graph_edge *elg_graph_edge(const struct elg_graph_data *graph, size_t i);

@@ -18,6 +18,16 @@ const char *elg_graph_entry(const struct elg_graph_data *graph)
     return graph->entry;
 }
 
+const struct elg_graph_limits *elg_graph_limits(const struct elg_graph_data *graph)
+{
+    return &graph->limits;
+}
+
+int32_t elg_graph_priority(const struct elg_graph_data *graph)
+{
+    return graph->priority;
+}
+
 uint32_t elg__graph_index(const struct elg_graph_data *graph, const char *id)
 {
     struct elg_bytes name = elg_base_bytes(id);

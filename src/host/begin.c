@@ -84,6 +84,57 @@ static enum elg_status read_input(struct elg_host *host,
     return status;
 }
 
+/* The value at a path such as "customer.id" of the input, as text; "": there is none. A
+ * long one is told by its hash. */
+static void write_limit_key(struct elg_host *host, const struct elg_json_value *value,
+                            const char *path, char out[ELG_NAME_BYTES_MAX + 1])
+{
+    struct elg_buf *buf = &host->scratch;
+    char name[ELG_NAME_BYTES_MAX + 1];
+    while (value != NULL && *path != '\0') {
+        size_t size = strcspn(path, ".");
+        memcpy(name, path, size);
+        name[size] = '\0';
+        path += size + (path[size] == '.' ? 1 : 0);
+        value = elg_json_get(value, name);
+    }
+    elg_base_buf_reset(buf);
+    if (value != NULL && elg_json_type(value) != ELG_JSON_TYPE_NULL)
+        elg_json_write_value(buf, value);
+    out[0] = '\0';
+    if (!buf->failed && buf->size > 0 && buf->size <= ELG_HASH_HEX_SIZE) {
+        snprintf(out, ELG_NAME_BYTES_MAX + 1, "%.*s", (int)buf->size,
+                 (const char *)buf->data);
+    } else if (!buf->failed && buf->size > 0) {
+        struct elg_hash hash;
+        elg_base_sha256(host->sha, elg_base_buf_bytes(buf), &hash);
+        elg_base_hash_hex(&hash, out);
+    }
+}
+
+/* What its graph says of how many are taken up. */
+static enum elg_status fill_quota(struct elg_host *host, struct elg_graph *graph,
+                                  struct elg_run_row *row, struct elg_error *error)
+{
+    const struct elg_graph_limits *limits = elg_graph_limits(graph->data);
+    struct elg_json_doc *doc;
+    row->quota.priority = elg_graph_priority(graph->data);
+    row->quota.running_max = limits->running_max;
+    row->quota.rate_count = limits->rate_ms > 0 ? limits->rate_count : 0;
+    row->quota.rate_ms = limits->rate_count > 0 ? limits->rate_ms : 0;
+    if (limits->key_running_max == 0)
+        return ELG_OK;
+    enum elg_status status =
+        elg_json_parse(host->alloc, elg_base_blob_bytes(row->input), &doc, error);
+    if (status != ELG_OK)
+        return status;
+    write_limit_key(host, elg_json_root(doc), limits->key, row->quota.key);
+    elg_json_doc_destroy(doc);
+    if (row->quota.key[0] != '\0')
+        row->quota.key_running_max = limits->key_running_max;
+    return ELG_OK;
+}
+
 static enum elg_status fill_row(struct elg_host *host, struct elg_graph *graph,
                                 const struct elg_run_options *options,
                                 struct elg_run_row *row, struct elg_error *error)
@@ -110,6 +161,9 @@ static enum elg_status fill_row(struct elg_host *host, struct elg_graph *graph,
     row->status = ELG_RUN_RUNNING;
     row->epoch = 1;
     row->created_at_ms = elg_base_wall_ms(host->clock);
+    status = fill_quota(host, graph, row, error);
+    if (status != ELG_OK)
+        return status;
     elg__limits_of_options(&host->options, &limits);
     row->limits = elg__limits_write(host->alloc, &limits);
     return row->limits != NULL ? ELG_OK : elg_base_no_memory(error);
@@ -293,6 +347,8 @@ enum elg_status elg_run_submit(struct elg_host *host, struct elg_graph *graph,
     if (status == ELG_OK && trace_out != NULL)
         snprintf(trace_out, trace_size, "%s", row.trace_id);
     bool named = run.trace_id != NULL;
+    if (status == ELG_OK && options->priority != NULL)
+        row.quota.priority = *options->priority;
     if (status == ELG_OK && named)
         status = look_for(host, &row, by_key, &exists, error);
     if (status == ELG_OK && !exists) {

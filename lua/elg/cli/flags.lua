@@ -10,7 +10,7 @@ local EXACT_MAX = 9000000000000000 -- as the library has it
 local MEMORY_MAX = 68719476736
 
 -- kind: switch, text, list (repeatable; commas in the environment), count (an integer in
--- min..max), bytes (a count with K, M or G), share (0 to 1), enum (one of `values`), enums
+-- min..max), integer (that may be negative), bytes (a count with K, M or G), share (0 to 1), enum (one of `values`), enums
 -- (repeatable), time (milliseconds since 1970), age (milliseconds).
 M.all = {
   store = { kind = "text", env = "ELG_STORE", default = "sqlite:elg.db", value = "URL",
@@ -51,6 +51,8 @@ M.all = {
     help = "execute this share of the steps twice, 0 to 1, and compare" },
   key = { kind = "text", value = "KEY",
     help = "any text that names the run: the same key again is the same run" },
+  priority = { kind = "integer", min = -1000000, max = 1000000, value = "N",
+    help = "higher ones are taken up first (default: the graph's, or 0)" },
   lines = { kind = "switch", help = "the input is JSON Lines, a run a line" },
   graphs = { kind = "list", env = "ELG_GRAPHS", value = "DIR|FILE",
     help = "only runs of these graphs (default: of every graph); may be repeated" },
@@ -103,6 +105,12 @@ local function read_number(label, flag, text)
     usage(("%s: %q is not a number from %.0f to %.0f"):format(label, text, flag.min, flag.max))
   end
   return number
+end
+
+local function read_integer(label, flag, text)
+  local number = text:match("^%-?%d%d?%d?%d?%d?%d?%d?$") and tonumber(text)
+  if number and number >= flag.min and number <= flag.max then return number end
+  usage(("%s: %q is not an integer from %d to %d"):format(label, text, flag.min, flag.max))
 end
 
 local function read_share(label, text)
@@ -168,6 +176,7 @@ end
 -- The value of a text that is not a list's; `label` is "--fuel" or "ELG_FUEL".
 local function read_value(label, flag, text)
   if flag.kind == "count" or flag.kind == "bytes" then return read_number(label, flag, text) end
+  if flag.kind == "integer" then return read_integer(label, flag, text) end
   if flag.kind == "share" then return read_share(label, text) end
   if flag.kind == "enum" or flag.kind == "enums" then return read_enum(label, flag, text) end
   if flag.kind == "time" then return read_time(label, text) end

@@ -10,7 +10,7 @@ local M = {}
 M.summary = "record a run for a worker to execute"
 M.usage = "elg submit GRAPH [--input JSON|FILE|-] [--trace ID | --key KEY]"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common, flags.stored, { "input", "trace", "key", "seed", "lines" },
+M.flags = { flags.common, flags.stored, { "input", "trace", "key", "seed", "priority", "lines" },
   flags.limiting }
 M.examples = {
   { "elg submit hello.lua --input '{\"name\":\"Ada\"}'", "prints the new trace" },
@@ -21,7 +21,8 @@ M.examples = {
 -- Submits one input; trace, created, or nil after a reported error of a line.
 local function submit(host, graph, options, text, number, printer)
   local trace_id, created, status, where = host:submit(graph, { trace_id = options.trace,
-    key = options.key, seed = options.seed, input = text })
+    key = options.key, seed = options.seed, input = text,
+    priority = options.priority })
   if trace_id then
     printer:data_or(core.canonical(("{\"trace_id\":%q,\"created\":%s}"):format(trace_id,
       tostring(created))), (created and "%s" or "%s  there already"):format(trace_id))

@@ -31,8 +31,10 @@ end
 
 local GRAPH_FIELDS = {
   id = true, version = true, entry = true, initial = true, nodes = true, edges = true,
-  description = true,
+  description = true, limits = true, priority = true,
 }
+local LIMITS_FIELDS = { concurrency = true, key = true, key_concurrency = true, rate = true }
+local RATE_FIELDS = { count = true, per_ms = true }
 local NODE_FIELDS = {
   run = true, retry = true, timeout_ms = true, description = true,
   input_schema = true, output_schema = true,
@@ -51,6 +53,23 @@ local function read_retry(retry, what)
     backoff = expect_or_nil(retry.backoff, "string", what .. ".backoff"),
     initial_delay_ms = expect_or_nil(retry.initial_delay_ms, "number", what .. ".initial_delay_ms"),
     max_delay_ms = expect_or_nil(retry.max_delay_ms, "number", what .. ".max_delay_ms"),
+  }
+end
+
+-- How many runs of the graph workers execute at once, and begin in a time.
+local function read_limits(limits)
+  if limits == nil then return nil end
+  check_fields(expect(limits, "table", "limits"), LIMITS_FIELDS, "limits")
+  local rate = expect_or_nil(limits.rate, "table", "limits.rate")
+  if rate then check_fields(rate, RATE_FIELDS, "limits.rate") end
+  return {
+    concurrency = expect_or_nil(limits.concurrency, "number", "limits.concurrency"),
+    key = expect_or_nil(limits.key, "string", "limits.key"),
+    key_concurrency = expect_or_nil(limits.key_concurrency, "number", "limits.key_concurrency"),
+    rate = rate and {
+      count = expect(rate.count, "number", "limits.rate.count"),
+      per_ms = expect(rate.per_ms, "number", "limits.rate.per_ms"),
+    },
   }
 end
 
@@ -131,6 +150,8 @@ local function graph(given)
     initial = read_initial(initial),
     nodes = nodes,
     edges = edges,
+    limits = read_limits(given.limits),
+    priority = expect_or_nil(given.priority, "number", "priority"),
   }
   local handle = {}
   GRAPHS[handle] = { runs, whens, described, initial }
