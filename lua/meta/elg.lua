@@ -256,12 +256,20 @@ function ctx.secret(name) end
 ---@field when? fun(state: table, output: any): any the edge holds if this is true, too
 ---@field description? string
 
+---@class elg.Limits
+---@field concurrency? integer runs of the graph at once
+---@field key? string the path of a field of the input, "customer.id"
+---@field key_concurrency? integer at once of those with the same value there
+---@field rate? { count: integer, per_ms: integer } so many begin in any per_ms
+
 ---@class elg.Graph
 ---@field id string
 ---@field version string
 ---@field entry string the first node
 ---@field nodes table<string, elg.Run|elg.Node>
 ---@field edges? elg.Edge[] tried in order
+---@field priority? integer higher ones are taken up first by workers
+---@field limits? elg.Limits how many runs workers take up
 ---@field initial? table|fun(input: any): table the state before the first step; no ctx, no clock
 ---@field description? string
 

@@ -57,12 +57,12 @@ for _, backend in ipairs(stores.backends) do
         freed(create("due", { status = "waiting", due_ms = 4000 }))
         assert.equal("due", next_id())
       end)
-      it("takes what is due before what is new", function()
-        freed(create("new", { created_at_ms = 1 }), create("due2", { status = "waiting", due_ms = 20 }),
+      it("takes what has waited longest, since it was due or made", function()
+        freed(create("new", { created_at_ms = 15 }), create("due2", { status = "waiting", due_ms = 20 }),
           create("due1", { status = "waiting", due_ms = 10 }))
         assert.equal("due1", next_id())
-        assert.equal("due2", next_id())
         assert.equal("new", next_id())
+        assert.equal("due2", next_id())
       end)
       it("takes runs of the graphs that are named", function()
         freed(create("x", { graph_id = "gx" }), create("y", { graph_id = "gy" }))

@@ -122,7 +122,7 @@ for _, backend in ipairs(stores.backends) do
       local function wait(trace_id, due_ms)
         assert(store:reserve(trace_id))
         commit(create(trace_id, { status = "waiting", due_ms = due_ms }))
-        store:release(trace_id)
+        store:hand_back(trace_id, false)
       end
       it("says which time comes first", function()
         assert.equal(math.huge, store:work_due())

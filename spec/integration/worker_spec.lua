@@ -64,6 +64,39 @@ for _, store in ipairs(served.stores) do
       worker:stop()
     end)
 
+    it("keeps to the limits that a graph has, over all workers", function()
+      world.place:write("limited.lua", (served.COUNT:gsub('id = "count", version = "1",',
+        'id = "limited", version = "1", limits = { concurrency = 2, key = "who.id", key_concurrency = 1 },')))
+      local workers = { world:worker(), world:worker() }
+      local docs = {}
+      for i = 1, 8 do
+        docs[i] = world:json({ "submit", "limited.lua", "--input",
+          ('{"sleep_ms":200,"who":{"id":"%s"}}'):format(i % 2 == 0 and "even" or "odd") }).doc.trace_id
+      end
+      for i = 1, 8 do docs[i] = world:await(docs[i], "completed") end
+      -- At each begin: how many are between their begin and their end, of all and of its key.
+      for i, doc in ipairs(docs) do
+        local all, of_key = 0, 0
+        for k, other in ipairs(docs) do
+          if other.started_at <= doc.started_at and doc.started_at < other.completed_at then
+            all = all + 1
+            of_key = of_key + ((i - k) % 2 == 0 and 1 or 0)
+          end
+        end
+        assert.is_true(all <= 2 and of_key == 1, ("%d at once, %d of a key"):format(all, of_key))
+      end
+      for _, worker in ipairs(workers) do worker:stop() end
+    end)
+
+    it("takes higher priorities first", function()
+      local low = world:submit({ steps = 1 })
+      local high = world:submit({ steps = 1 }, "--priority", "5")
+      local worker = world:worker("--concurrency", "1")
+      world:await(low, "completed")
+      assert.is_true(world:show(high).started_at <= world:show(low).started_at)
+      worker:stop()
+    end)
+
     it("hands back at SIGTERM what another worker then ends", function()
       local worker = world:worker("--drain-ms", "300")
       local sleeping = world:submit { steps = 1, sleep_ms = 1500 }

@@ -44,6 +44,11 @@ static const struct field RUN_FIELDS[] = {
     FIELD(elg_run_row, TEXT, parent_trace_id), FIELD(elg_run_row, I64, parent_step),
     FIELD(elg_run_row, U32, parent_seq), FIELD(elg_run_row, U32, depth),
     FIELD(elg_run_row, BOOL, has_children), {0}};
+/* Of turns that create; what is read has none. */
+__attribute__((unused)) static const struct field QUOTA_FIELDS[] = {
+    FIELD(elg_run_quota, U32, priority), FIELD(elg_run_quota, U32, running_max),
+    FIELD(elg_run_quota, U32, key_running_max), FIELD(elg_run_quota, U32, rate_count),
+    FIELD(elg_run_quota, U32, rate_ms), FIELD(elg_run_quota, TEXT, key), {0}};
 __attribute__((unused)) static const struct field SIGNAL_FIELDS[] = {
     FIELD(elg_signal_row, I64, signal_no), FIELD(elg_signal_row, TEXT, name),
     FIELD(elg_signal_row, TEXT, key), FIELD(elg_signal_row, BLOB, payload),

@@ -67,6 +67,10 @@ static void turn_read(lua_State *L, struct elg_turn *turn, struct elg_run_row *r
     turn->step_count_before = (uint64_t)lua_tonumber(L, -1);
     lua_getfield(L, -3, "run");
     row_read(L, lua_gettop(L), RUN_FIELDS, run);
+    lua_getfield(L, -1, "quota");
+    if (lua_istable(L, -1))
+        row_read(L, lua_gettop(L), QUOTA_FIELDS, &run->quota);
+    lua_pop(L, 1);
     turn->run = run;
     lua_getfield(L, -4, "records");
     turn->record_count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;

@@ -6,6 +6,7 @@
 #include "checkpoint/memory.h"
 #include "checkpoint/turn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -229,7 +230,11 @@ static enum elg_status quarantine(struct elg_memory *memory, struct elg_memory_r
     struct elg_memory_run *parent = elg_memory_find(memory, run->row.parent_trace_id);
     if (parent != NULL && elg_memory_signals_reserve(memory, parent, 1) != ELG_OK)
         return ELG_NO_MEMORY;
-    struct elg_blob *error = elg_checkpoint_quarantine_error(memory->env.alloc);
+    char step[24];
+    const char *owner = memory->env.owner != NULL ? memory->env.owner : "";
+    snprintf(step, sizeof step, "%llu", (unsigned long long)run->row.step_count);
+    struct elg_blob *error =
+        elg_checkpoint_quarantine_error(memory->env.alloc, owner, step);
     if (error == NULL)
         return ELG_NO_MEMORY;
     elg_base_blob_unref(run->row.error);

@@ -23,6 +23,8 @@ struct elg_memory_run {
     size_t record_capacity;
     size_t record_pending;             /* room promised to the commit under way */
     uint64_t order;                    /* of creation */
+    uint64_t claimed;                  /* of the last claim_next; 0: none */
+    int64_t begun_ms;                  /* of the first */
     struct elg_memory_signal *signals; /* by number */
     size_t signal_count, signal_capacity;
     bool tentative; /* made by the commit under way, which has not come to it yet */
@@ -36,8 +38,9 @@ struct elg_memory {
     struct elg_graph_row *graphs;
     size_t graph_count;
     size_t graph_capacity;
-    uint64_t run_order; /* of the last created run */
-    uint64_t aborts;    /* requests so far */
+    uint64_t run_order;   /* of the last created run */
+    uint64_t claim_order; /* of the last claim_next */
+    uint64_t aborts;      /* requests so far */
     uint64_t aborts_polled;
     int64_t signal_no; /* of the last signal */
     int64_t signals_polled;

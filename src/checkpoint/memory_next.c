@@ -3,31 +3,84 @@
 
 #include <string.h>
 
+static bool is_owned(const struct elg_memory *memory, const struct elg_memory_run *run)
+{
+    return elg_checkpoint_traces_get(&memory->owned, run->row.trace_id) != NULL;
+}
+
+static bool same_graph(const struct elg_memory_run *a, const struct elg_memory_run *b)
+{
+    return strcmp(a->row.graph_id, b->row.graph_id) == 0;
+}
+
+/* Counts what the quota limits, over all runs of the graph. */
+static bool quota_has_room(struct elg_memory *memory, const struct elg_memory_run *run)
+{
+    const struct elg_run_quota *quota = &run->row.quota;
+    int64_t since_ms = elg_base_wall_ms(memory->env.clock) - quota->rate_ms;
+    uint32_t running = 0, key_running = 0, begun = 0;
+    struct elg_memory_run *other;
+    size_t cursor = 0;
+    if (!elg_checkpoint_has_quota(quota))
+        return true;
+    while ((other = elg_checkpoint_traces_next(&memory->runs, &cursor)) != NULL) {
+        if (!same_graph(run, other) || other->tentative)
+            continue;
+        begun += other->begun_ms > since_ms;
+        if (!is_owned(memory, other) || elg_checkpoint_status_ended(other->row.status))
+            continue;
+        running++;
+        key_running += strcmp(other->row.quota.key, quota->key) == 0;
+    }
+    return (quota->running_max == 0 || running < quota->running_max) &&
+           (quota->key_running_max == 0 || key_running < quota->key_running_max) &&
+           (quota->rate_count == 0 || run->begun_ms > 0 || begun < quota->rate_count);
+}
+
+static int64_t ready_ms(const struct elg_memory_run *run)
+{
+    return run->row.due_ms != 0 ? run->row.due_ms : run->row.created_at_ms;
+}
+
 static bool next_takes(struct elg_memory *memory, const struct elg_memory_run *run,
                        const char *const *graph_ids, size_t graph_count)
 {
     const struct elg_run_row *row = &run->row;
     bool wanted = graph_ids == NULL;
     if (run->tentative || elg_checkpoint_status_ended(row->status) ||
-        elg_checkpoint_traces_get(&memory->owned, row->trace_id) != NULL)
+        is_owned(memory, run))
         return false;
     if (row->due_ms == 0 ? row->status == ELG_RUN_WAITING
                          : row->due_ms > elg_base_wall_ms(memory->env.clock))
         return false;
     for (size_t i = 0; !wanted && i < graph_count; i++)
         wanted = strcmp(graph_ids[i], row->graph_id) == 0;
-    return wanted;
+    return wanted && quota_has_room(memory, run);
 }
 
-/* True if a is to go before b: those with a time by it, then those without by age. */
-static bool next_before(const struct elg_memory_run *a, const struct elg_memory_run *b)
+/* When a run of the same graph was last taken up. */
+static uint64_t served(struct elg_memory *memory, const struct elg_memory_run *run)
 {
-    if ((a->row.due_ms == 0) != (b->row.due_ms == 0))
-        return a->row.due_ms != 0;
-    if (a->row.due_ms != b->row.due_ms)
-        return a->row.due_ms < b->row.due_ms;
-    if (a->row.created_at_ms != b->row.created_at_ms)
-        return a->row.created_at_ms < b->row.created_at_ms;
+    const struct elg_memory_run *other;
+    uint64_t last = 0;
+    size_t cursor = 0;
+    while ((other = elg_checkpoint_traces_next(&memory->runs, &cursor)) != NULL) {
+        if (same_graph(run, other) && other->claimed > last)
+            last = other->claimed;
+    }
+    return last;
+}
+
+/* True if a is to go before b. */
+static bool next_before(struct elg_memory *memory, const struct elg_memory_run *a,
+                        const struct elg_memory_run *b)
+{
+    if (a->row.quota.priority != b->row.quota.priority)
+        return a->row.quota.priority > b->row.quota.priority;
+    if (!same_graph(a, b) && served(memory, a) != served(memory, b))
+        return served(memory, a) < served(memory, b);
+    if (ready_ms(a) != ready_ms(b))
+        return ready_ms(a) < ready_ms(b);
     return a->order < b->order;
 }
 
@@ -38,10 +91,17 @@ static struct elg_memory_run *next_find(struct elg_memory *memory,
     size_t cursor = 0;
     while ((run = elg_checkpoint_traces_next(&memory->runs, &cursor)) != NULL) {
         if (next_takes(memory, run, graph_ids, graph_count) &&
-            (next == NULL || next_before(run, next)))
+            (next == NULL || next_before(memory, run, next)))
             next = run;
     }
     return next;
+}
+
+static void next_taken(struct elg_memory *memory, struct elg_memory_run *run)
+{
+    run->claimed = ++memory->claim_order;
+    if (run->begun_ms == 0)
+        run->begun_ms = elg_base_wall_ms(memory->env.clock);
 }
 
 int64_t elg_memory_lease_until_us(void *self)
@@ -66,6 +126,8 @@ enum elg_status elg_memory_claim_next(void *self, const char *const *graph_ids,
     struct elg_memory_run *next = next_find(memory, graph_ids, graph_count);
     if (next != NULL)
         status = elg_memory_claim(memory, next);
+    if (status == ELG_OK)
+        next_taken(memory, next);
     if (status == ELG_OK)
         elg_checkpoint_run_row_copy(&next->row, out);
     pthread_mutex_unlock(&memory->mutex);

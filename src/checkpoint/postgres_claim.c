@@ -110,6 +110,8 @@ static void claim_add(struct elg_postgres_batch *batch, const struct claim *clai
     elg_postgres_put_int4(batch, ELG_CLAIMS_MAX);
     if (claim->quarantine != NULL)
         elg_postgres_put_blob(batch, claim->quarantine);
+    else
+        elg_postgres_put_text(batch, claim->postgres->owner);
     elg_postgres_add(batch, ELG_POSTGRES_RUN_READ);
     elg_postgres_put_text(batch, claim->trace_id);
     if (claim->quarantine != NULL)
@@ -145,7 +147,8 @@ static enum elg_status claim_run(struct claim *claim, struct elg_error *error)
         elg_checkpoint_status_ended(claim->row.status) ||
         claim->row.claims < ELG_CLAIMS_MAX)
         return status;
-    claim->quarantine = elg_checkpoint_quarantine_error(claim->postgres->env.alloc);
+    claim->quarantine =
+        elg_checkpoint_quarantine_error(claim->postgres->env.alloc, "$OWNER", "$STEP");
     if (claim->quarantine == NULL)
         return elg_base_no_memory(error);
     status = elg_postgres_try(loop, claim_attempt, claim, error);
@@ -198,29 +201,26 @@ static void next_add(struct elg_postgres_batch *batch, const struct next *next,
     elg_postgres_put_blob(batch, next->quarantine);
     if (next->graph_ids == NULL) {
         elg_postgres_put_null(batch);
-        return;
+    } else {
+        elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
+        for (size_t i = 0; i < next->graph_count; i++)
+            elg_postgres_put_text(batch, next->graph_ids[i]);
+        elg_postgres_array_end(batch);
     }
-    elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
-    for (size_t i = 0; i < next->graph_count; i++)
-        elg_postgres_put_text(batch, next->graph_ids[i]);
-    elg_postgres_array_end(batch);
+    elg_postgres_put_text(batch, next->postgres->owner);
 }
 
-/* The claimed row, while its transaction is open. */
+/* The claimed row, while its transaction is open. Whoever takes up runs of a graph with
+ * limits holds a lock of that graph before it counts. */
 static enum elg_status next_find(struct elg_postgres_connection *connection,
                                  struct next *next, struct elg_error *error)
 {
     elg_postgres_batch_reset(&connection->batch);
     elg_postgres_add(&connection->batch, ELG_POSTGRES_BEGIN);
-    next_add(&connection->batch, next, ELG_POSTGRES_CLAIM_DUE);
+    elg_postgres_add(&connection->batch, ELG_POSTGRES_QUOTAS_LOCK);
+    next_add(&connection->batch, next, ELG_POSTGRES_CLAIM_NEXT);
     enum elg_status status = elg_postgres_exchange(connection, error);
-    const PGresult *result = connection->results[1];
-    if (status == ELG_OK && PQntuples(result) == 0) {
-        elg_postgres_batch_reset(&connection->batch);
-        next_add(&connection->batch, next, ELG_POSTGRES_CLAIM_FREE);
-        status = elg_postgres_exchange(connection, error);
-        result = connection->results[0];
-    }
+    const PGresult *result = connection->results[2];
     if (status != ELG_OK)
         return status;
     if (PQntuples(result) == 0)
@@ -265,8 +265,9 @@ enum elg_status elg_postgres_claim_next(void *self, const char *const *graph_ids
 {
     struct elg_postgres *postgres = self;
     struct elg_run_row row;
-    struct next next = {postgres, graph_ids, graph_count,
-                        elg_checkpoint_quarantine_error(postgres->env.alloc), &row};
+    struct next next = {
+        postgres, graph_ids, graph_count,
+        elg_checkpoint_quarantine_error(postgres->env.alloc, "$OWNER", "$STEP"), &row};
     if (next.quarantine == NULL)
         return elg_base_no_memory(error);
     enum elg_status status = elg_postgres_try(&postgres->connections[ELG_POSTGRES_LOOP],

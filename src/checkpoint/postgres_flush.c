@@ -393,6 +393,35 @@ static void records_add(const struct flush *flush, enum elg_record_kind kind)
         records_column_put(flush, kind, field);
 }
 
+/* ---- quotas, which few runs have */
+
+static bool has_quota(const struct elg_turn *turn)
+{
+    return turn->create && elg_checkpoint_has_quota(&turn->run->quota);
+}
+
+static const enum elg_postgres_type QUOTA_TYPES[] = {
+    ELG_POSTGRES_TEXT, ELG_POSTGRES_INT4, ELG_POSTGRES_INT4, ELG_POSTGRES_TEXT,
+    ELG_POSTGRES_INT4, ELG_POSTGRES_INT4, ELG_POSTGRES_INT4};
+
+static void quota_put(const struct flush *flush, int column, const struct elg_turn *turn)
+{
+    const struct elg_run_quota *quota = &turn->run->quota;
+    const int64_t numbers[] = {0,
+                               quota->priority,
+                               quota->running_max,
+                               0,
+                               quota->key_running_max,
+                               quota->rate_count,
+                               quota->rate_ms};
+    if (column == 0)
+        elg_postgres_put_text(flush->batch, turn->run->trace_id);
+    else if (column == 3)
+        elg_postgres_put_text(flush->batch, quota->key);
+    else
+        elg_postgres_put_int4(flush->batch, numbers[column]);
+}
+
 void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *const *turns,
                             size_t turn_count, bool plain, int64_t now_ms,
                             int *run_messages)
@@ -408,6 +437,11 @@ void elg_postgres_flush_add(struct elg_postgres *postgres, struct elg_turn *cons
         elg_postgres_put_int8(batch, postgres->worker);
         runs_add(&flush, ELG_POSTGRES_INPUT_INSERT, false, is_create, INPUT_TYPES, 4,
                  input_put);
+    }
+    if (turns_of(&flush, has_quota) > 0) {
+        runs_add(&flush, ELG_POSTGRES_QUOTA_WRITE, false, has_quota, QUOTA_TYPES, 7,
+                 quota_put);
+        elg_postgres_put_int8(batch, ELG_COMMIT_BATCH_TURNS_MAX);
     }
     if (turns_of(&flush, has_initial_state) > 0) {
         runs_add(&flush, ELG_POSTGRES_INPUT_UPDATE, false, has_initial_state, INPUT_TYPES,

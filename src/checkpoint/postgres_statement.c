@@ -7,6 +7,7 @@
  * the database's clock.
  */
 #include "checkpoint/postgres.h"
+#include "checkpoint/postgres_next.h"
 
 /* clang-format off */
 static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
@@ -95,6 +96,14 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "UPDATE cmo_inputs i SET initial_state = t.state FROM (SELECT * FROM "
         "unnest($1::text[], $2::bytea[]) LIMIT $3::bigint) AS t (trace_id, state) WHERE "
         "i.trace_id = t.trace_id",
+    [ELG_POSTGRES_QUOTA_WRITE] =
+        "UPDATE cmo_runs r SET priority = t.priority, limited = t.running_max > 0 OR "
+        "t.key_running_max > 0 OR t.rate_count > 0, running_max = t.running_max, "
+        "limit_key = nullif(t.key, ''), key_running_max = t.key_running_max, rate_count "
+        "= t.rate_count, rate_ms = t.rate_ms FROM (SELECT * FROM unnest($1::text[], "
+        "$2::int4[], $3::int4[], $4::text[], $5::int4[], $6::int4[], $7::int4[]) LIMIT "
+        "$8::bigint) AS t (trace_id, priority, running_max, key, key_running_max, "
+        "rate_count, rate_ms) WHERE r.trace_id = t.trace_id",
     [ELG_POSTGRES_STEPS_WRITE] =
         "WITH w AS (INSERT INTO cmo_steps (trace_id, step_index, attempt, node_id, "
         "status, input_hash, state_hash, output_hash, next_edge, next_node, fuel, "
@@ -258,47 +267,19 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "cmo_reservations WHERE trace_id = $1::text) AND w.worker <> $2::bigint",
     [ELG_POSTGRES_CLAIM] =
         "UPDATE cmo_runs r SET epoch = epoch + 1, flush = 0, claims = claims + 1, "
-        "worker = $2::bigint, updated_at = $3::timestamptz WHERE r.trace_id = $1::text "
-        "AND r.completed_at IS NULL AND r.claims < $4::int4 AND (r.worker IS NULL OR "
+        "worker = $2::bigint, updated_at = $3::timestamptz, claimed_by = $5::text WHERE "
+        "r.trace_id = $1::text AND r.completed_at IS NULL AND r.claims < $4::int4 AND (r.worker IS NULL OR "
         "r.worker = $2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE "
         "w.worker = r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
     [ELG_POSTGRES_QUARANTINE] =
         "UPDATE cmo_runs r SET epoch = epoch + 1, flush = 0, claims = claims + 1, "
         "worker = NULL, updated_at = $3::timestamptz, status = 'quarantined', error = "
-        "$5::bytea, completed_at = $3::timestamptz WHERE r.trace_id = $1::text AND "
+        ELG_POSTGRES_SQL_QUARANTINED("$5") ", completed_at = $3::timestamptz WHERE r.trace_id = $1::text AND "
         "r.completed_at IS NULL AND r.claims >= $4::int4 AND (r.worker IS NULL OR "
         "r.worker = $2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE "
         "w.worker = r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
-    [ELG_POSTGRES_CLAIM_DUE] =
-        "WITH c AS (SELECT trace_id FROM cmo_runs WHERE completed_at IS NULL AND worker "
-        "IS NULL AND due_at IS NOT NULL AND due_at <= clock_timestamp() AND ($5::text[] "
-        "IS NULL OR graph_id = ANY ($5::text[])) ORDER BY due_at LIMIT 1 FOR UPDATE "
-        "SKIP LOCKED) UPDATE cmo_runs r SET epoch = r.epoch + 1, flush = 0, claims = "
-        "r.claims + 1, updated_at = $2::timestamptz, worker = CASE WHEN r.claims < "
-        "$3::int4 THEN $1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN "
-        "r.status ELSE 'quarantined' END, error = CASE WHEN r.claims < $3::int4 THEN "
-        "r.error ELSE $4::bytea END, completed_at = CASE WHEN r.claims >= $3::int4 THEN "
-        "$2::timestamptz END FROM c JOIN cmo_inputs i ON i.trace_id = c.trace_id WHERE "
-        "r.trace_id = c.trace_id RETURNING r.trace_id, r.graph_id, r.graph_version, "
-        "r.graph_hash, r.status, r.seed, r.step_count, r.chain, r.epoch, r.claims, "
-        "r.abort_requested, r.due_at, r.error, r.started_at, r.completed_at, "
-        "r.created_at, r.updated_at, r.parent_trace_id, "
-        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, r.has_children, i.trace_id, i.input, i.initial_state, i.limits",
-    [ELG_POSTGRES_CLAIM_FREE] =
-        "WITH c AS (SELECT trace_id FROM cmo_runs WHERE completed_at IS NULL AND worker "
-        "IS NULL AND due_at IS NULL AND status <> 'waiting' AND ($5::text[] IS NULL OR "
-        "graph_id = ANY ($5::text[])) ORDER BY created_at, run_no LIMIT 1 FOR UPDATE "
-        "SKIP LOCKED) UPDATE cmo_runs r SET epoch = r.epoch + 1, flush = 0, claims = "
-        "r.claims + 1, updated_at = $2::timestamptz, worker = CASE WHEN r.claims < "
-        "$3::int4 THEN $1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN "
-        "r.status ELSE 'quarantined' END, error = CASE WHEN r.claims < $3::int4 THEN "
-        "r.error ELSE $4::bytea END, completed_at = CASE WHEN r.claims >= $3::int4 THEN "
-        "$2::timestamptz END FROM c JOIN cmo_inputs i ON i.trace_id = c.trace_id WHERE "
-        "r.trace_id = c.trace_id RETURNING r.trace_id, r.graph_id, r.graph_version, "
-        "r.graph_hash, r.status, r.seed, r.step_count, r.chain, r.epoch, r.claims, "
-        "r.abort_requested, r.due_at, r.error, r.started_at, r.completed_at, "
-        "r.created_at, r.updated_at, r.parent_trace_id, "
-        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, r.has_children, i.trace_id, i.input, i.initial_state, i.limits",
+    [ELG_POSTGRES_QUOTAS_LOCK] = ELG_POSTGRES_SQL_QUOTAS_LOCK,
+    [ELG_POSTGRES_CLAIM_NEXT] = ELG_POSTGRES_SQL_CLAIM_NEXT,
     [ELG_POSTGRES_ABORT] =
         "UPDATE cmo_runs SET abort_requested = true, updated_at = $2::timestamptz WHERE "
         "trace_id = $1::text AND NOT abort_requested AND completed_at IS NULL",

@@ -46,6 +46,12 @@ bool elg_checkpoint_status_parse(struct elg_bytes name, enum elg_run_status *out
     return true;
 }
 
+bool elg_checkpoint_has_quota(const struct elg_run_quota *quota)
+{
+    return quota->priority != 0 || quota->running_max > 0 || quota->key_running_max > 0 ||
+           quota->rate_count > 0;
+}
+
 bool elg_checkpoint_status_reopens(enum elg_run_status status)
 {
     return status == ELG_RUN_FAILED || status == ELG_RUN_TIMEOUT ||

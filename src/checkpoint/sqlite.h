@@ -59,10 +59,16 @@ enum elg_sqlite_statement {
     ELG_SQLITE_STEPS_READ,
     ELG_SQLITE_ACTIVITIES_READ,
     ELG_SQLITE_ABORTS_READ,
+    ELG_SQLITE_NEXT_PAIR,
+    ELG_SQLITE_NEXT_SERVED,
     ELG_SQLITE_NEXT_READ,
+    ELG_SQLITE_NEXT_TAKEN,
+    ELG_SQLITE_RATE_COUNT,
+    ELG_SQLITE_QUOTA_WRITE,
+    ELG_SQLITE_ORPHANS_READ,
+    ELG_SQLITE_ORPHAN_FREE,
     ELG_SQLITE_DUE_READ,
     ELG_SQLITE_VERSION_READ,
-    ELG_SQLITE_CLAIMS_READ,
     ELG_SQLITE_UNCLAIM,
     ELG_SQLITE_REOPEN,
     ELG_SQLITE_SIGNAL_FACTS,
@@ -98,6 +104,9 @@ struct elg_sqlite {
     pthread_mutex_t read_mutex;
     int wal_pages;                /* after the last commit; of the writer */
     sqlite3_int64 wal_room_bytes; /* the WAL's file has at least these */
+    bool swept;                   /* a sweep for orphans was made, */
+    bool sweep_due;               /* and since then a run was let go of here */
+    int64_t sweep_us;             /* when */
     int64_t data_version;         /* of the writer's, when work_poll last looked */
     int lock_fd;                  /* -1: opened for reading only */
     int64_t signals_polled;       /* number of the last signal that was told of */
@@ -105,9 +114,22 @@ struct elg_sqlite {
     struct elg_traces owned; /* struct elg_sqlite_owned */
 };
 
+/* Of a run: the slots that its quota takes, one of the graph's and one of its key's. A
+ * slot is owned as a run is, under a name of its own, so that it too goes with the
+ * process. */
+#define ELG_SQLITE_SLOTS 2
+#define ELG_SQLITE_SLOT_BYTES_MAX 48
+
 struct elg_sqlite_owned {
     char trace_id[ELG_TRACE_BYTES_MAX + 1];
     bool abort_reported;
+    char slots[ELG_SQLITE_SLOTS][ELG_SQLITE_SLOT_BYTES_MAX]; /* "": none */
+};
+
+/* What a claim of the next run looks at within its transaction. */
+struct elg_sqlite_taking {
+    uint32_t rate_count, rate_ms; /* 0: no limit, or it has begun */
+    bool refused;                 /* out: the rate leaves no room */
 };
 
 /* ---- sqlite_error.c */
@@ -237,6 +259,11 @@ void elg_sqlite_guard_end(struct elg_sqlite *sqlite);
 enum elg_status elg_sqlite_own(struct elg_sqlite *sqlite, const char *trace_id,
                                bool *before, struct elg_error *error);
 void elg_sqlite_disown(struct elg_sqlite *sqlite, const char *trace_id);
+/* The run's slots become its own: they are let go of with it. */
+void elg_sqlite_own_slots(struct elg_sqlite *sqlite, const char *trace_id,
+                          char slots[ELG_SQLITE_SLOTS][ELG_SQLITE_SLOT_BYTES_MAX]);
+/* True if nobody has the run's lock, not this process either. */
+bool elg_sqlite_is_orphan(struct elg_sqlite *sqlite, const char *trace_id);
 /* True if the run is ours already. */
 bool elg_sqlite_owned(struct elg_sqlite *sqlite, const char *trace_id);
 /* True the first time for a run that is ours. */
@@ -248,6 +275,13 @@ bool elg_sqlite_own_abort(struct elg_sqlite *sqlite, const char *trace_id);
 enum elg_status elg_sqlite_turn_write(struct elg_sqlite *sqlite, struct elg_turn *turn,
                                       int64_t now_ms, bool *again,
                                       struct elg_error *error);
+
+/* ---- sqlite_claim.c */
+/* As claim; `taking`, if not NULL, of the next run: ELG_OK with taking->refused and
+ * without a row if its rate leaves no room. */
+enum elg_status elg_sqlite_claim_as(struct elg_sqlite *sqlite, const char *trace_id,
+                                    struct elg_sqlite_taking *taking,
+                                    struct elg_run_row *out, struct elg_error *error);
 
 /* ---- sqlite_write.c: a writing transaction (S1, S2) */
 /* Takes write_mutex and the guard and begins. After ELG_OK exactly one of the ends. */

@@ -9,16 +9,16 @@
 
 /* ---- the owner's name, for the message */
 
-static bool owner_read(struct elg_sqlite *sqlite, const char *trace_id, char *out,
-                       size_t out_size)
+static bool owner_read(struct elg_sqlite_connection *connection, const char *trace_id,
+                       char *out, size_t out_size)
 {
     sqlite3_stmt *statement = NULL;
     bool found = false;
-    if (elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_OWNER_READ, &statement, NULL) !=
+    if (elg_sqlite_statement(connection, ELG_SQLITE_OWNER_READ, &statement, NULL) !=
         ELG_OK)
         return false;
     sqlite3_bind_text(statement, 1, trace_id, -1, SQLITE_STATIC);
-    if (elg_sqlite_step(&sqlite->reader, statement, &found, NULL) != ELG_OK || !found)
+    if (elg_sqlite_step(connection, statement, &found, NULL) != ELG_OK || !found)
         return false;
     const unsigned char *owner = sqlite3_column_text(statement, 0);
     if (owner != NULL)
@@ -32,7 +32,7 @@ static enum elg_status busy_fail(struct elg_sqlite *sqlite, const char *trace_id
 {
     char owner[OWNER_BYTES_MAX] = "another live process";
     pthread_mutex_lock(&sqlite->read_mutex);
-    owner_read(sqlite, trace_id, owner, sizeof owner);
+    owner_read(&sqlite->reader, trace_id, owner, sizeof owner);
     pthread_mutex_unlock(&sqlite->read_mutex);
     return elg_base_fail(error, ELG_BUSY, trace_id,
                          "this run is owned by %s; wait for it or end that process",
@@ -52,7 +52,9 @@ enum elg_status elg_sqlite_reserve(void *self, const char *trace_id,
 
 void elg_sqlite_release(void *self, const char *trace_id)
 {
-    elg_sqlite_disown(self, trace_id);
+    struct elg_sqlite *sqlite = self;
+    elg_sqlite_disown(sqlite, trace_id);
+    sqlite->sweep_due = true;
 }
 
 static enum elg_status claim_write(struct elg_sqlite *sqlite,
@@ -92,7 +94,11 @@ static enum elg_status claim_count(struct elg_sqlite *sqlite, struct elg_run_row
     row->updated_at_ms = elg_base_wall_ms(sqlite->env.clock);
     if (row->claims++ < ELG_CLAIMS_MAX)
         return ELG_OK;
-    struct elg_blob *reason = elg_checkpoint_quarantine_error(sqlite->env.alloc);
+    char owner[OWNER_BYTES_MAX] = "", step[24];
+    owner_read(&sqlite->writer, row->trace_id, owner, sizeof owner);
+    snprintf(step, sizeof step, "%llu", (unsigned long long)row->step_count);
+    struct elg_blob *reason =
+        elg_checkpoint_quarantine_error(sqlite->env.alloc, owner, step);
     if (reason == NULL)
         return elg_base_no_memory(error);
     elg_base_blob_unref(row->error);
@@ -102,8 +108,61 @@ static enum elg_status claim_count(struct elg_sqlite *sqlite, struct elg_run_row
     return ELG_OK;
 }
 
+static enum elg_status rate_check(struct elg_sqlite *sqlite, const char *trace_id,
+                                  struct elg_sqlite_taking *taking,
+                                  struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found;
+    int64_t now_ms = elg_base_wall_ms(sqlite->env.clock);
+    if (taking->rate_count == 0)
+        return ELG_OK;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->writer, ELG_SQLITE_RATE_COUNT, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(statement, 1, trace_id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, now_ms - taking->rate_ms);
+    status = elg_sqlite_step(&sqlite->writer, statement, &found, error);
+    if (status == ELG_OK && found) {
+        taking->refused = sqlite3_column_int64(statement, 0) >= taking->rate_count;
+        sqlite3_reset(statement);
+    }
+    return status;
+}
+
+static enum elg_status taken_write(struct elg_sqlite *sqlite, const char *trace_id,
+                                   struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    int changes;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->writer, ELG_SQLITE_NEXT_TAKEN, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_int64(statement, 1, elg_base_wall_ms(sqlite->env.clock));
+    sqlite3_bind_text(statement, 2, trace_id, -1, SQLITE_STATIC);
+    return elg_sqlite_write(&sqlite->writer, statement, &changes, error);
+}
+
+/* The claim of a row that was read in this transaction. */
+static enum elg_status claim_row(struct elg_sqlite *sqlite, struct elg_run_row *row,
+                                 struct elg_sqlite_taking *taking,
+                                 struct elg_error *error)
+{
+    enum elg_status status = claim_count(sqlite, row, error);
+    if (status == ELG_OK)
+        status = claim_write(sqlite, row, error);
+    if (status == ELG_OK && elg_checkpoint_status_ended(row->status))
+        status = elg_sqlite_child_ended(sqlite, row, row->updated_at_ms, error);
+    if (status == ELG_OK && taking != NULL)
+        status = taken_write(sqlite, row->trace_id, error);
+    return status;
+}
+
 /* Reads the run and counts the claim, in one transaction. *ours: it may be executed. */
-static enum elg_status claim(struct elg_sqlite *sqlite, const char *trace_id, bool *ours,
+static enum elg_status claim(struct elg_sqlite *sqlite, const char *trace_id,
+                             struct elg_sqlite_taking *taking, bool *ours,
                              struct elg_run_row *out, struct elg_error *error)
 {
     struct elg_run_row row = {.status = ELG_RUN_PENDING};
@@ -113,21 +172,20 @@ static enum elg_status claim(struct elg_sqlite *sqlite, const char *trace_id, bo
         return status;
     status =
         elg_sqlite_run_read(sqlite->env.alloc, &sqlite->writer, trace_id, &row, error);
-    if (status != ELG_OK || elg_checkpoint_status_ended(row.status)) {
+    if (status == ELG_OK && taking != NULL)
+        status = rate_check(sqlite, trace_id, taking, error);
+    bool refused = taking != NULL && taking->refused;
+    if (status != ELG_OK || refused || elg_checkpoint_status_ended(row.status)) {
         elg_sqlite_write_rollback(sqlite);
     } else {
-        status = claim_count(sqlite, &row, error);
-        if (status == ELG_OK)
-            status = claim_write(sqlite, &row, error);
-        if (status == ELG_OK && elg_checkpoint_status_ended(row.status))
-            status = elg_sqlite_child_ended(sqlite, &row, row.updated_at_ms, error);
+        status = claim_row(sqlite, &row, taking, error);
         if (status == ELG_OK)
             status = elg_sqlite_write_commit(sqlite, error);
         else
             elg_sqlite_write_rollback(sqlite);
         *ours = !elg_checkpoint_status_ended(row.status);
     }
-    if (status == ELG_OK)
+    if (status == ELG_OK && !refused)
         *out = row;
     else
         elg_checkpoint_run_row_fini(&row);
@@ -153,14 +211,20 @@ static enum elg_status claim_held(struct elg_sqlite *sqlite, const char *trace_i
 enum elg_status elg_sqlite_claim(void *self, const char *trace_id,
                                  struct elg_run_row *out, struct elg_error *error)
 {
-    struct elg_sqlite *sqlite = self;
+    return elg_sqlite_claim_as(self, trace_id, NULL, out, error);
+}
+
+enum elg_status elg_sqlite_claim_as(struct elg_sqlite *sqlite, const char *trace_id,
+                                    struct elg_sqlite_taking *taking,
+                                    struct elg_run_row *out, struct elg_error *error)
+{
     bool before, ours;
     enum elg_status status = elg_sqlite_own(sqlite, trace_id, &before, error);
     if (status == ELG_BUSY)
         return claim_held(sqlite, trace_id, out, error);
     if (status != ELG_OK)
         return status;
-    status = claim(sqlite, trace_id, &ours, out, error);
+    status = claim(sqlite, trace_id, taking, &ours, out, error);
     if ((status != ELG_OK && !before) || (status == ELG_OK && !ours))
         elg_sqlite_disown(sqlite, trace_id);
     return status;

@@ -63,6 +63,37 @@ static void run_bind(struct elg_sqlite *sqlite, const struct elg_turn *turn,
     elg_sqlite_bind_int(bind, run->depth);
 }
 
+/* What most runs have no need of: whoever takes it up, in what order, how many at once.
+ */
+static enum elg_status quota_write(struct elg_sqlite *sqlite,
+                                   const struct elg_run_row *run, struct elg_error *error)
+{
+    const struct elg_run_quota *quota = &run->quota;
+    sqlite3_stmt *statement = NULL;
+    struct elg_sqlite_bind bind;
+    int changes;
+    bool free = run->status == ELG_RUN_PENDING;
+    if (!free && !elg_checkpoint_has_quota(quota))
+        return ELG_OK;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->writer, ELG_SQLITE_QUOTA_WRITE, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    elg_sqlite_bind_begin(&bind, statement);
+    elg_sqlite_bind_int(&bind, free);
+    elg_sqlite_bind_int(&bind, quota->priority);
+    elg_sqlite_bind_int(&bind, quota->running_max);
+    elg_sqlite_bind_text(&bind, quota->key);
+    elg_sqlite_bind_int(&bind, quota->key_running_max);
+    elg_sqlite_bind_int(&bind, quota->rate_count);
+    elg_sqlite_bind_int(&bind, quota->rate_ms);
+    elg_sqlite_bind_text(&bind, run->trace_id);
+    status = elg_sqlite_bind_end(&bind, &sqlite->writer, error);
+    if (status != ELG_OK)
+        return status;
+    return elg_sqlite_write(&sqlite->writer, statement, &changes, error);
+}
+
 /* ELG_EXISTS in turn->result if the run is there. */
 enum elg_status elg_sqlite_run_create(struct elg_sqlite *sqlite, struct elg_turn *turn,
                                       int64_t now_ms, struct elg_error *error)
@@ -85,7 +116,8 @@ enum elg_status elg_sqlite_run_create(struct elg_sqlite *sqlite, struct elg_turn
         turn->result = ELG_EXISTS;
         return ELG_OK;
     }
-    return input_write(sqlite, turn->run, error);
+    status = quota_write(sqlite, turn->run, error);
+    return status == ELG_OK ? input_write(sqlite, turn->run, error) : status;
 }
 
 /* Why the fence held a turn back. */

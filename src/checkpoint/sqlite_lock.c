@@ -167,15 +167,49 @@ enum elg_status elg_sqlite_own(struct elg_sqlite *sqlite, const char *trace_id,
     return status;
 }
 
+/* One name less; what it was is left in *was. With own_mutex held. */
+static bool owned_drop(struct elg_sqlite *sqlite, const char *trace_id,
+                       struct elg_sqlite_owned *was)
+{
+    struct elg_sqlite_owned *owned =
+        elg_checkpoint_traces_remove(&sqlite->owned, trace_id);
+    if (owned == NULL)
+        return false;
+    byte_lock(sqlite->lock_fd, trace_id, F_UNLCK);
+    *was = *owned;
+    elg_base_free(sqlite->env.alloc, owned, sizeof *owned);
+    return true;
+}
+
 void elg_sqlite_disown(struct elg_sqlite *sqlite, const char *trace_id)
 {
+    struct elg_sqlite_owned was, slot;
     pthread_mutex_lock(&sqlite->own_mutex);
-    void *owned = elg_checkpoint_traces_remove(&sqlite->owned, trace_id);
-    if (owned != NULL) {
-        byte_lock(sqlite->lock_fd, trace_id, F_UNLCK);
-        elg_base_free(sqlite->env.alloc, owned, sizeof(struct elg_sqlite_owned));
+    if (owned_drop(sqlite, trace_id, &was)) {
+        for (size_t i = 0; i < ELG_SQLITE_SLOTS; i++) {
+            if (was.slots[i][0] != '\0')
+                owned_drop(sqlite, was.slots[i], &slot);
+        }
     }
     pthread_mutex_unlock(&sqlite->own_mutex);
+}
+
+void elg_sqlite_own_slots(struct elg_sqlite *sqlite, const char *trace_id,
+                          char slots[ELG_SQLITE_SLOTS][ELG_SQLITE_SLOT_BYTES_MAX])
+{
+    pthread_mutex_lock(&sqlite->own_mutex);
+    struct elg_sqlite_owned *owned = elg_checkpoint_traces_get(&sqlite->owned, trace_id);
+    if (owned != NULL)
+        memcpy(owned->slots, slots, sizeof owned->slots);
+    pthread_mutex_unlock(&sqlite->own_mutex);
+}
+
+bool elg_sqlite_is_orphan(struct elg_sqlite *sqlite, const char *trace_id)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+    lock.l_start = offset_of(trace_id);
+    return !elg_sqlite_owned(sqlite, trace_id) &&
+           fcntl(sqlite->lock_fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
 }
 
 bool elg_sqlite_owned(struct elg_sqlite *sqlite, const char *trace_id)

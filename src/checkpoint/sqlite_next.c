@@ -1,11 +1,22 @@
 /* sqlite_next: taking up whatever waits to be. Uses sqlite.h.
  *
- * Candidates are read in order; the first whose lock can be had is claimed.
+ * Free runs are searched through an index of graph and priority, in the order of the
+ * contract: the pairs of these are read first, then each pair's runs until one can be
+ * had. Limits of how many run at once are slots, locked as runs are, so that those of a
+ * dead process are free; the rate is counted in the claim's transaction. Runs that a dead
+ * process held become free in a sweep.
  */
 #include "checkpoint/sqlite.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define PAIRS_MAX 256 /* of graph and priority, looked at by one claim */
+#define LOOK_FIRST 8  /* runs of one pair that are looked at, */
+#define LOOK_MAX 1024 /* and if none of these can be had */
+#define ORPHANS_MAX 256
+#define SWEEP_US 1000000
 
 int64_t elg_sqlite_lease_until_us(void *self)
 {
@@ -19,79 +30,397 @@ int64_t elg_sqlite_wall_ms(void *self)
     return elg_base_wall_ms(sqlite->env.clock);
 }
 
+/* ---- runs that nobody holds any more */
+
+struct orphan {
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    int64_t epoch;
+};
+
+static enum elg_status orphans_read(struct elg_sqlite *sqlite, struct orphan *orphans,
+                                    size_t *count, struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found = true;
+    *count = 0;
+    pthread_mutex_lock(&sqlite->read_mutex);
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_ORPHANS_READ, &statement, error);
+    while (status == ELG_OK && *count < ORPHANS_MAX) {
+        status = elg_sqlite_step(&sqlite->reader, statement, &found, error);
+        if (status != ELG_OK || !found)
+            break;
+        const char *trace_id = (const char *)sqlite3_column_text(statement, 0);
+        if (trace_id == NULL || strlen(trace_id) > ELG_TRACE_BYTES_MAX ||
+            !elg_sqlite_is_orphan(sqlite, trace_id))
+            continue;
+        strcpy(orphans[*count].trace_id, trace_id);
+        orphans[(*count)++].epoch = sqlite3_column_int64(statement, 1);
+    }
+    sqlite3_reset(statement);
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    return status;
+}
+
+static enum elg_status orphan_free(struct elg_sqlite *sqlite, const struct orphan *orphan,
+                                   struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    int changes;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->writer, ELG_SQLITE_ORPHAN_FREE, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(statement, 1, orphan->trace_id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, orphan->epoch);
+    return elg_sqlite_write(&sqlite->writer, statement, &changes, error);
+}
+
+static enum elg_status orphans_free(struct elg_sqlite *sqlite,
+                                    const struct orphan *orphans, size_t count,
+                                    struct elg_error *error)
+{
+    if (count == 0)
+        return ELG_OK;
+    enum elg_status status = elg_sqlite_write_begin(sqlite, error);
+    if (status != ELG_OK)
+        return status;
+    for (size_t i = 0; status == ELG_OK && i < count; i++)
+        status = orphan_free(sqlite, &orphans[i], error);
+    if (status == ELG_OK)
+        return elg_sqlite_write_commit(sqlite, error);
+    elg_sqlite_write_rollback(sqlite);
+    return status;
+}
+
+static enum elg_status sweep(struct elg_sqlite *sqlite, struct elg_error *error)
+{
+    int64_t now_us = elg_base_monotonic_us(sqlite->env.clock);
+    size_t count;
+    if (sqlite->swept && !sqlite->sweep_due && now_us - sqlite->sweep_us < SWEEP_US)
+        return ELG_OK;
+    struct orphan *orphans =
+        elg_base_calloc(sqlite->env.alloc, ORPHANS_MAX * sizeof *orphans);
+    if (orphans == NULL)
+        return elg_base_no_memory(error);
+    enum elg_status status = orphans_read(sqlite, orphans, &count, error);
+    if (status == ELG_OK)
+        status = orphans_free(sqlite, orphans, count, error);
+    elg_base_free(sqlite->env.alloc, orphans, ORPHANS_MAX * sizeof *orphans);
+    if (status != ELG_OK)
+        return status;
+    sqlite->swept = true;
+    sqlite->sweep_due = count == ORPHANS_MAX;
+    sqlite->sweep_us = now_us;
+    return ELG_OK;
+}
+
+/* ---- pairs of graph and priority that have free runs */
+
+struct pair {
+    char graph_id[ELG_NAME_BYTES_MAX + 1];
+    int64_t priority;
+    int64_t served_ms; /* a run of the graph was last taken up; 0: none */
+    int64_t ready_ms;  /* since when its first run waits */
+};
+
 struct next {
     const char *const *graph_ids;
     size_t graph_count;
-    int64_t offset; /* candidates that were looked at */
-    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    struct pair *pairs;
+    size_t pair_count;
 };
 
 static bool graph_wanted(const struct next *next, const char *graph_id)
 {
     bool wanted = next->graph_ids == NULL;
-    for (size_t i = 0; !wanted && graph_id != NULL && i < next->graph_count; i++)
+    for (size_t i = 0; !wanted && i < next->graph_count; i++)
         wanted = strcmp(next->graph_ids[i], graph_id) == 0;
     return wanted;
 }
 
-/* Steps to a candidate that is not ours already. */
-static enum elg_status candidate_step(struct elg_sqlite *sqlite, sqlite3_stmt *statement,
-                                      struct next *next, bool *found,
-                                      struct elg_error *error)
+/* The pair behind `pair`, into it. */
+static enum elg_status pair_step(struct elg_sqlite *sqlite, struct pair *pair,
+                                 bool *found, struct elg_error *error)
 {
-    for (;;) {
-        enum elg_status status =
-            elg_sqlite_step(&sqlite->reader, statement, found, error);
-        if (status != ELG_OK || !*found)
-            return status;
-        next->offset++;
-        const char *trace_id = (const char *)sqlite3_column_text(statement, 0);
-        const char *graph_id = (const char *)sqlite3_column_text(statement, 1);
-        if (trace_id == NULL || strlen(trace_id) > ELG_TRACE_BYTES_MAX ||
-            elg_sqlite_owned(sqlite, trace_id) || !graph_wanted(next, graph_id))
+    sqlite3_stmt *statement = NULL;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_NEXT_PAIR, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(statement, 1, pair->graph_id, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(statement, 2, pair->priority);
+    status = elg_sqlite_step(&sqlite->reader, statement, found, error);
+    if (status != ELG_OK || !*found)
+        return status;
+    const char *graph_id = (const char *)sqlite3_column_text(statement, 0);
+    if (graph_id == NULL || strlen(graph_id) > ELG_NAME_BYTES_MAX) {
+        sqlite3_reset(statement);
+        return elg_base_fail(error, ELG_CORRUPT, sqlite->path,
+                             "cmo_runs has a graph_id that is none");
+    }
+    snprintf(pair->graph_id, sizeof pair->graph_id, "%s", graph_id);
+    pair->priority = sqlite3_column_int64(statement, 1);
+    sqlite3_reset(statement);
+    return ELG_OK;
+}
+
+static enum elg_status served_read(struct elg_sqlite *sqlite, struct pair *pair,
+                                   struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found;
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_NEXT_SERVED, &statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(statement, 1, pair->graph_id, -1, SQLITE_STATIC);
+    status = elg_sqlite_step(&sqlite->reader, statement, &found, error);
+    if (status != ELG_OK)
+        return status;
+    pair->served_ms = found ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return ELG_OK;
+}
+
+static enum elg_status runs_begin(struct elg_sqlite *sqlite, const struct pair *pair,
+                                  int limit, sqlite3_stmt **statement,
+                                  struct elg_error *error)
+{
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_NEXT_READ, statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(*statement, 1, pair->graph_id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(*statement, 2, pair->priority);
+    sqlite3_bind_int64(*statement, 3, elg_base_wall_ms(sqlite->env.clock));
+    sqlite3_bind_int(*statement, 4, limit);
+    return ELG_OK;
+}
+
+/* *found: the pair has a run whose time has come. */
+static enum elg_status ready_read(struct elg_sqlite *sqlite, struct pair *pair,
+                                  bool *found, struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    enum elg_status status = runs_begin(sqlite, pair, 1, &statement, error);
+    if (status == ELG_OK)
+        status = elg_sqlite_step(&sqlite->reader, statement, found, error);
+    if (status == ELG_OK && *found)
+        pair->ready_ms = sqlite3_column_int64(statement, 1);
+    sqlite3_reset(statement);
+    return status;
+}
+
+static int by_turn(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    if (x->priority != y->priority)
+        return x->priority > y->priority ? -1 : 1;
+    if (x->served_ms != y->served_ms)
+        return x->served_ms < y->served_ms ? -1 : 1;
+    if (x->ready_ms != y->ready_ms)
+        return x->ready_ms < y->ready_ms ? -1 : 1;
+    return 0;
+}
+
+/* All pairs with a run whose time has come, in the order of their turn. */
+static enum elg_status pairs_read(struct elg_sqlite *sqlite, struct next *next,
+                                  struct elg_error *error)
+{
+    struct pair pair = {.graph_id = "", .priority = INT64_MIN};
+    enum elg_status status = ELG_OK;
+    next->pair_count = 0;
+    while (next->pair_count < PAIRS_MAX) {
+        bool found = false;
+        status = pair_step(sqlite, &pair, &found, error);
+        if (status != ELG_OK || !found)
+            break;
+        if (!graph_wanted(next, pair.graph_id))
             continue;
-        snprintf(next->trace_id, sizeof next->trace_id, "%s", trace_id);
-        return ELG_OK;
+        status = ready_read(sqlite, &pair, &found, error);
+        if (status == ELG_OK && found)
+            status = served_read(sqlite, &pair, error);
+        if (status != ELG_OK)
+            break;
+        if (found)
+            next->pairs[next->pair_count++] = pair;
+    }
+    if (status == ELG_OK)
+        qsort(next->pairs, next->pair_count, sizeof *next->pairs, by_turn);
+    return status;
+}
+
+/* ---- one run */
+
+struct candidate {
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    char limit_key[ELG_NAME_BYTES_MAX + 1];
+    uint32_t running_max, key_running_max;
+    struct elg_sqlite_taking taking;
+};
+
+static void candidate_read(sqlite3_stmt *statement, struct candidate *out)
+{
+    const char *trace_id = (const char *)sqlite3_column_text(statement, 0);
+    const char *key = (const char *)sqlite3_column_text(statement, 3);
+    memset(out, 0, sizeof *out);
+    snprintf(out->trace_id, sizeof out->trace_id, "%s", trace_id ? trace_id : "");
+    snprintf(out->limit_key, sizeof out->limit_key, "%s", key ? key : "");
+    out->running_max = (uint32_t)sqlite3_column_int64(statement, 2);
+    out->key_running_max = (uint32_t)sqlite3_column_int64(statement, 4);
+    out->taking.rate_count = (uint32_t)sqlite3_column_int64(statement, 5);
+    out->taking.rate_ms = (uint32_t)sqlite3_column_int64(statement, 6);
+}
+
+/* FNV-1a over 64 bits. */
+static uint64_t hash_of(uint64_t hash, const char *text)
+{
+    do
+        hash = (hash ^ (uint8_t)*text) * 1099511628211u;
+    while (*text++ != '\0');
+    return hash;
+}
+
+/* Takes a free slot of `max`; false: there is none. max 0: none is needed. */
+static bool slot_take(struct elg_sqlite *sqlite, char kind, uint64_t hash, uint32_t max,
+                      char out[ELG_SQLITE_SLOT_BYTES_MAX])
+{
+    for (uint32_t i = 0; i < max; i++) {
+        bool before = false;
+        snprintf(out, ELG_SQLITE_SLOT_BYTES_MAX, "slot-%c%016llx-%u", kind,
+                 (unsigned long long)hash, i);
+        if (elg_sqlite_own(sqlite, out, &before, NULL) == ELG_OK && !before)
+            return true;
+    }
+    out[0] = '\0';
+    return max == 0;
+}
+
+static void slots_drop(struct elg_sqlite *sqlite,
+                       char slots[ELG_SQLITE_SLOTS][ELG_SQLITE_SLOT_BYTES_MAX])
+{
+    for (size_t i = 0; i < ELG_SQLITE_SLOTS; i++) {
+        if (slots[i][0] != '\0')
+            elg_sqlite_disown(sqlite, slots[i]);
     }
 }
 
-static enum elg_status candidate_read(struct elg_sqlite *sqlite, struct next *next,
-                                      bool *found, struct elg_error *error)
+/* How far one pair has been looked at. */
+struct search {
+    struct candidate candidates[LOOK_MAX];
+    size_t count;
+    bool graph_full, rate_full; /* no more of its runs, of those that begin */
+};
+
+/* ELG_BUSY: it cannot be had, or its quota leaves no room. */
+static enum elg_status candidate_take(struct elg_sqlite *sqlite, const struct pair *pair,
+                                      struct search *search, struct candidate *candidate,
+                                      struct elg_run_row *out, struct elg_error *error)
+{
+    char slots[ELG_SQLITE_SLOTS][ELG_SQLITE_SLOT_BYTES_MAX] = {"", ""};
+    uint64_t graph = hash_of(14695981039346656037u, pair->graph_id);
+    enum elg_status status = ELG_BUSY;
+    if (elg_sqlite_owned(sqlite, candidate->trace_id) ||
+        (search->rate_full && candidate->taking.rate_count > 0))
+        return ELG_BUSY;
+    search->graph_full = !slot_take(sqlite, 'g', graph, candidate->running_max, slots[0]);
+    if (!search->graph_full &&
+        slot_take(sqlite, 'k', hash_of(graph, candidate->limit_key),
+                  candidate->key_running_max, slots[1]))
+        status = elg_sqlite_claim_as(sqlite, candidate->trace_id, &candidate->taking, out,
+                                     error);
+    search->rate_full = search->rate_full || candidate->taking.refused;
+    if (status == ELG_OK && candidate->taking.refused)
+        status = ELG_BUSY;
+    if (status == ELG_OK && !elg_checkpoint_status_ended(out->status))
+        elg_sqlite_own_slots(sqlite, candidate->trace_id, slots);
+    else
+        slots_drop(sqlite, slots);
+    return status;
+}
+
+/* The pair's runs whose time has come, the first `limit` of them. */
+static enum elg_status search_read(struct elg_sqlite *sqlite, const struct pair *pair,
+                                   int limit, struct search *search,
+                                   struct elg_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    struct elg_sqlite_bind bind;
+    bool found = true;
+    search->count = 0;
     pthread_mutex_lock(&sqlite->read_mutex);
-    enum elg_status status =
-        elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_NEXT_READ, &statement, error);
-    if (status == ELG_OK) {
-        elg_sqlite_bind_begin(&bind, statement);
-        elg_sqlite_bind_int(&bind, elg_base_wall_ms(sqlite->env.clock));
-        elg_sqlite_bind_int(&bind, next->offset);
-        status = elg_sqlite_bind_end(&bind, &sqlite->reader, error);
+    enum elg_status status = runs_begin(sqlite, pair, limit, &statement, error);
+    while (status == ELG_OK) {
+        status = elg_sqlite_step(&sqlite->reader, statement, &found, error);
+        if (status != ELG_OK || !found)
+            break;
+        candidate_read(statement, &search->candidates[search->count++]);
     }
-    if (status == ELG_OK)
-        status = candidate_step(sqlite, statement, next, found, error);
     sqlite3_reset(statement);
     pthread_mutex_unlock(&sqlite->read_mutex);
     return status;
 }
+
+/* ELG_BUSY: none of the pair's runs can be had. */
+static enum elg_status pair_take(struct elg_sqlite *sqlite, const struct pair *pair,
+                                 struct search *search, struct elg_run_row *out,
+                                 struct elg_error *error)
+{
+    size_t looked = 0;
+    search->graph_full = search->rate_full = false;
+    for (int limit = LOOK_FIRST; limit <= LOOK_MAX; limit *= LOOK_MAX / LOOK_FIRST) {
+        enum elg_status status = search_read(sqlite, pair, limit, search, error);
+        if (status != ELG_OK)
+            return status;
+        for (; looked < search->count && !search->graph_full; looked++) {
+            status = candidate_take(sqlite, pair, search, &search->candidates[looked],
+                                    out, error);
+            if (status != ELG_BUSY)
+                return status;
+        }
+        if (search->count < (size_t)limit || search->graph_full)
+            break;
+    }
+    return ELG_BUSY;
+}
+
+/* ---- the next run */
+
+static enum elg_status next_take(struct elg_sqlite *sqlite, struct next *next,
+                                 struct search *search, struct elg_run_row *out,
+                                 struct elg_error *error)
+{
+    pthread_mutex_lock(&sqlite->read_mutex);
+    enum elg_status status = pairs_read(sqlite, next, error);
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    if (status != ELG_OK)
+        return status;
+    for (size_t i = 0; i < next->pair_count; i++) {
+        status = pair_take(sqlite, &next->pairs[i], search, out, error);
+        if (status != ELG_BUSY)
+            return status;
+    }
+    return elg_base_fail(error, ELG_NOT_FOUND, sqlite->path,
+                         "no run waits to be taken up");
+}
+
+struct scratch {
+    struct pair pairs[PAIRS_MAX];
+    struct search search;
+};
 
 enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
                                       size_t graph_count, struct elg_run_row *out,
                                       struct elg_error *error)
 {
     struct elg_sqlite *sqlite = self;
-    struct next next = {.graph_ids = graph_ids, .graph_count = graph_count};
-    for (;;) {
-        bool found = false;
-        enum elg_status status = candidate_read(sqlite, &next, &found, error);
-        if (status != ELG_OK)
-            return status;
-        if (!found)
-            return elg_base_fail(error, ELG_NOT_FOUND, sqlite->path,
-                                 "no run waits to be taken up");
-        status = elg_sqlite_claim(sqlite, next.trace_id, out, error);
-        if (status != ELG_BUSY)
-            return status;
-    }
+    struct scratch *scratch = elg_base_calloc(sqlite->env.alloc, sizeof *scratch);
+    if (scratch == NULL)
+        return elg_base_no_memory(error);
+    struct next next = {graph_ids, graph_count, scratch->pairs, 0};
+    enum elg_status status = sweep(sqlite, error);
+    if (status == ELG_OK)
+        status = next_take(sqlite, &next, &scratch->search, out, error);
+    elg_base_free(sqlite->env.alloc, scratch, sizeof *scratch);
+    return status;
 }

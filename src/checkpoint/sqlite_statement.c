@@ -12,6 +12,8 @@
     "r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, r.error, "   \
     "r.started_at, r.completed_at, r.created_at, r.updated_at, "                         \
     "r.parent_trace_id, r.parent_step, r.parent_seq, r.depth, r.has_children"
+#define FREE                                                                             \
+    "free = 1 AND completed_at IS NULL AND (due_at IS NOT NULL OR status <> 'waiting')"
 #define LIST_FILTER                                                                      \
     "r.created_at BETWEEN ?1 AND ?2 AND (r.created_at < ?2 OR r.rowid < ?3) "            \
     "AND (?4 IS NULL OR instr(?4, r.status || ',') > 0) AND (?5 IS NULL OR r.graph_id "  \
@@ -82,8 +84,9 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "WHERE cmo_activities.status = 'intent'",
     [ELG_SQLITE_FENCE_READ] = "SELECT epoch, step_count, completed_at IS NOT NULL "
                               "FROM cmo_runs WHERE trace_id = ?",
-    [ELG_SQLITE_CLAIM] = "UPDATE cmo_runs SET epoch = ?, claims = ?, owner = ?, "
-                         "updated_at = ? WHERE trace_id = ?",
+    [ELG_SQLITE_CLAIM] =
+        "UPDATE cmo_runs SET free = 0, epoch = ?, claims = ?, owner = ?, "
+        "updated_at = ? WHERE trace_id = ?",
     [ELG_SQLITE_QUARANTINE] = "UPDATE cmo_runs SET epoch = ?, claims = ?, owner = NULL, "
                               "updated_at = ?, status = 'quarantined', error = ?, "
                               "completed_at = ? WHERE trace_id = ?",
@@ -120,22 +123,43 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "request_data, response_data FROM cmo_activities "
         "WHERE trace_id = ? AND step_index BETWEEN ? AND ? "
         "ORDER BY step_index, attempt, seq",
+    [ELG_SQLITE_NEXT_PAIR] =
+        "SELECT graph_id, priority FROM cmo_runs INDEXED BY cmo_runs_free WHERE " FREE
+        " AND (graph_id, priority) > (?1, ?2) ORDER BY graph_id, priority LIMIT 1",
+    [ELG_SQLITE_NEXT_SERVED] = "SELECT max(claimed_at) FROM cmo_runs WHERE graph_id = ? "
+                               "AND claimed_at IS NOT NULL",
     [ELG_SQLITE_NEXT_READ] =
-        "SELECT trace_id, graph_id FROM cmo_runs WHERE completed_at IS NULL "
-        "AND (due_at <= ?1 OR (due_at IS NULL AND status <> 'waiting')) "
-        "ORDER BY due_at IS NULL, due_at, created_at, rowid LIMIT -1 OFFSET ?2",
-    [ELG_SQLITE_DUE_READ] = "SELECT min(due_at) FROM cmo_runs WHERE completed_at IS NULL "
-                            "AND due_at > ?",
+        "SELECT trace_id, coalesce(due_at, created_at), running_max, limit_key, "
+        "key_running_max, CASE WHEN begun_at IS NULL THEN rate_count ELSE 0 END, rate_ms "
+        "FROM cmo_runs INDEXED BY cmo_runs_free WHERE " FREE
+        " AND graph_id = ?1 AND priority = ?2 AND coalesce(due_at, created_at) <= ?3 "
+        "ORDER BY coalesce(due_at, created_at), trace_id LIMIT ?4",
+    [ELG_SQLITE_NEXT_TAKEN] = "UPDATE cmo_runs SET claimed_at = ?1, begun_at = "
+                              "coalesce(begun_at, ?1) WHERE trace_id = ?2",
+    [ELG_SQLITE_RATE_COUNT] =
+        "SELECT count(*) FROM cmo_runs WHERE graph_id = (SELECT graph_id FROM cmo_runs "
+        "WHERE trace_id = ?1) AND begun_at IS NOT NULL AND begun_at > ?2",
+    [ELG_SQLITE_QUOTA_WRITE] =
+        "UPDATE cmo_runs SET free = ?, priority = ?, running_max = ?, limit_key = "
+        "nullif(?, ''), key_running_max = ?, rate_count = ?, rate_ms = ? WHERE "
+        "trace_id = ?",
+    [ELG_SQLITE_ORPHANS_READ] = "SELECT trace_id, epoch FROM cmo_runs WHERE completed_at "
+                                "IS NULL AND free = 0",
+    [ELG_SQLITE_ORPHAN_FREE] = "UPDATE cmo_runs SET free = 1 WHERE trace_id = ? AND "
+                               "epoch = ? AND free = 0 AND completed_at IS NULL",
+    [ELG_SQLITE_DUE_READ] =
+        "SELECT min(due_at) FROM cmo_runs WHERE free = 1 AND completed_at IS NULL AND "
+        "due_at IS NOT NULL AND due_at > ?",
     [ELG_SQLITE_VERSION_READ] = "PRAGMA data_version",
-    [ELG_SQLITE_CLAIMS_READ] = "SELECT claims > 0 AND completed_at IS NULL FROM cmo_runs "
-                               "WHERE trace_id = ?",
     [ELG_SQLITE_REOPEN] =
         "UPDATE cmo_runs SET status = 'running', completed_at = NULL, claims = 0, "
-        "abort_requested = 0, epoch = epoch + 1, owner = NULL WHERE trace_id = ? AND "
+        "abort_requested = 0, epoch = epoch + 1, owner = NULL, free = 1 WHERE trace_id = "
+        "? AND "
         "epoch = ? - 1 AND completed_at IS NOT NULL AND status IN ('failed', 'timeout', "
         "'quarantined', 'diverged')",
-    [ELG_SQLITE_UNCLAIM] = "UPDATE cmo_runs SET claims = claims - 1 WHERE trace_id = ? "
-                           "AND claims > 0 AND completed_at IS NULL",
+    [ELG_SQLITE_UNCLAIM] =
+        "UPDATE cmo_runs SET free = 1, claims = max(claims - 1, 0) WHERE trace_id = ? "
+        "AND completed_at IS NULL",
     [ELG_SQLITE_ABORTS_READ] = "SELECT trace_id FROM cmo_runs "
                                "WHERE abort_requested = 1 AND completed_at IS NULL",
     [ELG_SQLITE_SIGNAL_FACTS] =

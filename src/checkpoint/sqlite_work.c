@@ -31,17 +31,6 @@ static enum elg_status number_read(struct elg_sqlite_connection *connection,
 
 /* ---- handing back */
 
-static bool claim_counts(struct elg_sqlite *sqlite, const char *trace_id)
-{
-    bool found = false;
-    int64_t counts = 0;
-    pthread_mutex_lock(&sqlite->read_mutex);
-    enum elg_status status = number_read(&sqlite->reader, ELG_SQLITE_CLAIMS_READ,
-                                         trace_id, 0, &counts, &found, NULL);
-    pthread_mutex_unlock(&sqlite->read_mutex);
-    return status == ELG_OK && found && counts != 0;
-}
-
 static enum elg_status unclaim_write(struct elg_sqlite *sqlite, const char *trace_id)
 {
     sqlite3_stmt *statement = NULL;
@@ -60,7 +49,7 @@ void elg_sqlite_hand_back(void *self, const char *trace_id, bool tell)
 {
     (void)tell;
     struct elg_sqlite *sqlite = self;
-    if (elg_sqlite_owned(sqlite, trace_id) && claim_counts(sqlite, trace_id) &&
+    if (elg_sqlite_owned(sqlite, trace_id) &&
         elg_sqlite_write_begin(sqlite, NULL) == ELG_OK) {
         if (unclaim_write(sqlite, trace_id) == ELG_OK)
             elg_sqlite_write_commit(sqlite, NULL);

@@ -1,6 +1,8 @@
 /* turn: checks of a turn that need no store. Provides turn.h. */
 #include "checkpoint/turn.h"
 
+#include "json/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -96,14 +98,24 @@ elg_checkpoint_signal_judge(const char *trace_id, const struct elg_signal_row *s
     return ELG_OK;
 }
 
-struct elg_blob *elg_checkpoint_quarantine_error(const struct elg_alloc *alloc)
+struct elg_blob *elg_checkpoint_quarantine_error(const struct elg_alloc *alloc,
+                                                 const char *owner, const char *step)
 {
-    char text[256];
-    snprintf(
-        text, sizeof text,
-        "{\"code\":\"QUARANTINED\",\"message\":\"claimed more than %d times without a "
-        "new record: its process ended each time before anything was "
-        "recorded\",\"traceback\":null,\"where\":null}",
-        ELG_CLAIMS_MAX);
-    return elg_base_blob_create(alloc, elg_base_bytes(text));
+    struct elg_buf buf;
+    struct elg_blob *blob = NULL;
+    char text[512];
+    snprintf(text, sizeof text,
+             "taken up %d times without a new record, the last time by %.200s, at step "
+             "%s: its process ended each time before anything was recorded; elg retry "
+             "releases it",
+             ELG_CLAIMS_MAX, owner[0] != '\0' ? owner : "an unknown process", step);
+    elg_base_buf_init(&buf, alloc);
+    elg_base_buf_append_str(&buf, "{\"code\":\"QUARANTINED\",\"message\":");
+    if (!elg_json_write_string(&buf, elg_base_bytes(text), NULL))
+        elg_base_buf_append_str(&buf, "\"\"");
+    elg_base_buf_append_str(&buf, ",\"traceback\":null,\"where\":null}");
+    if (!buf.failed)
+        blob = elg_base_blob_create(alloc, elg_base_buf_bytes(&buf));
+    elg_base_buf_fini(&buf);
+    return blob;
 }

@@ -36,7 +36,9 @@ elg_checkpoint_signal_judge(const char *trace_id, const struct elg_signal_row *s
                             const struct elg_checkpoint_signal_facts *facts, bool *known,
                             struct elg_error *error);
 
-/* The canonical error of a run that was claimed too often (I11). NULL: no memory. */
-struct elg_blob *elg_checkpoint_quarantine_error(const struct elg_alloc *alloc);
+/* The canonical error of a run that was claimed too often (I11): who claimed it last, at
+ * which step. NULL: no memory. */
+struct elg_blob *elg_checkpoint_quarantine_error(const struct elg_alloc *alloc,
+                                                 const char *owner, const char *step);
 
 #endif

@@ -10,8 +10,9 @@ local EXACT_MAX = 9000000000000000 -- as the library has it
 local MEMORY_MAX = 68719476736
 
 -- kind: switch, text, list (repeatable; commas in the environment), count (an integer in
--- min..max), integer (that may be negative), bytes (a count with K, M or G), share (0 to 1), enum (one of `values`), enums
--- (repeatable), time (milliseconds since 1970), age (milliseconds).
+-- min..max), integer (that may be negative), bytes (a count with K, M or G), share (0 to 1),
+-- enum (one of `values`), enums (repeatable), time (milliseconds since 1970), age
+-- (milliseconds).
 M.all = {
   store = { kind = "text", env = "ELG_STORE", default = "sqlite:elg.db", value = "URL",
     help = "sqlite:PATH, postgres://... or memory:" },

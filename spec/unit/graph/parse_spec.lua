@@ -11,6 +11,10 @@ local FULL = [[{"id":"triage","version":"1.2.0","entry":"fetch","initial":"funct
   "edges":[{"from":"fetch","key":"ok","to":"done","when":false,"line":12},
     {"from":"fetch","key":"ok","to":"fetch","when":true,"line":13}]}]]
 
+local function limited(limits)
+  return '{"id":"g","version":"1","entry":"a","nodes":{"a":{}},"edges":[],"limits":' .. limits .. "}"
+end
+
 local function with(nodes, edges)
   return string.format('{"id":"g","version":"1","entry":"a","nodes":%s,"edges":%s}',
     nodes or '{"a":{}}', edges or "[]")
@@ -70,6 +74,11 @@ describe("graph.parse", function()
     { with(nil, '[{"from":"a","key":"k","to":"a"},{"from":"a","to":"a"}]'), "edges[2].key",
       "must be a string" },
     { with(nil, '[{"from":"a","key":"k","to":"' .. long .. '"}]'), "edges[1].to", "129 bytes" },
+    { limited '{"concurrency":0}', "limits.concurrency", "1 to" },
+    { limited '{"concurrency":1.5}', "limits.concurrency", "integer" },
+    { limited '{"key_concurrency":1}', "limits.key_concurrency", "needs limits.key" },
+    { limited '{"key":"","key_concurrency":1}', "limits.key", "must not be empty" },
+    { limited '{"rate":{"count":20000,"per_ms":1}}', "limits.rate.count", "1 to 10000" },
   }
   for _, case in ipairs(wrong) do
     it("refuses " .. case[2] .. ": " .. case[3], function()
