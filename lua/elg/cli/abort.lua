@@ -10,7 +10,7 @@ local M = {}
 M.summary = "end a run; its owner carries it out, or this process if there is none"
 M.usage = "elg abort TRACE"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common, flags.stored }
+M.flags = { flags.common, flags.stored, { "jail" } }
 M.examples = { { "elg abort job-7", "fails when job-7 is not in the store" } }
 
 -- Executes the command; the exit code. 0 when the abort is recorded: what the run comes to

@@ -87,7 +87,7 @@ M.common = { "json", "quiet", "help" }
 M.stored = { "store", "artifacts" }
 -- Kept with a run: what executes it keeps to them.
 M.limiting = { "checkpoint-interval", "fuel", "memory", "step-timeout-ms", "run-timeout-ms",
-  "activity-timeout-ms", "max-body" }
+  "activity-timeout-ms", "max-body", "jail" }
 M.executing = { "durability", "allow-net", "checkpoint-interval", "fuel", "memory",
   "step-timeout-ms", "run-timeout-ms", "activity-timeout-ms", "max-body", "fresh-states",
   "audit", "jail" }

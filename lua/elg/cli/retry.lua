@@ -9,7 +9,7 @@ local M = {}
 M.summary = "open runs again that failed, timed out, diverged or are quarantined"
 M.usage = "elg retry TRACE ..."
 M.args = { min = 1, max = math.huge }
-M.flags = { flags.common, flags.stored }
+M.flags = { flags.common, flags.stored, { "jail" } }
 M.examples = {
   { "elg retry job-7", "a new attempt at the step where it ended; a worker takes it up" },
   { "elg retry job-7 && elg resume job-7", "and executes it here" },

@@ -12,7 +12,7 @@ local M = {}
 M.summary = "a run with its journal: steps, attempts, activities"
 M.usage = "elg show TRACE [--step N | --from N --limit N]"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common, flags.stored, { "step", "from", "limit" } }
+M.flags = { flags.common, flags.stored, { "step", "from", "limit", "jail" } }
 M.examples = {
   { "elg show job-7", "a table of steps" },
   { "elg show job-7 --step 3", "one step with its requests and responses" },

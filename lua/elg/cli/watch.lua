@@ -17,7 +17,7 @@ local NO_DESCRIPTOR, SIGTERM = -1, 15
 M.summary = "follow a run: its steps as they become durable, and its end"
 M.usage = "elg watch TRACE"
 M.args = { min = 1, max = 1 }
-M.flags = { flags.common, flags.stored }
+M.flags = { flags.common, flags.stored, { "jail" } }
 M.examples = {
   { "elg watch job-7", "whoever executes it; ends with the run's exit code" },
   { "elg watch job-7 --json", "a document per attempt, the result last" },
