@@ -47,6 +47,12 @@
 #define ELG_RUN_MS_DEFAULT 0    /* 0: no limit */
 #define ELG_SHORT_SLEEP_MS 1000 /* longer sleeps drop the Lua state */
 #define ELG_CONCURRENCY_MAX 100000
+#define ELG_JAIL_PROCESSES_MAX 64   /* of one host; then the least used ends */
+#define ELG_JAIL_START_MS_MAX 10000 /* until a jailed process has confined itself */
+#define ELG_JAIL_LOAD_MS_MAX 60000  /* for loading a graph in it */
+#define ELG_JAIL_ANSWER_MS_MAX 5000 /* for a slice, and 1 us per instruction */
+#define ELG_JAIL_LOST_MAX 10        /* times an attempt's process may be killed, I11 */
+#define ELG_JAIL_MESSAGE_BYTES_MAX (192u << 20) /* three values and room; replies */
 #define ELG_SERVE_RUNS_DEFAULT 64 /* in hand at once, of a host that serves */
 #define ELG_SERVE_ENDING 3        /* those that wait for the disk to end: so many times */
 #define ELG_SERVE_ASK_US 5000     /* between two questions whether there is work */

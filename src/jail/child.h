@@ -12,8 +12,6 @@
 #include "base/clock.h"
 #include "jail/wire.h"
 
-#define ELG_JAIL_START_MS_MAX 10000 /* until it has confined itself */
-
 /* Why a process is no more. */
 enum elg_jail_end {
     ELG_JAIL_LIVES,

@@ -8,17 +8,8 @@
 #ifndef ELG_JAIL_JAIL_H
 #define ELG_JAIL_JAIL_H
 
+#include "base/limits.h"
 #include "sandbox/sandbox.h"
-
-/* Limits of a jail (I15). */
-#define ELG_JAIL_PROCESSES_MAX 64 /* at once, of one jail; then the least used ends */
-#define ELG_JAIL_LOAD_MS_MAX 60000
-#define ELG_JAIL_ANSWER_MS_MAX                                                           \
-    10000 /* for one piece of work, and 1 us per instruction                             \
-           */
-#define ELG_JAIL_LOST_MAX                                                                \
-    10 /* times a job is killed from outside before it is blamed                         \
-        */
 
 /* A sandbox whose programs each run in a process of `path`, the elg-jail binary, borrowed
  * until destroy. Starts the first one at once. options->base 0: the first of the arena's

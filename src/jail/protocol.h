@@ -11,8 +11,6 @@
 
 #include <stdint.h>
 
-#define ELG_JAIL_MESSAGE_BYTES_MAX (192u << 20) /* three values and room; replies */
-
 struct elg_jail_head {
     uint32_t kind;
     uint32_t bytes; /* of the fields */

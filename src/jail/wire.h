@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "jail/protocol.h"
 
 /* ---- writing: failures are the buffer's */
