@@ -137,7 +137,7 @@ describe("a jail", function()
   local function whole(n)
     local program, err = boxes.program(box, BODY)
     if not program then return nil, err end
-    local kept, good = job(n), nil
+    local kept, good = job(n)
     good, err = box:begin(program, kept)
     if good then good, err = box:resume() end
     if good then good, err = box:park() end
@@ -149,7 +149,7 @@ describe("a jail", function()
   end
 
   it("has an error for every allocation that fails, and goes on", function()
-    local failed, at, calls = 0, 0, nil
+    local failed, at, calls = 0, 0
     repeat
       at = at + 1
       local before = box:counts()
