@@ -6,7 +6,7 @@ local stores = require "stores"
 
 local CHUNK = 512 * 1024 -- of the database's; the folder does not mind
 local SIZES = { 0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 8 * CHUNK, 8 * CHUNK + 1, 20 * CHUNK + 7 }
-local RACES = 100
+local RACES = 60
 local ABSENT = ("0"):rep(64)
 
 -- Content of so many bytes, all of them used.

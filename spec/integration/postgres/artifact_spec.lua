@@ -54,6 +54,15 @@ describe("artifacts on Postgres", function()
     assert.equal("2", sql("SELECT count(*) AS n FROM cmo_artifacts WHERE artifact_hash IN "
       .. "(SELECT substr(convert_from(state, 'UTF8'), 9) FROM cmo_steps)"
       .. " OR artifact_hash IN (SELECT substr(convert_from(output, 'UTF8'), 9) FROM cmo_steps)")[1].n)
+    -- The views show them as any other.
+    assert.equal("360000", sql([[SELECT length(state ->> 'text') AS n FROM cmo_steps_json
+      WHERE step_index = 0]])[1].n)
+    assert.equal("420000", sql([[SELECT length(output ->> 'text') AS n FROM cmo_steps_json
+      WHERE step_index = 0]])[1].n)
+    assert.equal("900000", sql([[SELECT length(request_data ->> 'content') AS n FROM cmo_activities_json
+      WHERE activity_type = 'write_artifact']])[1].n)
+    assert.equal("900000", sql([[SELECT length(response_data -> 'value' ->> 'content') AS n
+      FROM cmo_activities_json WHERE activity_type = 'read_artifact']])[1].n)
     for _, file in ipairs { there.path, here.path } do
       local pipe = io.popen("ls -a " .. file .. " 2>/dev/null | grep -c artifacts")
       assert.equal("0", (pipe:read "*l"))
@@ -66,6 +75,8 @@ describe("artifacts on Postgres", function()
       "--input", '{"sleep_ms":0}' }
     assert.equal(0, done.code, done.err)
     assert.equal("0", sql("SELECT count(*) AS n FROM cmo_artifacts")[1].n)
+    assert.truthy(sql("SELECT state #>> '{}' AS t FROM cmo_steps_json WHERE step_index = 0")[1].t:find
+      "^@sha256:%x+$")
     local pipe = io.popen("find " .. here:file("kept") .. " -type f | wc -l")
     assert.is_true(pipe:read "*n" >= 4)
     pipe:close()
