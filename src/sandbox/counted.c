@@ -9,7 +9,7 @@
 #define STRING_TAG (-5)     /* of a value, above its 47 bits of address */
 #define STRING_LENGTH_AT 20 /* a uint32_t in the string's header */
 #define BUFFER_STATE_AT 24  /* the buffer's lua_State, three flags in its low bits */
-#define RAISE_UNITS 24      /* an error raised and caught */
+#define RAISE_UNITS 32      /* an error raised and caught */
 #define CHAIN_UNITS 6       /* a member looked for in other tables */
 #define DIGITS_MAX 800      /* the engine looks at no more of a number */
 #define DIGITS_SHIFT 6      /* a unit for so many squares of digits */
