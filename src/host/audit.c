@@ -167,7 +167,7 @@ static enum elg_status audit_initial(struct elg_replay *replay,
     if (outcome->kind != ELG_OUTCOME_DONE)
         return ELG_OK; /* nothing of it is kept but the error */
     replay->step = -1;
-    enum elg_status status = elg__replay_initial(replay, error);
+    enum elg_status status = elg__replay_initial(replay, true, error);
     if (status == ELG_OK &&
         !elg_base_bytes_equal(outcome->state, elg_base_buf_bytes(&replay->state)))
         status = elg__replay_differs(replay, -1, "initial_state", outcome->state,

@@ -223,7 +223,8 @@ static enum elg_status stand_at_beginning(struct elg_replay *replay,
         return elg_base_no_memory(error);
     if (!replay->verify)
         return ELG_OK;
-    enum elg_status status = elg__replay_initial(replay, error);
+    enum elg_status status =
+        elg__replay_initial(replay, replay->row->initial_state != NULL, error);
     if (status == ELG_OK &&
         !elg_base_bytes_equal(initial, elg_base_buf_bytes(&replay->state)))
         status = elg__replay_differs(replay, -1, "initial_state", initial,
@@ -321,7 +322,7 @@ static enum elg_status stand_before(struct elg_replay *replay, struct elg_error 
     elg_checkpoint_chain_begin(replay->host->sha, row, &replay->chain);
     if (!replay->verify || row->status != ELG_RUN_FAILED)
         return ELG_OK;
-    return elg__replay_initial(replay, error);
+    return elg__replay_initial(replay, replay->row->initial_state != NULL, error);
 }
 
 static enum elg_status replay_run(struct elg_replay *replay,

@@ -91,8 +91,11 @@ struct elg_replay_stop elg__replay_stop(const struct elg_replay *replay);
 /* Executes the collected attempt; on ELG_OK the replay stands behind it. ELG_DIVERGED
  * with replay->divergence; other errors as they are. */
 enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error);
-/* The initial state, from the graph and the run's input, into replay->state. */
-enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error *error);
+/* The initial state, from the graph and the run's input, into replay->state. `recorded`:
+ * the run has one; else it has an error, which is kept. ELG_DIVERGED: now it is the
+ * other. */
+enum elg_status elg__replay_initial(struct elg_replay *replay, bool recorded,
+                                    struct elg_error *error);
 
 /* Appends the report of a verification, or the run as it stood after the last step. */
 void elg__replay_write_report(struct elg_buf *out, const struct elg_replay *replay);

@@ -441,12 +441,11 @@ enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error 
 }
 
 /* A value where the run has one; else the error that the run has. */
-static enum elg_status finish_initial(struct elg_replay *replay,
+static enum elg_status finish_initial(struct elg_replay *replay, bool recorded,
                                       const struct elg_outcome *outcome,
                                       struct elg_error *error)
 {
     bool value = outcome->kind == ELG_OUTCOME_DONE;
-    bool recorded = replay->row->initial_state != NULL;
     if (value != recorded)
         return elg__replay_differs(replay, -1, "initial_state",
                                    elg_base_bytes(recorded ? "a value" : "an error"),
@@ -467,7 +466,8 @@ static enum elg_status finish_initial(struct elg_replay *replay,
     return replay->last_error != NULL ? ELG_OK : elg_base_no_memory(error);
 }
 
-enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error *error)
+enum elg_status elg__replay_initial(struct elg_replay *replay, bool recorded,
+                                    struct elg_error *error)
 {
     struct elg_job job = {
         .kind = ELG_JOB_INITIAL,
@@ -493,7 +493,7 @@ enum elg_status elg__replay_initial(struct elg_replay *replay, struct elg_error 
         lost = asker.lost;
     }
     if (status == ELG_OK)
-        status = finish_initial(replay, &outcome, error);
+        status = finish_initial(replay, recorded, &outcome, error);
     elg_sandbox_discard(replay->box);
     return status;
 }
