@@ -37,10 +37,11 @@ return elg.graph { id = "memory", version = "1", entry = "ask",
 describe("a host whose memory runs out", function()
   local place, clean
 
-  local function travel(name, fail_at, fail_count)
+  local function travel(name, fail_at, fail_count, audit_rate)
     return host_c.travel { store = name == "memory:" and name or "sqlite:" .. place:file(name),
       compiler = outside.build .. "/elg-compile", graph = place:file("memory.lua"),
-      input = '{"n":1}', fail_at = fail_at, fail_count = fail_count }
+      input = '{"n":1}', fail_at = fail_at, fail_count = fail_count,
+      audit_rate = audit_rate }
   end
 
   local function forget(name)
@@ -79,6 +80,21 @@ describe("a host whose memory runs out", function()
       assert.is_true((ended.open or 0) + (ended.graph or 0) + (ended.start or 0) > 0)
     end)
   end
+
+  it("survives it while every step is executed twice, and takes no failure for a difference", function()
+    local audited = travel("memory:", 0, 1, 1)
+    assert.equal("done", audited.stage, audited.text)
+    assert.is_true(audited.calls > clean.calls + 50, audited.calls)
+    local lost = 0
+    for at = 1, audited.calls, STRIDE do
+      local result = travel("memory:", at, 1, 1)
+      assert.equal(0, result.blocks, ("allocation %d: %s"):format(at, result.stage))
+      assert.not_equal("verify", result.stage, ("allocation %d: %s"):format(at, result.text))
+      assert.is_nil(result.text:find("executed twice", 1, true), ("allocation %d: %s"):format(at, result.text))
+      if result.stage ~= "done" then lost = lost + 1 end
+    end
+    assert.is_true(lost > 10, lost)
+  end)
 
   it("survives all allocations failing from one on", function()
     for at = 1, clean.calls, STRIDE * 3 do

@@ -133,8 +133,8 @@ static void set_number(lua_State *L, const char *name, double number)
     lua_setfield(L, -2, name);
 }
 
-/* travel{ store =, compiler =, graph =, input =, fail_at =, fail_count = } ->
- * { stage, status, text, calls, blocks, bytes_max } */
+/* travel{ store =, compiler =, graph =, input =, fail_at =, fail_count =, audit_rate = }
+ * -> { stage, status, text, calls, blocks, bytes_max } */
 static int l_travel(lua_State *L)
 {
     static const char *const NAMES[] = {"store", "compiler", "graph", "input"};
@@ -153,6 +153,8 @@ static int l_travel(lua_State *L)
                                        .alloc = &alloc,
                                        .store = texts[0],
                                        .compiler = texts[1]};
+    lua_getfield(L, 1, "audit_rate");
+    options.audit_rate = luaL_optnumber(L, -1, 0);
     struct journey journey;
     memset(&journey, 0, sizeof journey);
     (void)travel(&journey, &options, texts[2], texts[3]);
