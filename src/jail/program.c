@@ -61,7 +61,7 @@ static enum elg_status description_take(struct elg_jail_program *program,
     bool starved = false;
     if (kept->size > 0 && elg_base_bytes_equal(elg_base_buf_bytes(kept), text))
         return ELG_OK;
-    bool good = kept->size == 0 && text.size > 0 &&
+    bool good = kept->size == 0 && text.size > 0 && text.size <= ELG_STATE_BYTES_MAX &&
                 elg_jail_canonical(program->alloc, text, &starved);
     if (starved)
         return elg_base_no_memory(error);

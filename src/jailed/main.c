@@ -5,7 +5,7 @@
  * arguments: slice, 1 for fresh states, the arena's address, the most memory of a job.
  * Everything that needs the kernel is done before it is confined.
  */
-#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@
 #include "jailed/jobs.h"
 
 /* Beside the arena: images, parked jobs, messages, results. */
-#define MORE_BYTES ((size_t)2 << 30)
+#define MORE_BYTES ((size_t)640 << 20)
 #define ARENA_FACTOR 4 /* address space that a sandbox takes, per byte that may live */
 
 struct server {
@@ -249,12 +249,24 @@ static void open_box(struct server *server, char **argv)
         refuse(&server->channel, status, error.text);
 }
 
+/* When the system has no memory left, this is the process to end: what it did is executed
+ * again, and if it is what takes the memory, its run fails for it. */
+static void be_expendable(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)!write(fd, "1000", 4);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     static struct server server;
     char reason[ELG_CONFINE_REASON_BYTES_MAX];
     if (argc != 5)
         return 2;
+    be_expendable();
     open_box(&server, argv);
     struct elg_confine_options options = {
         .address_bytes_max =

@@ -137,7 +137,8 @@ describe("a jail", function()
   local function whole(n)
     local program, err = boxes.program(box, BODY)
     if not program then return nil, err end
-    local kept, good = job(n)
+    local kept = job(n)
+    local good
     good, err = box:begin(program, kept)
     if good then good, err = box:resume() end
     if good then good, err = box:park() end
