@@ -21,5 +21,5 @@ endif
 .PHONY: torture
 torture: deps
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all spec-modules
-	@ELG_TORTURE=1 ELG_KILLS=1000 ELG_POWER_IMAGES=20000 ELG_GRAPHS=400 ELG_FILE_SECONDS=3600 \
+	@ELG_TORTURE=1 ELG_KILLS=1000 ELG_FAMILY_KILLS=400 ELG_POWER_IMAGES=20000 ELG_GRAPHS=400 ELG_FILE_SECONDS=3600 \
 	  luajit tools/run_specs.lua $(B) spec/fault

@@ -193,6 +193,16 @@ for _, kind in ipairs { "memory", "sqlite", "postgres" } do
       assert.equal("FUEL", done.doc.output)
     end)
 
+    it("whose time is over is told as TIMEOUT", function()
+      place:write("slow.lua", [[
+        local elg = require "elg"
+        return elg.graph { id = "slow", version = "1", entry = "a", edges = {}, nodes = { a = {
+          timeout_ms = 50, run = function() while true do end end } } } ]])
+      assert.equal("TIMEOUT", output("slow_child", [[
+        local _, err = ctx.run(slow, {})
+        return nil, err.code ]], 'local slow = require "slow"\n'))
+    end)
+
     it("asked the same by a retry is the same run", function()
       place:write("retried.lua", [[
         local elg = require "elg"
@@ -317,14 +327,47 @@ for _, kind in ipairs { "memory", "sqlite", "postgres" } do
       verified("spread2", 31)
     end)
 
+    local function only_child(trace)
+      for _, row in ipairs(elg("list").docs) do
+        if row.trace_id:sub(1, #trace + 1) == trace .. "." then return row.trace_id end
+      end
+    end
+
+    local function sql(text)
+      if kind == "sqlite" then place:sql(text) else postgres.sql(url, text) end
+    end
+
+    it("that was aborted, is diverged or quarantined is a value with that code", function()
+      for _, case in ipairs { { "aborted", "ABORTED" },
+        { "diverged", "DIVERGED" }, { "quarantined", "QUARANTINED" } } do
+        local trace = "ended_" .. case[1]
+        local done = run(trace, [[
+          local value, err = ctx.run(child, { wait = "never" })
+          return nil, { value = value, code = err.code, trace = err.trace_id } ]])
+        assert.equal("waiting", done.doc.status)
+        local name = only_child(trace)
+        if case[1] == "aborted" then
+          assert.equal(0, elg("abort", name).code)
+        elseif case[1] == "quarantined" then -- as eleven processes that died would leave it
+          sql(("UPDATE cmo_runs SET claims = 10 WHERE trace_id = '%s'"):format(name))
+        else
+          sql(("UPDATE cmo_activities SET request_hash = '%s' WHERE trace_id = '%s'"):format(
+            ("0"):rep(64), name))
+        end
+        done = elg("resume", trace)
+        local got = done.doc.output
+        assert.equal("completed", done.doc.status)
+        assert.is_nil(got.value)
+        assert.equal(name, got.trace)
+        assert.equal(case[2], got.code)
+      end
+    end)
+
     it("cannot be given another parent or another result unseen", function()
       output("forged", [[ return nil, ctx.run(child, { n = 1 }) ]])
       local trace
       for _, row in ipairs(elg("list").docs) do
         if row.trace_id:find "^forged%." then trace = row.trace_id end
-      end
-      local function sql(text)
-        if kind == "sqlite" then place:sql(text) else postgres.sql(url, text) end
       end
       sql(("UPDATE cmo_runs SET depth = 2 WHERE trace_id = '%s'"):format(trace))
       assert.equal(5, elg("replay", trace, "--verify").code)

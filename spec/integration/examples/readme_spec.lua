@@ -68,6 +68,17 @@ describe("README", function()
     assert.truthy(text:find(out, 1, true), out)
   end)
 
+  it("splits the work and waits for a signal", function()
+    box:sh(("cat > batch.lua <<'END'\n%s\nEND"):format(blocks[3]))
+    local code, out = box:sh("($ELG run batch.lua --input '{\"orders\":[{\"item\":\"jug\"},"
+      .. "{\"item\":\"pan\"}]}' --trace batch-1 & while ! $ELG signal batch-1 approved '{\"by\":\"Ada\"}'; "
+      .. "do sleep 0.2; done; wait) 2>/dev/null")
+    assert.equal(0, code)
+    assert.truthy(out:find('output {"by":"Ada","orders":2}', 1, true), out)
+    local _, listed = box:run "list"
+    assert.equal(2, select(2, listed:gsub("batch%-1%.%x+ +completed      3  order 1.0.0", "")), listed)
+  end)
+
   it("draws the graph", function()
     local _, out = box:run "graph order.lua --format mermaid"
     assert.truthy(text:find(out, 1, true), out)
