@@ -1,19 +1,22 @@
 /* order: gathers and sorts keys, in memory of the Lua state. Provides order.h. */
 #include "sandbox/order.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "sandbox/box.h"
 
+#define KEYS_FEW 32      /* sorted without memory of their own */
 #define INSERTION_MAX 24 /* keys; more are sorted by a heap */
 
 enum rank { RANK_NUMBER, RANK_STRING, RANK_BOOLEAN, RANK_LIGHT, RANK_OBJECT };
 
 struct key {
     enum rank rank;
-    uint32_t at; /* in the list of gathered keys */
+    uint32_t at;     /* in the list of gathered keys */
+    uint64_t prefix; /* of a string: its first bytes, the first one highest */
     union {
         double number;
         uintptr_t address;
@@ -23,6 +26,18 @@ struct key {
         } string;
     } of;
 };
+
+static uint64_t prefix_bytes(const char *data, size_t size)
+{
+    uint64_t prefix = 0;
+    if (size >= sizeof prefix) {
+        memcpy(&prefix, data, sizeof prefix);
+        return be64toh(prefix);
+    }
+    for (size_t i = 0; i < size; i++)
+        prefix |= (uint64_t)(uint8_t)data[i] << (56 - 8 * i);
+    return prefix;
+}
 
 static void read_key(lua_State *L, int index, struct key *key)
 {
@@ -34,6 +49,7 @@ static void read_key(lua_State *L, int index, struct key *key)
     case LUA_TSTRING:
         key->rank = RANK_STRING;
         key->of.string.data = lua_tolstring(L, index, &key->of.string.size);
+        key->prefix = prefix_bytes(key->of.string.data, key->of.string.size);
         break;
     case LUA_TBOOLEAN:
         key->rank = RANK_BOOLEAN;
@@ -58,6 +74,8 @@ static bool before(const struct key *a, const struct key *b)
         return a->of.number < b->of.number;
     if (a->rank != RANK_STRING)
         return a->of.address < b->of.address;
+    if (a->prefix != b->prefix)
+        return a->prefix < b->prefix;
     size_t x = a->of.string.size, y = b->of.string.size;
     int order = memcmp(a->of.string.data, b->of.string.data, x < y ? x : y);
     return order != 0 ? order < 0 : x < y;
@@ -192,9 +210,12 @@ size_t elg_sandbox_order_keys(lua_State *L, int index, size_t *rest)
         lua_pushnil(L);
         return n;
     }
-    lua_createtable(L, (int)count, 0);
-    struct key *keys = lua_newuserdata(L, count * sizeof *keys);
-    lua_insert(L, -2); /* keys list */
+    struct key few[KEYS_FEW], *keys = few;
+    if (count > KEYS_FEW)
+        keys = lua_newuserdata(L, count * sizeof *keys);
+    else
+        lua_pushnil(L);
+    lua_createtable(L, (int)count, 0); /* keys list */
     gather(L, index, n, keys);
     charge_strings(L, keys, count);
     sort(keys, count);

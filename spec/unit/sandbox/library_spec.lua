@@ -270,6 +270,34 @@ describe("pairs and next", function()
       return "ok", one]])
   end)
 
+  it("sort names by their bytes, many and few, long and short, and start where next does", function()
+    assert.equal('"ok"', inside [[
+      local x = 11
+      local function random(n) x = (x * 16807) % 2147483647 return x % n + 1 end
+      local PARTS = { "", "a", "b", "\0", "\255", "abcdefg", "abcdefgh", "abcdefghi", "\195\169", "1", "10" }
+      for round = 1, 120 do
+        local t, names = {}, {}
+        for _ = 1, random(round) do
+          local name = PARTS[random(#PARTS)] .. PARTS[random(#PARTS)] .. PARTS[random(#PARTS)]
+          if t[name] == nil then t[name], names[#names + 1] = true, name end
+        end
+        table.sort(names)
+        if next(t) ~= names[1] then return "ok", "next in round " .. round end
+        local i = 0
+        for name in pairs(t) do
+          i = i + 1
+          if name ~= names[i] then return "ok", ("pairs in round %d: %q"):format(round, name) end
+        end
+        if i ~= #names then return "ok", "count in round " .. round end
+        local key = next(t, names[1])
+        if key ~= names[2] then return "ok", "next from the first in round " .. round end
+        t[names[1] ] = nil
+        t.zzz = true
+        if next(t) ~= (names[2] and names[2] < "zzz" and names[2] or "zzz") then return "ok", "next after a change in round " .. round end
+      end
+      return "ok", "ok"]])
+  end)
+
   it("allow clearing and changing on the way", function()
     assert.equal('{"a":2,"c":4,"e":6,"left":0}', inside [[
       local t = { a = 1, b = 2, c = 3, d = 4, e = 5 }
