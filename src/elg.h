@@ -364,6 +364,21 @@ ELG_API enum elg_status elg_run_query(struct elg_host *host,
                                       const struct elg_list_options *options,
                                       struct elg_error *error);
 
+struct elg_gc_options {
+    const char *statuses;  /* of ended runs, with commas between; NULL: any */
+    int64_t older_than_ms; /* since they ended */
+    bool dry_run;          /* only count */
+};
+/* Removes runs that ended longer ago, each with all that it began (ctx.run), graphs that
+ * no run carries and nobody put for a day, and artifacts that no run refers to and nobody
+ * put for an hour (unless options->artifacts named their folder: others may share it).
+ * Safe while others work and whenever it is cut short. Blocks. Gives {"artifact_bytes",
+ * "artifacts","dry_run","graphs","runs"}. ELG_USAGE, ELG_UNSUPPORTED (memory:), ELG_IO.
+ */
+ELG_API enum elg_status elg_host_gc(struct elg_host *host,
+                                    const struct elg_gc_options *options,
+                                    struct elg_text *out, struct elg_error *error);
+
 struct elg_replay_options {
     int64_t to;              /* the last step to execute; -1: all */
     bool verify;             /* compare everything with the journal */

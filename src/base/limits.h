@@ -58,6 +58,10 @@
 #define ELG_SERVE_ASK_US 5000     /* between two questions whether there is work */
 #define ELG_SERVE_LOOK_US 1000000 /* between two looks without being told */
 #define ELG_SERVE_PARK_MS 2000    /* a longer wait is nobody's until its time comes */
+#define ELG_GC_TREES_MAX 256      /* removed in one transaction */
+#define ELG_GC_AGE_MS_MIN 3600000 /* no artifact that was put later is removed */
+#define ELG_GC_GRAPH_AGE_MS_MIN                                                          \
+    86400000                       /* no graph that was; hosts put theirs twice a day */
 #define ELG_LEASE_MARGIN_US 500000 /* left of the lease when an effect starts (I8) */
 
 #endif

@@ -97,6 +97,7 @@ int elg__bind_run_start(lua_State *L);
 int elg__bind_run_submit(lua_State *L);
 int elg__bind_host_serve(lua_State *L);
 int elg__bind_host_drain(lua_State *L);
+int elg__bind_host_gc(lua_State *L);
 int elg__bind_host_stale_writes(lua_State *L);
 int elg__bind_host_schema_version(lua_State *L);
 int elg__bind_run_resume(lua_State *L);

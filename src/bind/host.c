@@ -372,6 +372,7 @@ void elg__bind_open_host(lua_State *L)
         {"submit", elg__bind_run_submit},
         {"serve", elg__bind_host_serve},
         {"drain", elg__bind_host_drain},
+        {"gc", elg__bind_host_gc},
         {"stale_writes", elg__bind_host_stale_writes},
         {"schema_version", elg__bind_host_schema_version},
         {"resume", elg__bind_run_resume},

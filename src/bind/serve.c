@@ -79,6 +79,28 @@ int elg__bind_host_serve(lua_State *L)
     return 1;
 }
 
+/* host:gc{ status = statuses with commas between, older_than_ms =, dry_run = }
+ * -> JSON text | nil, message, code, where */
+int elg__bind_host_gc(lua_State *L)
+{
+    struct bind_host *host = elg__bind_check_host(L, 1);
+    struct elg_gc_options options = {.statuses = NULL};
+    struct elg_error error = {0};
+    luaL_checktype(L, 2, LUA_TTABLE);
+    options.statuses = field_string(L, 2, "status", NULL);
+    lua_getfield(L, 2, "older_than_ms");
+    options.older_than_ms = (int64_t)luaL_checknumber(L, -1);
+    lua_getfield(L, 2, "dry_run");
+    options.dry_run = lua_toboolean(L, -1) != 0;
+    struct elg_text *text = elg__bind_text(L);
+    elg__bind_enter(host, L);
+    enum elg_status status = elg_host_gc(host->host, &options, text, &error);
+    elg__bind_leave(host, L);
+    if (status != ELG_OK)
+        return elg__bind_fail(L, status, &error);
+    return elg__bind_text_string(L, text);
+}
+
 /* host:schema_version() -> number */
 int elg__bind_host_schema_version(lua_State *L)
 {

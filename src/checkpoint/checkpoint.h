@@ -110,6 +110,9 @@ struct elg_run_filter {
     const char *after;          /* a trace: only what follows it in the list; NULL: all */
 };
 
+/* Borrowed. */
+typedef void (*elg_reference_fn)(void *self, struct elg_bytes text);
+
 struct elg_checkpoint_ops {
     uint32_t version; /* 1; fields are only ever appended */
     const char *scheme;
@@ -236,6 +239,20 @@ struct elg_checkpoint_ops {
     enum elg_status (*artifact_remove)(void *self, const struct elg_hash *hash,
                                        int64_t age_ms_min, bool *removed,
                                        struct elg_error *error);
+    /* Removes runs that ended before before_ms and were begun by no other, with all that
+     * they began, in one transaction; a tree in which a run goes on stays. *removed: how
+     * many runs. `look`: only counts. At most ELG_GC_TREES_MAX traces. */
+    enum elg_status (*trees_remove)(void *self, const char *const *trace_ids,
+                                    size_t count, int64_t before_ms, bool look,
+                                    uint64_t *removed, struct elg_error *error);
+    /* Removes graphs that were put before that and that no run carries. */
+    enum elg_status (*graphs_remove)(void *self, int64_t before_ms, bool look,
+                                     uint64_t *removed, struct elg_error *error);
+    /* Calls `text` with every text in which a reference to an artifact may be: results of
+     * calls that write or read one, inputs, payloads that lie elsewhere, and states and
+     * outputs of runs that have not ended. */
+    enum elg_status (*references)(void *self, elg_reference_fn text, void *text_self,
+                                  struct elg_error *error);
     /* Calls `child` with the trace of each child of the run that has not ended. */
     enum elg_status (*children)(void *self, const char *trace_id,
                                 void (*child)(void *self, const char *trace_id),
@@ -312,6 +329,15 @@ enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms
                                         struct elg_error *error);
 uint64_t elg_checkpoint_lease_lapses(struct elg_store *store);
 int64_t elg_checkpoint_schema_version(struct elg_store *store);
+enum elg_status elg_checkpoint_trees_remove(struct elg_store *store,
+                                            const char *const *trace_ids, size_t count,
+                                            int64_t before_ms, bool look,
+                                            uint64_t *removed, struct elg_error *error);
+enum elg_status elg_checkpoint_graphs_remove(struct elg_store *store, int64_t before_ms,
+                                             bool look, uint64_t *removed,
+                                             struct elg_error *error);
+enum elg_status elg_checkpoint_references(struct elg_store *store, elg_reference_fn text,
+                                          void *text_self, struct elg_error *error);
 enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *turn,
                                       struct elg_error *error);
 enum elg_status elg_checkpoint_signal_put(struct elg_store *store, const char *trace_id,

@@ -77,6 +77,13 @@ int elg_memory_work_fd(void *self);
 bool elg_memory_work_poll(void *self);
 enum elg_status elg_memory_work_due(void *self, int64_t *due_ms, struct elg_error *error);
 uint64_t elg_memory_lease_lapses(void *self);
+enum elg_status elg_memory_trees_remove(void *self, const char *const *trace_ids,
+                                        size_t count, int64_t before_ms, bool look,
+                                        uint64_t *removed, struct elg_error *error);
+enum elg_status elg_memory_graphs_remove(void *self, int64_t before_ms, bool look,
+                                         uint64_t *removed, struct elg_error *error);
+enum elg_status elg_memory_references(void *self, elg_reference_fn text, void *text_self,
+                                      struct elg_error *error);
 int64_t elg_memory_schema_version(void *self);
 enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);

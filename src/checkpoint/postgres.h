@@ -356,6 +356,13 @@ bool elg_postgres_work_poll(void *self);
 enum elg_status elg_postgres_work_due(void *self, int64_t *due_ms,
                                       struct elg_error *error);
 uint64_t elg_postgres_lease_lapses(void *self);
+enum elg_status elg_postgres_trees_remove(void *self, const char *const *trace_ids,
+                                          size_t count, int64_t before_ms, bool look,
+                                          uint64_t *removed, struct elg_error *error);
+enum elg_status elg_postgres_graphs_remove(void *self, int64_t before_ms, bool look,
+                                           uint64_t *removed, struct elg_error *error);
+enum elg_status elg_postgres_references(void *self, elg_reference_fn text,
+                                        void *text_self, struct elg_error *error);
 int64_t elg_postgres_schema_version(void *self);
 enum elg_status elg_postgres_reopen(void *self, struct elg_turn *turn,
                                     struct elg_error *error);

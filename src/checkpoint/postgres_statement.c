@@ -7,6 +7,7 @@
  * the database's clock.
  */
 #include "checkpoint/postgres.h"
+#include "checkpoint/postgres_gc.h"
 #include "checkpoint/postgres_next.h"
 
 /* clang-format off */
@@ -294,11 +295,12 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_NOTIFY] =
         "SELECT pg_notify('cmo_aborts', $1::text)",
     [ELG_POSTGRES_GRAPH_EXISTS] =
-        "SELECT 1 FROM cmo_graphs WHERE graph_hash = $1::text",
+        "SELECT 1 FROM cmo_graphs WHERE graph_hash = $1::text AND created_at > now() - "
+        "interval '12 hours'",
     [ELG_POSTGRES_GRAPH_INSERT] =
         "INSERT INTO cmo_graphs (graph_hash, graph_id, graph_version, definition, "
         "created_at) VALUES ($1::text, $2::text, $3::text, $4::bytea, $5::timestamptz) "
-        "ON CONFLICT (graph_hash) DO NOTHING",
+        "ON CONFLICT (graph_hash) DO UPDATE SET created_at = excluded.created_at",
     [ELG_POSTGRES_GRAPH_READ] =
         "SELECT graph_hash, graph_id, graph_version, definition FROM cmo_graphs WHERE "
         "graph_hash = $1::text",
@@ -362,6 +364,12 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "OR r.graph_id = $5::text) ORDER BY r.created_at DESC, r.run_no DESC",
     [ELG_POSTGRES_LIST_AFTER] =
         "SELECT created_at, run_no FROM cmo_runs WHERE trace_id = $1::text",
+    [ELG_POSTGRES_TREES_REMOVE] = ELG_POSTGRES_SQL_TREES_REMOVE,
+    [ELG_POSTGRES_TREES_COUNT] = ELG_POSTGRES_SQL_TREES_COUNT,
+    [ELG_POSTGRES_GRAPHS_REMOVE] = ELG_POSTGRES_SQL_GRAPHS_REMOVE,
+    [ELG_POSTGRES_GRAPHS_COUNT] = ELG_POSTGRES_SQL_GRAPHS_COUNT,
+    [ELG_POSTGRES_REFERENCES_READ] = ELG_POSTGRES_SQL_REFERENCES_READ,
+    [ELG_POSTGRES_REFERENCES_FETCH] = "FETCH 256 FROM texts",
     [ELG_POSTGRES_LIST_FETCH] =
         "FETCH 256 FROM runs",
     [ELG_POSTGRES_STEPS_READ] =

@@ -71,6 +71,15 @@ enum elg_sqlite_statement {
     ELG_SQLITE_VERSION_READ,
     ELG_SQLITE_UNCLAIM,
     ELG_SQLITE_REOPEN,
+    ELG_SQLITE_TREE_READ,
+    ELG_SQLITE_TREE_SIGNALS,
+    ELG_SQLITE_TREE_ACTIVITIES,
+    ELG_SQLITE_TREE_STEPS,
+    ELG_SQLITE_TREE_INPUTS,
+    ELG_SQLITE_TREE_RUNS,
+    ELG_SQLITE_GRAPHS_REMOVE,
+    ELG_SQLITE_GRAPHS_COUNT,
+    ELG_SQLITE_REFERENCES_READ,
     ELG_SQLITE_SIGNAL_FACTS,
     ELG_SQLITE_SIGNAL_KEY,
     ELG_SQLITE_SIGNAL_INSERT,
@@ -366,6 +375,13 @@ int elg_sqlite_work_fd(void *self);
 bool elg_sqlite_work_poll(void *self);
 enum elg_status elg_sqlite_work_due(void *self, int64_t *due_ms, struct elg_error *error);
 uint64_t elg_sqlite_lease_lapses(void *self);
+enum elg_status elg_sqlite_trees_remove(void *self, const char *const *trace_ids,
+                                        size_t count, int64_t before_ms, bool look,
+                                        uint64_t *removed, struct elg_error *error);
+enum elg_status elg_sqlite_graphs_remove(void *self, int64_t before_ms, bool look,
+                                         uint64_t *removed, struct elg_error *error);
+enum elg_status elg_sqlite_references(void *self, elg_reference_fn text, void *text_self,
+                                      struct elg_error *error);
 int64_t elg_sqlite_schema_version(void *self);
 enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);

@@ -14,6 +14,13 @@
     "r.parent_trace_id, r.parent_step, r.parent_seq, r.depth, r.has_children"
 #define FREE                                                                             \
     "free = 1 AND completed_at IS NULL AND (due_at IS NOT NULL OR status <> 'waiting')"
+#define TREE                                                                             \
+    "WITH RECURSIVE t (id) AS (SELECT ?1 UNION ALL SELECT r.trace_id FROM cmo_runs r "   \
+    "JOIN t ON r.parent_trace_id = t.id) "
+#define TREE_DELETE(table) "DELETE FROM " table " WHERE trace_id IN (SELECT id FROM t)"
+/* A payload that lies elsewhere: payload.h. */
+#define LIES(column)                                                                     \
+    "(length(" column ") = 72 AND substr(" column ", 1, 8) = CAST('@sha256:' AS BLOB)) "
 #define LIST_FILTER                                                                      \
     "r.created_at BETWEEN ?1 AND ?2 AND (r.created_at < ?2 OR r.rowid < ?3) "            \
     "AND (?4 IS NULL OR instr(?4, r.status || ',') > 0) AND (?5 IS NULL OR r.graph_id "  \
@@ -95,8 +102,11 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
                          "AND completed_at IS NULL",
     [ELG_SQLITE_GRAPH_INSERT] =
         "INSERT INTO cmo_graphs (graph_hash, graph_id, graph_version, definition, "
-        "created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (graph_hash) DO NOTHING",
-    [ELG_SQLITE_GRAPH_EXISTS] = "SELECT 1 FROM cmo_graphs WHERE graph_hash = ?",
+        "created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (graph_hash) DO UPDATE SET "
+        "created_at = excluded.created_at",
+    [ELG_SQLITE_GRAPH_EXISTS] =
+        "SELECT 1 FROM cmo_graphs WHERE graph_hash = ? "
+        "AND created_at > strftime('%s', 'now', '-12 hours') * 1000",
     [ELG_SQLITE_GRAPH_READ] = "SELECT graph_hash, graph_id, graph_version, definition "
                               "FROM cmo_graphs WHERE graph_hash = ?",
     [ELG_SQLITE_OWNER_READ] = "SELECT owner FROM cmo_runs WHERE trace_id = ?",
@@ -160,6 +170,75 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
     [ELG_SQLITE_UNCLAIM] =
         "UPDATE cmo_runs SET free = 1, claims = max(claims - 1, 0) WHERE trace_id = ? "
         "AND completed_at IS NULL",
+    [ELG_SQLITE_TREE_READ] = TREE
+    "SELECT count(*), coalesce(sum(x.completed_at IS NULL), 0), (SELECT "
+    "completed_at FROM cmo_runs WHERE trace_id = ?1 AND parent_trace_id IS NULL) "
+    "FROM t JOIN cmo_runs x ON x.trace_id = t.id",
+    [ELG_SQLITE_TREE_SIGNALS] = TREE TREE_DELETE("cmo_signals"),
+    [ELG_SQLITE_TREE_ACTIVITIES] = TREE TREE_DELETE("cmo_activities"),
+    [ELG_SQLITE_TREE_STEPS] = TREE TREE_DELETE("cmo_steps"),
+    [ELG_SQLITE_TREE_INPUTS] = TREE TREE_DELETE("cmo_inputs"),
+    [ELG_SQLITE_TREE_RUNS] = TREE TREE_DELETE("cmo_runs"),
+    [ELG_SQLITE_GRAPHS_REMOVE] = "DELETE FROM cmo_graphs WHERE created_at < ? AND "
+                                 "graph_hash NOT IN (SELECT graph_hash FROM cmo_runs)",
+    [ELG_SQLITE_GRAPHS_COUNT] =
+        "SELECT count(*) FROM cmo_graphs WHERE created_at < ? AND "
+        "graph_hash NOT IN (SELECT graph_hash FROM cmo_runs)",
+    [ELG_SQLITE_REFERENCES_READ] =
+        "SELECT response_blob_ref FROM cmo_activities WHERE response_blob_ref IS NOT "
+        "NULL "
+        "UNION ALL SELECT response_data FROM cmo_activities WHERE activity_type = "
+        "'write_artifact' OR (activity_type = 'http_request' AND instr(response_data, "
+        "CAST('\"artifact\":' AS BLOB)) > 0) "
+        "UNION ALL SELECT request_data FROM cmo_activities WHERE activity_type = "
+        "'read_artifact' OR " LIES(
+            "request_data") "UNION ALL SELECT input FROM cmo_inputs "
+                            "UNION ALL SELECT initial_state FROM cmo_inputs WHERE " LIES(
+                                "initial_state") "UNION ALL SELECT payload FROM "
+                                                 "cmo_signals WHERE payload IS NOT NULL "
+                                                 "UNION ALL SELECT error FROM cmo_runs "
+                                                 "WHERE " LIES(
+                                                     "error") "UNION ALL "
+                                                              "SELECT state "
+                                                              "FROM cmo_steps "
+                                                              "WHERE " LIES(
+                                                                  "st"
+                                                                  "at"
+                                                                  "e") "UNION ALL SELECT "
+                                                                       "output FROM "
+                                                                       "cmo_steps "
+                                                                       "WHERE " LIES(
+                                                                           "out"
+                                                                           "pu"
+                                                                           "t") "UN"
+                                                                                "IO"
+                                                                                "N "
+                                                                                "AL"
+                                                                                "L "
+                                                                                "SE"
+                                                                                "LE"
+                                                                                "CT"
+                                                                                " m"
+                                                                                "et"
+                                                                                "ad"
+                                                                                "at"
+                                                                                "a "
+                                                                                "FR"
+                                                                                "OM"
+                                                                                " c"
+                                                                                "mo"
+                                                                                "_s"
+                                                                                "te"
+                                                                                "ps"
+                                                                                " W"
+                                                                                "HE"
+                                                                                "RE"
+                                                                                " " LIES("metadata") "UNION ALL SELECT error FROM cmo_steps WHERE " LIES(
+                                                                                    "erro"
+                                                                                    "r") "UNION ALL SELECT s.state FROM cmo_steps s JOIN cmo_runs r ON r.trace_id = "
+                                                                                         "s.trace_id WHERE r.completed_at IS NULL AND s.state IS NOT NULL "
+                                                                                         "UNION ALL SELECT s.output FROM cmo_steps s JOIN cmo_runs r ON r.trace_id = "
+                                                                                         "s.trace_id WHERE r.completed_at IS NULL AND s.output IS NOT NULL",
     [ELG_SQLITE_ABORTS_READ] = "SELECT trace_id FROM cmo_runs "
                                "WHERE abort_requested = 1 AND completed_at IS NULL",
     [ELG_SQLITE_SIGNAL_FACTS] =

@@ -80,3 +80,34 @@ enum elg_status elg_checkpoint_run_list(struct elg_store *store,
         return status;
     return store->ops->run_list(store->self, &whole, row, row_self, error);
 }
+
+/* ---- retention */
+
+enum elg_status elg_checkpoint_trees_remove(struct elg_store *store,
+                                            const char *const *trace_ids, size_t count,
+                                            int64_t before_ms, bool look,
+                                            uint64_t *removed, struct elg_error *error)
+{
+    enum elg_status status = elg_store_enter(store, "trees_remove", !look, NULL, error);
+    return status != ELG_OK ? status
+                            : store->ops->trees_remove(store->self, trace_ids, count,
+                                                       before_ms, look, removed, error);
+}
+
+enum elg_status elg_checkpoint_graphs_remove(struct elg_store *store, int64_t before_ms,
+                                             bool look, uint64_t *removed,
+                                             struct elg_error *error)
+{
+    enum elg_status status = elg_store_enter(store, "graphs_remove", !look, NULL, error);
+    return status != ELG_OK
+               ? status
+               : store->ops->graphs_remove(store->self, before_ms, look, removed, error);
+}
+
+enum elg_status elg_checkpoint_references(struct elg_store *store, elg_reference_fn text,
+                                          void *text_self, struct elg_error *error)
+{
+    enum elg_status status = elg_store_enter(store, "references", false, NULL, error);
+    return status != ELG_OK ? status
+                            : store->ops->references(store->self, text, text_self, error);
+}

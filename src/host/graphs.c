@@ -12,6 +12,8 @@
 #include "host/internal.h"
 #include "json/json.h"
 
+#define KEEP_US (600 * INT64_C(1000000)) /* after that it is put again */
+
 /* ---- definition and hash
  * -------------------------------------------------------------------- */
 
@@ -471,8 +473,9 @@ enum elg_status elg__graph_program(const struct elg_graph *graph, struct elg_san
 enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error)
 {
     struct elg_graph_row row;
-    if (graph->stored)
-        return ELG_OK;
+    int64_t now_us = elg_base_monotonic_us(graph->host->clock);
+    if (graph->stored && now_us - graph->stored_us < KEEP_US)
+        return ELG_OK; /* retention takes none that was put within a day */
     memset(&row, 0, sizeof row);
     row.hash = graph->hash;
     snprintf(row.id, sizeof row.id, "%s", elg_graph_id(graph->data));
@@ -480,6 +483,7 @@ enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error
     row.definition = graph->definition;
     enum elg_status status = elg_checkpoint_graph_put(graph->host->store, &row, error);
     graph->stored = status == ELG_OK;
+    graph->stored_us = now_us;
     return status;
 }
 

@@ -37,7 +37,8 @@ struct elg_graph {
     struct elg_host *host;
     struct elg_graph *next;
     uint32_t references;
-    bool stored; /* the store has it */
+    bool stored;       /* the store has it, */
+    int64_t stored_us; /* as of then; 0: it came from there */
     struct elg_hash hash;
     char hash_hex[ELG_HASH_HEX_SIZE];
     struct elg_program *program;

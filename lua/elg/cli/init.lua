@@ -13,7 +13,7 @@ local M = {}
 
 -- The commands in the order of their help.
 local COMMANDS = { "run", "submit", "worker", "resume", "abort", "retry", "signal", "list",
-  "show", "watch", "replay", "check", "graph", "migrate", "canon", "hash", "bench", "init" }
+  "show", "watch", "replay", "check", "graph", "migrate", "gc", "canon", "hash", "bench", "init" }
 
 local CODES = [[
 exit codes, of several runs the highest:
