@@ -43,7 +43,7 @@ ASAN_MAKE := OPT=-O1 SAN="-fsanitize=address,undefined -fno-sanitize-recover=all
 asan: deps $(ASAN_B)/bin/luajit
 	@$(ASAN_SET) $(MAKE) --no-print-directory -s -j$(JOBS) B=$(ASAN_B) $(ASAN_MAKE) \
 	  all spec-modules
-	@$(ASAN_SET) ELG_MAKE='$(ASAN_MAKE)' PATH="$(abspath $(ASAN_B)/bin):$$PATH" \
+	@$(ASAN_SET) ELG_SLOW=5 ELG_MAKE='$(ASAN_MAKE)' PATH="$(abspath $(ASAN_B)/bin):$$PATH" \
 	  luajit tools/run_specs.lua $(ASAN_B) $(S)
 
 deps:

@@ -7,7 +7,10 @@ local process = require "process_c"
 
 local M = {}
 
-local WAIT_MS = 120000
+-- How many times slower than usual everything is: under AddressSanitizer.
+M.slow = tonumber(os.getenv("ELG_SLOW") or "") or 1
+
+local WAIT_MS = 120000 * M.slow
 
 -- The absolute path of the build under test, whatever folder a process is started in.
 local function absolute(path)

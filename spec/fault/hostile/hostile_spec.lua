@@ -8,7 +8,7 @@ local outside = require "outside"
 local process = require "process_c"
 local worker = require "worker_plan"
 
-local FUEL, MEMORY, STEP_MS, MORE_MS = 1000000, 4 * 2 ^ 20, 3000, 100
+local FUEL, MEMORY, STEP_MS, MORE_MS = 1000000, 4 * 2 ^ 20, 3000 * outside.slow, 100 * outside.slow
 local SECRETS = { "canary-of-a-file", "canary-of-the-environment", "canary-of-a-secret",
   "canary-of-another-run", "ESCAPED" }
 local ENV = { ELG_CANARY = "canary-of-the-environment",
