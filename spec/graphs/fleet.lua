@@ -43,7 +43,7 @@ local function once(state, _, ctx)
 end
 
 local function nap(state, _, ctx)
-  ctx.sleep(50 + ctx.rand(300))
+  ctx.sleep(150 + ctx.rand(800))
   state.round = state.round + 1
   return state.round <= state.rounds and "again" or nil, { report = ctx.artifact.read(state.report).content }
 end

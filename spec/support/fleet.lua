@@ -12,7 +12,8 @@ local proxy = require "postgres_proxy_c"
 local M = {}
 
 local SIGTERM, SIGCONT, SIGSTOP = 15, 18, 19
-local LEASE_MS, BEYOND_MS = 5000, 1500
+local LEASE_MS = 5000
+local BEYOND_MS_MIN, BEYOND_MS = 300, 2000 -- the runs are under way elsewhere then
 local TICK_MS = 1000
 local STOPPED_MAX = 2 -- of the workers; the others go on meanwhile
 local SETTLE_MS = 240000
@@ -141,6 +142,11 @@ function fleet:choose()
   return list[1] and list[self.random(#list) + 1]
 end
 
+-- It has stopped: until when.
+function fleet:freeze(child)
+  self.frozen[child] = now_ms() + LEASE_MS + BEYOND_MS_MIN + self.random(BEYOND_MS)
+end
+
 local function state_of(pid)
   return (outside.read("/proc/" .. pid .. "/stat") or ""):match("%) (%a)")
 end
@@ -150,12 +156,12 @@ function fleet:thaw(all)
   for i = 1, self.workers do
     local child = self.crew[i]
     if not self.frozen[child] and state_of(child.pid) == "T" then
-      self.frozen[child] = now_ms()
+      self:freeze(child)
       self.counts.pause = self.counts.pause + 1
     end
   end
-  for child, since in pairs(self.frozen) do
-    if all or now_ms() - since > LEASE_MS + BEYOND_MS then
+  for child, until_ms in pairs(self.frozen) do
+    if all or now_ms() > until_ms then
       child:kill(SIGCONT)
       self.frozen[child] = nil
     end
@@ -181,7 +187,7 @@ function faults.stop(self)
   local i = self:frozen_count() < STOPPED_MAX and self:choose()
   if not i then return false end
   self.crew[i]:kill(SIGSTOP)
-  self.frozen[self.crew[i]] = now_ms()
+  self:freeze(self.crew[i])
 end
 
 -- Counted once somebody has stopped itself.
