@@ -1,5 +1,6 @@
 -- elg submit and elg worker, as processes, on SQLite and on Postgres.
 local outside = require "outside"
+local process = require "process_c"
 local served = require "served"
 
 for _, store in ipairs(served.stores) do
@@ -115,6 +116,40 @@ for _, store in ipairs(served.stores) do
       assert.equal(0, world:elg({ "abort", burning }).code)
       world:await(burning, "aborted")
       second:stop()
+    end)
+
+    it("is several processes with --threads, and one that is killed comes again", function()
+      local supervisor = world:worker("--threads", "2")
+      local trace_id = world:submit { steps = 1 }
+      world:await(trace_id, "completed")
+      local function children()
+        local path, list = ("/proc/%d/task/%d/children"):format(supervisor.pid, supervisor.pid), {}
+        for pid in outside.read(path):gmatch("%d+") do list[#list + 1] = tonumber(pid) end
+        return list
+      end
+      local before = children()
+      assert.equal(2, #before)
+      process.kill(before[1], 9)
+      assert(outside.eventually(function()
+        local now = children()
+        return #now == 2 and now[1] ~= before[1] and now[2] ~= before[1]
+      end))
+      for _ = 1, 3 do world:await(world:submit { steps = 1 }, "completed") end
+      supervisor:kill(served.SIGTERM)
+      assert.equal(0, supervisor:wait(10000).code)
+      assert.is_false(process.kill(before[2], 0) or false)
+    end)
+
+    it("writes its log as JSON, if LOG_FORMAT says so", function()
+      local worker = world.place:start_elg({ "worker", "--store", world.url },
+        { env = { LOG_FORMAT = "json" } })
+      assert(outside.eventually(function()
+        return select(2, worker:output()):find("serving", 1, true)
+      end))
+      worker:kill(served.SIGTERM)
+      local docs = outside.documents(worker:wait(5000).err)
+      assert.is_true(#docs >= 3)
+      assert.same({ "info", "" }, { docs[1].level, docs[1].trace_id })
     end)
 
     it("ends at once at the second signal", function()

@@ -86,6 +86,7 @@ void elg__bind_open_host(lua_State *L);
 void elg__bind_open_graph(lua_State *L);
 void elg__bind_open_call(lua_State *L);
 void elg__bind_open_json(lua_State *L);
+void elg__bind_open_children(lua_State *L);
 
 /* Methods of a host that live in other files. */
 int elg__bind_host_graph(lua_State *L);

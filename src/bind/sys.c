@@ -313,5 +313,6 @@ int luaopen_elg_sys(lua_State *L)
     };
     lua_newtable(L);
     luaL_register(L, NULL, FUNCTIONS);
+    elg__bind_open_children(L);
     return 1;
 }

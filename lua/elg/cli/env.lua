@@ -11,7 +11,7 @@ local PREFIXES = { "ELG_", "POSTGRES_", "REDIS_", "S3_", "OTEL_", "OPA_" }
 local REFUSED = { ELG_COMPILER = true }
 
 local function is_ours(name)
-  if name == "LOG_LEVEL" then return true end
+  if name == "LOG_LEVEL" or name == "LOG_FORMAT" then return true end
   if REFUSED[name] then return false end
   for _, prefix in ipairs(PREFIXES) do
     if name:sub(1, #prefix) == prefix then return true end

@@ -1,6 +1,7 @@
 -- out: what goes to stdout and stderr. Uses sys, codes. A reader of stdout that goes away
 -- ends the command quietly; a full disk ends it with a message.
 local codes = require "elg.cli.codes"
+local json = require "elg.json"
 local sys = require "elg.sys"
 
 local M = {}
@@ -23,8 +24,9 @@ function M.create(options)
   local level = LEVELS[(os.getenv("LOG_LEVEL") or ""):lower()] or LEVELS.info
   if options.quiet then level = LEVELS.error end
   local live = sys.isatty(STDERR) and not options.quiet
-  return setmetatable({ json = options.json, quiet = options.quiet, level = level,
-    live = live }, printer)
+  local log_json = (os.getenv("LOG_FORMAT") or ""):lower() == "json"
+  return setmetatable({ log_json = log_json, json = options.json, quiet = options.quiet,
+    level = level, live = live }, printer)
 end
 
 local function write_out(text)
@@ -53,17 +55,24 @@ function printer:data_or(document, text)
   self:text(text)
 end
 
+-- A line of this program's own on stderr, as text or as JSON.
+function printer:line(level, text)
+  self:clear()
+  if self.log_json then
+    self:event_json({ text = text, step_index = -1, data = "", trace_id = "" }, level)
+  else
+    sys.write(STDERR, "elg: " .. M.plain(text) .. "\n")
+  end
+end
+
 -- A line on stderr, always.
 function printer:error(text)
-  self:clear()
-  sys.write(STDERR, "elg: " .. M.plain(text) .. "\n")
+  self:line("error", text)
 end
 
 -- A line on stderr unless --quiet.
 function printer:note(text)
-  if self.quiet then return end
-  self:clear()
-  sys.write(STDERR, "elg: " .. M.plain(text) .. "\n")
+  if not self.quiet then self:line("info", text) end
 end
 
 -- A log record or a warning of the host, as an event of elg.core.
@@ -75,9 +84,23 @@ function printer:event(event)
     place = ("%s %d %s"):format(place, event.step_index, event.node_id)
   end
   self:clear()
+  if self.log_json then return self:event_json(event, level) end
   local data = event.data ~= "" and event.data ~= "{}" and " " .. event.data or ""
   local line = ("%-5s %s  %s%s"):format(level, place, event.text, data)
   sys.write(STDERR, line:gsub("[%z\1-\31\127]", " ") .. "\n")
+end
+
+-- The same as a line of JSON.
+function printer:event_json(event, level)
+  local fields = { ("\"level\":%s,\"message\":%s"):format(json.quote(level), json.quote(event.text)) }
+  if event.step_index >= 0 then
+    fields[#fields + 1] = ("\"node_id\":%s,\"step_index\":%d"):format(json.quote(event.node_id),
+      event.step_index)
+  end
+  if event.data ~= "" then fields[#fields + 1] = "\"fields\":" .. event.data end
+  fields[#fields + 1] = ("\"time_ms\":%.0f,\"trace_id\":%s"):format(sys.wall_ms(),
+    json.quote(event.trace_id))
+  sys.write(STDERR, "{" .. table.concat(fields, ",") .. "}\n")
 end
 
 -- One line of progress, rewritten in place; on a terminal only.

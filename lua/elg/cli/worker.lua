@@ -6,6 +6,7 @@ local json = require "elg.json"
 local report = require "elg.cli.report"
 local served = require "elg.cli.served"
 local settings = require "elg.cli.settings"
+local supervisor = require "elg.cli.supervisor"
 local sys = require "elg.sys"
 
 local M = {}
@@ -15,13 +16,15 @@ local WAIT_MS = 1000
 local SIGTERM = 15
 
 M.summary = "execute runs of the store as they come, until told to stop"
-M.usage = "elg worker [--graphs DIR ...] [--concurrency N]"
+M.usage = "elg worker [--graphs DIR ...] [--concurrency N] [--threads N]"
 M.args = { min = 0, max = 0 }
 M.own = {
   concurrency = { kind = "count", env = "ELG_CONCURRENCY", min = 1, max = 100000, value = "N",
-    default = 64, help = "runs in hand at once" },
+    default = 64, help = "runs in hand at once, of each process" },
+  threads = { kind = "count", env = "ELG_THREADS", min = 1, max = 256, value = "N", default = 1,
+    help = "workers on this machine at once, each a process (default 1)" },
 }
-M.flags = { flags.common, flags.stored, { "graphs", "concurrency", "drain-ms" },
+M.flags = { flags.common, flags.stored, { "graphs", "concurrency", "threads", "drain-ms" },
   flags.executing }
 M.examples = {
   { "elg worker --store postgres://db/elg", "any graph; as many workers as you like, anywhere" },
@@ -82,6 +85,8 @@ end
 
 -- Executes the command; the exit code.
 function M.run(options, _, printer)
+  if options.threads > 1 then return supervisor.run(options.threads, printer) end
+  supervisor.join()
   local self = setmetatable({ printer = printer, count = 0 }, worker)
   local more = { on_event = function(event) self:take_event(event) end }
   return settings.with_host(options, more, function(host)
