@@ -34,12 +34,34 @@ return elg.graph { id = "memory", version = "1", entry = "ask",
     { from = "rest", key = "again", to = "ask", when = function(s) return s.n < 3 end } } }
 ]]
 
+local FAMILY = [[
+local elg = require "elg"
+local child = require "child"
+return elg.graph { id = "family", version = "1", entry = "a", edges = {},
+  initial = function(input) return { n = input.n } end,
+  nodes = { a = function(state, _, ctx)
+    local results = ctx.map(child, { { n = 1 }, { n = 2 }, { fail = true } }, { concurrency = 2 })
+    local one = ctx.run(child, { n = 3 })
+    local r = ctx.all { { "wait", "never", 1 }, { "wait", "nothing", 2 }, { "run", child, { n = 4 } } }
+    state.sum = results[1].value + results[2].value + one + r[3].value
+    return nil, { sum = state.sum, err = results[3].err.message, late = r[1].err.code }
+  end } }
+]]
+local CHILD = [[
+local elg = require "elg"
+return elg.graph { id = "child", version = "1", entry = "a", edges = {}, nodes = {
+  a = function(_, input, ctx)
+    if input.fail then error { message = "no", retry = false } end
+    return nil, ctx.call("echo", { n = input.n }).n
+  end } }
+]]
+
 describe("a host whose memory runs out", function()
   local place, clean
 
-  local function travel(name, fail_at, fail_count, audit_rate)
+  local function travel(name, fail_at, fail_count, audit_rate, graph)
     return host_c.travel { store = name == "memory:" and name or "sqlite:" .. place:file(name),
-      compiler = outside.build .. "/elg-compile", graph = place:file("memory.lua"),
+      compiler = outside.build .. "/elg-compile", graph = place:file(graph or "memory.lua"),
       input = '{"n":1}', fail_at = fail_at, fail_count = fail_count,
       audit_rate = audit_rate }
   end
@@ -51,6 +73,8 @@ describe("a host whose memory runs out", function()
   setup(function()
     place = outside.place("memory")
     place:write("memory.lua", GRAPH)
+    place:write("family.lua", FAMILY)
+    place:write("child.lua", CHILD)
     clean = travel("clean.db", 0)
   end)
   teardown(function() place:remove() end)
@@ -95,6 +119,28 @@ describe("a host whose memory runs out", function()
     end
     assert.is_true(lost > 10, lost)
   end)
+
+  for _, kind in ipairs { "family.db", "memory:" } do
+    it("survives it with children and waits: " .. kind, function()
+      forget "family.db"
+      local calm = travel(kind, 0, 1, 0, "family.lua")
+      assert.equal("done", calm.stage, calm.text)
+      local ended = {}
+      for at = 1, calm.calls, STRIDE * 6 do
+        forget "family.db"
+        local result = travel(kind, at, 1, 0, "family.lua")
+        assert.equal(0, result.blocks, ("allocation %d: %s"):format(at, result.stage))
+        assert.not_equal("verify", result.stage, ("allocation %d: %s"):format(at, result.text))
+        ended[result.stage] = (ended[result.stage] or 0) + 1
+        if result.stage ~= "done" and kind ~= "memory:" then
+          local again = travel(kind, 0, 1, 0, "family.lua")
+          assert.equal("done", again.stage, ("after %d at %s (%s): %s"):format(at, result.stage,
+            result.text, again.text))
+        end
+      end
+      assert.is_true((ended.tick or 0) > 5)
+    end)
+  end
 
   it("survives all allocations failing from one on", function()
     for at = 1, clean.calls, STRIDE * 3 do

@@ -249,6 +249,10 @@ for _, kind in ipairs { "memory", "sqlite", "postgres" } do
       verified("signalled", 3)
     end)
 
+    local function sql(text)
+      if kind == "sqlite" then place:sql(text) else postgres.sql(url, text) end
+    end
+
     local function statuses(prefix)
       local out = {}
       for _, row in ipairs(elg("list").docs) do
@@ -292,6 +296,25 @@ for _, kind in ipairs { "memory", "sqlite", "postgres" } do
       end, 20000), statuses "orphans")
     end)
 
+    it("that a crash left with its parent's end but without its own is ended by a resume", function()
+      place:write("halfway.lua", [[
+        local elg = require "elg"
+        local child = require "child"
+        return elg.graph { id = "halfway", version = "1", entry = "a", edges = {}, nodes = {
+          a = function(state, input, ctx) return nil, ctx.run(child, { wait = "x" }) end } } ]])
+      local done = run("cut", [[ return nil, ctx.run(halfway, {}) ]],
+        'local halfway = require "halfway"\n')
+      assert.equal("waiting", done.doc.status)
+      assert.equal("waiting waiting waiting", statuses "cut")
+      -- what the transaction of the parent's end leaves
+      local now = kind == "sqlite" and "strftime('%s', 'now') * 1000" or "clock_timestamp()"
+      sql(("UPDATE cmo_runs SET status = 'aborted', completed_at = %s WHERE trace_id = 'cut'"):format(now))
+      sql(("UPDATE cmo_runs SET abort_requested = %s, due_at = %s WHERE parent_trace_id = 'cut'"):format(
+        kind == "sqlite" and "1" or "true", now))
+      done = elg("resume")
+      assert.equal("aborted aborted aborted", statuses "cut", done.out .. done.err)
+    end)
+
     it("is aborted when its parent's time is over", function()
       local done = run("late", [[ return nil, ctx.run(child, { n = 1, ms = 60000 }) ]], nil,
         "--run-timeout-ms", "300")
@@ -331,10 +354,6 @@ for _, kind in ipairs { "memory", "sqlite", "postgres" } do
       for _, row in ipairs(elg("list").docs) do
         if row.trace_id:sub(1, #trace + 1) == trace .. "." then return row.trace_id end
       end
-    end
-
-    local function sql(text)
-      if kind == "sqlite" then place:sql(text) else postgres.sql(url, text) end
     end
 
     it("that was aborted, is diverged or quarantined is a value with that code", function()

@@ -272,7 +272,7 @@ void elg__call_release(struct elg_host_run *hr)
         return;
     elg__loop_arm(hr);
     elg__wait_idle(hr, hr->heap_index == SIZE_MAX && hr->calls_in_flight == 0 &&
-                           !elg_executor_dirty(hr->run));
+                           !hr->ready && !elg_executor_dirty(hr->run));
 }
 
 void elg__call_due(struct elg_host_run *hr, int64_t wall_ms)
