@@ -2,15 +2,7 @@
 -- library: what is ours behaves as the original wherever the original is right; the
 -- original is Debian's luajit, which runs this file.
 local boxes = require "boxes"
-
--- A generator of its own, so that a failure can be repeated: its seed is printed with it.
-local function generator(seed)
-  local x = seed
-  return function(n)
-    x = (x * 16807) % 2147483647
-    return x % n + 1
-  end
-end
+local generator = require("same").generator
 
 -- Runs `code` (a function body) with `values` decoded from JSON text in the sandbox and
 -- gives what it returns.
