@@ -297,7 +297,8 @@ ELG_API enum elg_status elg_run_submit(struct elg_host *host, struct elg_graph *
                                        char *trace_out, size_t trace_size, bool *created,
                                        struct elg_error *error);
 /* Takes up a run of the store. Fine for an ended run (nothing to do).
- * ELG_NOT_FOUND, ELG_BUSY, ELG_IO, ELG_CORRUPT, ELG_LIMIT when it is quarantined now. */
+ * ELG_NOT_FOUND, ELG_BUSY, ELG_IO, ELG_CORRUPT, ELG_LIMIT when it is quarantined now;
+ * ELG_DENIED: it was begun in a jail, and this host has none. */
 ELG_API enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
                                        struct elg_error *error);
 /* Asks for the run's abort, durably; its owner carries it out, without one this host
@@ -388,7 +389,8 @@ struct elg_replay_options {
 /* Executes a run again from its journal, with no effect at all. With verify:
  * {"trace_id","verified","steps","divergence":null|{"step","node","seq","what","expected",
  * "actual","where"},"fuel_not_compared"}; without: the result document as of step `to`.
- * ELG_NOT_FOUND, ELG_CORRUPT, ELG_IO; a divergence is not an error here. */
+ * ELG_NOT_FOUND, ELG_CORRUPT, ELG_IO, ELG_DENIED (see elg_run_resume); a divergence is
+ * not an error here. */
 ELG_API enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
                                        const struct elg_replay_options *options,
                                        struct elg_text *out, struct elg_error *error);

@@ -172,7 +172,8 @@ static void ask_for_ever(const char *name, struct elg_channel *channel)
 
 static const char *const TYPES[] = {"log",  "now",  "sleep",  "http",   "artifact.write",
                                     "call", "wait", "settle", "all",    "artifact.read",
-                                    "send", "x",    "all",    "settle", "http_request"};
+                                    "send", "x",    "all",    "settle", "http_request",
+                                    "run",  "run"};
 static const char *const REQUESTS[] = {
     "null",
     "[]",
@@ -209,6 +210,14 @@ static const char *const REQUESTS[] = {
     "{\"key_of\":[]}",
     "{\"key_of\":{\"url\":\"http://127.0.0.1:1/\"}}",
     "{\"timeout_ms\":1}",
+    "{\"at_once\":0,\"calls\":[[\"run\",{}],[\"run\",5],[\"http\",{}]]}",
+    "{\"at_once\":1e+300,\"calls\":5}",
+    "{\"at_once\":\"x\",\"calls\":[]}",
+    "{\"calls\":[[\"call\",{\"name\":\"x\"}]]}",
+    "{\"file\":\"none.lua\",\"input\":5}",
+    "{\"file\":5}",
+    "{\"graph\":\"../x.lua\",\"input\":null}",
+    "{\"graph\":[],\"input\":{}}",
 };
 #define ODD_COUNT 40
 

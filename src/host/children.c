@@ -138,7 +138,7 @@ static void begin(struct elg_wait *wait)
     elg_checkpoint_run_row_fini(&row);
     if (status == ELG_OK)
         wait->state = ELG_WAIT_GATED;
-    else if (status == ELG_NOT_FOUND)
+    else if (status == ELG_NOT_FOUND || status == ELG_USAGE) /* or no name of a file */
         refuse(wait, "NO_SUCH_GRAPH", error.text);
     else if (status == ELG_INVALID)
         refuse(wait, "INVALID_GRAPH", error.text);
