@@ -1,5 +1,6 @@
 -- elg retry: runs that ended badly go on, and their journals still verify.
 local served = require "served"
+local sys = require "elg.sys"
 
 -- Fails in its node b as long as the file's text says so; b may be tried twice.
 local FLAKY = [[
@@ -88,6 +89,47 @@ for _, store in ipairs(served.stores) do
       assert.equal("timeout", run("run", 1, 'error("no")', 60000, "--run-timeout-ms", "300").status)
       retried "run" -- its end came between two attempts
       assert.is_true(verified "run")
+    end)
+
+    it("gives the run its timeout anew, counted from the retry", function()
+      local limit = { "--run-timeout-ms", "1500" }
+      assert.equal("timeout", run("late", 1, 'error("no")', 60000, unpack(limit)).status)
+      sys.poll(-1, 1600)
+      retried "late"
+      local doc = resumed "late" -- attempt 2 said RETRIED, 3 goes well
+      assert.same({ "completed", 3 }, { doc.status, doc.output.attempt })
+      assert.is_true(verified "late")
+      assert.equal("timeout", run("later", 3, 'error("no")', 60000, unpack(limit)).status)
+      retried "later"
+      local from_us = sys.monotonic_us()
+      assert.equal("timeout", resumed("later").status)
+      print(("    the retried run's time was over after %.0f ms"):format(
+        (sys.monotonic_us() - from_us) / 1000))
+      assert.is_true(verified "later")
+    end)
+
+    it("says that children which its end aborted stay aborted", function()
+      world.place:write("child.lua", [[
+        local elg = require "elg"
+        return elg.graph { id = "child", version = "1", entry = "a",
+          nodes = { a = function(_, _, ctx) ctx.wait("never") return nil, {} end }, edges = {} }]])
+      world.place:write("parent.lua", [[
+        local elg = require "elg"
+        local child = require "child"
+        return elg.graph { id = "parent", version = "1", entry = "a",
+          nodes = { a = function(_, _, ctx)
+            ctx.sleep(600) -- the child has the same timeout, from later on
+            local _, err = ctx.run(child, {})
+            return nil, { code = err.code }
+          end }, edges = {} }]])
+      local first = world:json { "run", "parent.lua", "--trace", "p", "--run-timeout-ms", "1500" }
+      assert.equal("timeout", first.doc.status)
+      local done = world:elg { "retry", "p" }
+      assert.equal(0, done.code)
+      assert.truthy(done.err:find("stay so", 1, true), done.err)
+      local doc = resumed "p"
+      assert.same({ "completed", "ABORTED" }, { doc.status, doc.output.code })
+      assert.is_true(verified "p")
     end)
 
     it("releases a run that is quarantined, in the middle of an attempt too", function()

@@ -90,6 +90,8 @@ enum elg_status elg_executor_retry(struct elg_run *run, int64_t wall_ms,
     run->row.error = NULL;
     run->row.status = ELG_RUN_RUNNING;
     run->row.due_ms = run->row.completed_at_ms = 0;
+    if (run->row.started_at_ms > 0) /* its run timeout counts anew */
+        run->row.started_at_ms = wall_ms;
     run->row.claims = 0;
     run->row.abort_requested = false;
     run->row_changed = true;

@@ -29,6 +29,17 @@ static enum elg_status reopen(struct elg_host *host, struct elg_run *run,
     return status;
 }
 
+/* What its end aborted is not opened again: a call that asks the same is told ABORTED. */
+static void tell_children(struct elg_host *host, const struct elg_run_row *row)
+{
+    if (row->has_children &&
+        (row->status == ELG_RUN_FAILED || row->status == ELG_RUN_TIMEOUT))
+        elg__warn(host, row->trace_id, "retry",
+                  "children that had not ended when it did were aborted and stay so: the "
+                  "calls of the new attempt that ask for the same children are told "
+                  "ABORTED; with ctx.attempt in the input it is another child");
+}
+
 static enum elg_status retry_row(struct elg_host *host, struct elg_run_row *row,
                                  struct elg_error *error)
 {
@@ -62,11 +73,14 @@ enum elg_status elg_run_retry(struct elg_host *host, const char *trace_id,
     enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
     if (status != ELG_OK)
         return status;
+    struct elg_run_row ended = row; /* of names only */
     if (elg_checkpoint_status_ended(row.status))
         status = retry_row(host, &row, error);
     else
         status = elg_base_fail(error, ELG_USAGE, trace_id, "has not ended: it is %s",
                                elg_checkpoint_status_name(row.status));
+    if (status == ELG_OK)
+        tell_children(host, &ended);
     elg_checkpoint_run_row_fini(&row);
     host->serving.look_us = 0;
     return status;

@@ -31,7 +31,8 @@ end
 
 -- Executes the command; the exit code, of several runs the highest.
 function M.run(options, args, printer)
-  return settings.with_host(options, { there = true }, function(host)
+  local more = { there = true, on_event = function(event) printer:event(event) end }
+  return settings.with_host(options, more, function(host)
     local exit = codes.exit.done
     for _, trace_id in ipairs(args) do
       exit = math.max(exit, retry(host, trace_id, printer))
