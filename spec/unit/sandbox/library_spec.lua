@@ -398,7 +398,6 @@ describe("the rest", function()
       os.remove == nil and os.rename == nil and os.tmpname == nil and os.setlocale == nil,
       not pcall(require, "io") and not pcall(require, "ffi") and not pcall(require, "jit") }]]))
   end)
-
 end)
 
 describe("time and numbers", function()
@@ -437,7 +436,6 @@ describe("time and numbers", function()
       return "ok", require "elg".hash(h)]]
     assert.equal('"' .. (require "mathbits") .. '"', out)
   end)
-
 end)
 
 describe("values", function()
