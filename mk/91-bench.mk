@@ -7,4 +7,5 @@ BENCH_ENV = LUA_CPATH="$(B)/spec/?.so;;" LUA_PATH="lua/?.lua;bench/?.lua;spec/su
 bench: all $(B)/bench/floor_sqlite $(B)/bench/sandbox $(B)/spec/process_c.so \
        $(B)/spec/sandbox_c.so $(B)/spec/elg/core.so $(BENCH_POSTGRES)
 	@$(BENCH_ENV) luajit -joff bench/run.lua; missed=$$?; \
-	  $(BENCH_ENV) luajit bench/floor_postgres.lua && exit $$missed
+	  $(BENCH_ENV) luajit bench/floor_postgres.lua || missed=$$?; \
+	  $(BENCH_ENV) luajit bench/latency.lua && exit $$missed

@@ -40,7 +40,17 @@ static int l_fail(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg FUNCTIONS[] = {{"slow", l_slow}, {"fail", l_fail}, {NULL, NULL}};
+/* stuck_after(host, us): the loop counts as stuck after so long. */
+static int l_stuck_after(lua_State *L)
+{
+    const struct bind_host *host = luaL_checkudata(L, 1, BIND_HOST);
+    luaL_argcheck(L, host->host != NULL, 1, "the host is closed");
+    atomic_store(&host->host->stuck_us, (long long)luaL_checknumber(L, 2));
+    return 0;
+}
+
+static const luaL_Reg FUNCTIONS[] = {
+    {"slow", l_slow}, {"fail", l_fail}, {"stuck_after", l_stuck_after}, {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_fault_c(lua_State *L)
 {

@@ -62,6 +62,7 @@
 #define ELG_GC_AGE_MS_MIN 3600000 /* no artifact that was put later is removed */
 #define ELG_GC_GRAPH_AGE_MS_MIN                                                          \
     86400000                       /* no graph that was; hosts put theirs twice a day */
+#define ELG_STUCK_US 60000000      /* a tick that lasts longer lets the leases go */
 #define ELG_LEASE_MARGIN_US 500000 /* left of the lease when an effect starts (I8) */
 
 #endif

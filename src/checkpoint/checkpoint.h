@@ -87,6 +87,10 @@ struct elg_checkpoint_env {
     /* What the store dates, it dates by `clock`. Else one that has a clock of its own,
      * which all its processes share, dates by that. */
     bool dates_by_clock;
+    /* False: whoever executes is stuck, and what is held here shall be let go. From a
+     * thread of the store. NULL: always true. */
+    bool (*alive)(void *self);
+    void *alive_self;
 };
 
 typedef bool (*elg_run_row_fn)(void *self, const struct elg_run_row *row);

@@ -115,11 +115,20 @@ static void dead_release(struct elg_postgres_connection *connection)
         elg_postgres_work_mark(connection->postgres);
 }
 
+/* A host that is stuck keeps nothing: its runs are taken over once the lease has run out.
+ */
+static bool is_alive(const struct elg_postgres *postgres)
+{
+    return postgres->env.alive == NULL || postgres->env.alive(postgres->env.alive_self);
+}
+
 /* False: it has to be tried again soon. */
 static bool renew(struct elg_postgres_connection *connection)
 {
     struct elg_postgres *postgres = connection->postgres;
     struct elg_postgres_batch *batch = &connection->batch;
+    if (!is_alive(postgres))
+        return true;
     if (connection->pg == NULL) {
         if (elg_postgres_ensure(connection, 0, NULL) != ELG_OK)
             return false;
@@ -142,9 +151,9 @@ static bool renew(struct elg_postgres_connection *connection)
                  true); /* a notification may have been missed */
     if (PQgetvalue(connection->results[0], 0, 1)[0] != 0)
         atomic_store(&postgres->aborts_maybe, true);
-    notices_take(connection);
     release_others(connection);
     dead_release(connection);
+    notices_take(connection); /* those that came with the replies, too */
     return true;
 }
 

@@ -152,6 +152,8 @@ static enum elg_status open_store(struct elg_host *host, struct elg_error *error
         .random = host->random,
         .read_only = host->options.read_only,
         .owner = host->owner,
+        .alive = elg__loop_alive,
+        .alive_self = host,
     };
     enum elg_status status =
         elg_checkpoint_open(host->store_url, &env, &host->store, error);
@@ -242,6 +244,7 @@ enum elg_status elg_host_open(const struct elg_host_options *options,
         return elg_base_no_memory(error);
     host->alloc = alloc;
     host->epoll_fd = host->timer_fd = -1;
+    atomic_store(&host->stuck_us, ELG_STUCK_US);
     host->clock = elg_base_clock_system();
     host->random = elg_base_random_system();
     elg_base_buf_init(&host->scratch, alloc);

@@ -7,6 +7,7 @@
 #define ELG_HOST_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "activity/activity.h"
 #include "base/clock.h"
@@ -188,6 +189,10 @@ struct elg_host {
     struct elg_committer *committer;
     struct elg_serving serving;
     uint64_t lapses_claimed; /* of the lease, before the last claim */
+    /* For the store's thread, which lets the lease go if the loop is stuck. */
+    atomic_llong tick_began_us; /* 0: none is under way */
+    atomic_llong tick_ended_us;
+    atomic_llong stuck_us; /* after so long it is */
     struct elg_graph *graphs;
 
     struct elg_host_run **table;
@@ -451,6 +456,9 @@ void elg__loop_disarm(struct elg_host_run *hr);
 void elg__loop_forget(struct elg_host_run *hr);
 enum elg_status elg__loop_init(struct elg_host *host, struct elg_error *error);
 void elg__loop_fini(struct elg_host *host);
+/* False: a tick takes too long, or none comes though there is something to do. `self` is
+ * the host; any thread. */
+bool elg__loop_alive(void *self);
 
 /* ---- list.c
  * ---------------------------------------------------------------------------- */

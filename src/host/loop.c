@@ -1,6 +1,7 @@
 /* loop: which run goes next, and when: the ready queue, the timers, the tick.
  * Provides elg_host_tick and elg_host_poll_fd. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -330,10 +331,24 @@ size_t elg_host_executing(const struct elg_host *host)
     return host->run_count - host->ended_count - host->idle_count;
 }
 
+bool elg__loop_alive(void *self)
+{
+    struct elg_host *host = self;
+    int64_t now_us = elg_base_monotonic_us(elg_base_clock_system());
+    int64_t began_us = atomic_load(&host->tick_began_us);
+    int64_t ended_us = atomic_load(&host->tick_ended_us);
+    int64_t stuck_us = atomic_load(&host->stuck_us);
+    if (began_us != 0)
+        return now_us - began_us < stuck_us;
+    struct pollfd wants = {.fd = host->epoll_fd, .events = POLLIN};
+    return ended_us == 0 || now_us - ended_us < stuck_us || poll(&wants, 1, 0) <= 0;
+}
+
 enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *active,
                               struct elg_error *error)
 {
     int64_t began_us = elg_base_monotonic_us(host->clock), now_us = began_us;
+    atomic_store(&host->tick_began_us, began_us);
     uint32_t turns = 0;
     poll_others(host, now_us);
     poll_world(host);
@@ -353,6 +368,8 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
     elg__commit_submit(host, false);
     elg__run_reap(host);
     arm_descriptor(host, now_us);
+    atomic_store(&host->tick_ended_us, now_us);
+    atomic_store(&host->tick_began_us, 0);
     *active = host->run_count - host->idle_count + (host->taking != NULL);
     if (host->commit_error.status == ELG_OK)
         return ELG_OK;

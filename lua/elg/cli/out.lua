@@ -55,11 +55,24 @@ function printer:data_or(document, text)
   self:text(text)
 end
 
+-- An event as a line of JSON on stderr.
+local function write_json(event, level)
+  local fields = { ("\"level\":%s,\"message\":%s"):format(json.quote(level), json.quote(event.text)) }
+  if event.step_index >= 0 then
+    fields[#fields + 1] = ("\"node_id\":%s,\"step_index\":%d"):format(json.quote(event.node_id),
+      event.step_index)
+  end
+  if event.data ~= "" then fields[#fields + 1] = "\"fields\":" .. event.data end
+  fields[#fields + 1] = ("\"time_ms\":%.0f,\"trace_id\":%s"):format(sys.wall_ms(),
+    json.quote(event.trace_id))
+  sys.write(STDERR, "{" .. table.concat(fields, ",") .. "}\n")
+end
+
 -- A line of this program's own on stderr, as text or as JSON.
 function printer:line(level, text)
   self:clear()
   if self.log_json then
-    self:event_json({ text = text, step_index = -1, data = "", trace_id = "" }, level)
+    write_json({ text = text, step_index = -1, data = "", trace_id = "" }, level)
   else
     sys.write(STDERR, "elg: " .. M.plain(text) .. "\n")
   end
@@ -84,23 +97,10 @@ function printer:event(event)
     place = ("%s %d %s"):format(place, event.step_index, event.node_id)
   end
   self:clear()
-  if self.log_json then return self:event_json(event, level) end
+  if self.log_json then return write_json(event, level) end
   local data = event.data ~= "" and event.data ~= "{}" and " " .. event.data or ""
   local line = ("%-5s %s  %s%s"):format(level, place, event.text, data)
   sys.write(STDERR, line:gsub("[%z\1-\31\127]", " ") .. "\n")
-end
-
--- The same as a line of JSON.
-function printer:event_json(event, level)
-  local fields = { ("\"level\":%s,\"message\":%s"):format(json.quote(level), json.quote(event.text)) }
-  if event.step_index >= 0 then
-    fields[#fields + 1] = ("\"node_id\":%s,\"step_index\":%d"):format(json.quote(event.node_id),
-      event.step_index)
-  end
-  if event.data ~= "" then fields[#fields + 1] = "\"fields\":" .. event.data end
-  fields[#fields + 1] = ("\"time_ms\":%.0f,\"trace_id\":%s"):format(sys.wall_ms(),
-    json.quote(event.trace_id))
-  sys.write(STDERR, "{" .. table.concat(fields, ",") .. "}\n")
 end
 
 -- One line of progress, rewritten in place; on a terminal only.
