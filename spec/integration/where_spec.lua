@@ -17,6 +17,7 @@ local function eat()
 end
 return elg.graph { id = "g", version = "1", entry = "a", edges = {},
   nodes = { a = { timeout_ms = 200, run = function(_, input)
+    if input.text then error(input.text .. input.bytes:gsub("n", "\255\0") .. 1, 0) end
     if input.eat then eat() else spin() end
   end } } }
 ]])
@@ -35,6 +36,13 @@ return elg.graph { id = "g", version = "1", entry = "a", edges = {},
   it("names the line for memory", function()
     local err = error_of("--memory", "2M", "--input", '{"eat":true}')
     assert.same({ "MEMORY", "g.lua:8" }, { err.code, err.where })
+  end)
+
+  it("has the whole message, NULs and what follows them", function()
+    for _, jail in ipairs { "--quiet", "--jail" } do
+      local err = error_of(jail, "--input", '{"text":"a\\u0000b: some\\u0000","bytes":"nx"}')
+      assert.same({ "RAISED", "a\0b: some\0?\0x1", "g.lua:12" }, { err.code, err.message, err.where })
+    end
   end)
 
   it("names the line for the node's time", function()

@@ -244,7 +244,7 @@ void elg_executor_turn_fini(const struct elg_alloc *alloc, struct elg_turn *turn
                             struct elg_run_row *row);
 
 /* Appends canonical {"code","message","traceback","where"}; NULL texts as "". Text that
- * is not UTF-8 is repaired with U+FFFD. */
+ * is not UTF-8 is repaired with U+FFFD, and ELG_JSON_NUL is a NUL. */
 void elg_executor_write_error(struct elg_buf *out, const char *code, const char *message,
                               const char *where, const char *traceback);
 

@@ -203,7 +203,7 @@ void elg_executor_turn_fini(const struct elg_alloc *alloc, struct elg_turn *turn
     memset(turn, 0, sizeof *turn);
 }
 
-/* Valid pieces as they are, each bad byte as U+FFFD. */
+/* Valid pieces as they are, a NUL where one is meant, each other bad byte as U+FFFD. */
 static void write_repaired(struct elg_buf *out, const char *text)
 {
     struct elg_bytes rest = elg_base_bytes(text ? text : "");
@@ -212,7 +212,10 @@ static void write_repaired(struct elg_buf *out, const char *text)
     while (rest.size > 0) {
         size_t good = elg_json_check_utf8(rest);
         elg_base_buf_append(&clean, rest.data, good);
-        if (good < rest.size) {
+        if (elg_json_nul_at(rest.data + good, rest.size - good)) {
+            elg_base_buf_append_byte(&clean, 0);
+            good += 2;
+        } else if (good < rest.size) {
             elg_base_buf_append(&clean, "\xEF\xBF\xBD", 3);
             good++;
         }

@@ -16,10 +16,12 @@ const char *elg_jail_text_clean(const char *text)
         size_t good = elg_json_check_utf8(rest);
         if (good == rest.size)
             break;
-        data[good] = '?';
-        data += good + 1;
+        size_t bad = elg_json_nul_at(&data[good], rest.size - good) ? 2 : 1;
+        if (bad == 1)
+            data[good] = '?';
+        data += good + bad;
         rest.data = data;
-        rest.size -= good + 1;
+        rest.size -= good + bad;
     }
     return text;
 }

@@ -75,6 +75,11 @@ size_t elg_json_format_number(double number, char out[32]);
 int elg_json_compare_keys(struct elg_bytes a, struct elg_bytes b);
 /* The offset of the first byte that is not valid UTF-8 (RFC 3629), or size if all is. */
 size_t elg_json_check_utf8(struct elg_bytes s);
+/* NUL in a text that must end with one: the long form that UTF-8 does not allow, so that
+ * no valid text has it. */
+#define ELG_JSON_NUL "\xC0\x80"
+/* Whether the `size` bytes at `p` begin with ELG_JSON_NUL. */
+bool elg_json_nul_at(const uint8_t *p, size_t size);
 
 /* ---- value: a tree ---- */
 

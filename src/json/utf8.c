@@ -1,9 +1,14 @@
-/* utf8: validity and order of strings. Provides two functions of json.h.
+/* utf8: validity and order of strings. Provides three functions of json.h.
  *
  * Uses scan.h. Must not know JSON's grammar.
  */
 #include "json/json.h"
 #include "json/scan.h"
+
+bool elg_json_nul_at(const uint8_t *p, size_t size)
+{
+    return size >= 2 && p[0] == 0xC0 && p[1] == 0x80;
+}
 
 size_t elg_json_check_utf8(struct elg_bytes s)
 {

@@ -262,33 +262,37 @@ int elg_sandbox_lib_setmetatable(lua_State *L)
 
 /* ---- load */
 
-#define LOAD_PIECES_MAX 100000
 #define LOAD_UNITS 10000 /* a question to the helper and its answer */
 /* The host waits for the helper, and the engine's parser takes quadratic time over chains
  * of `and`: 0.1 s for so many bytes. */
 #define LOAD_BYTES_MAX (64u << 10)
 
-/* Replaces the function at 1 by the concatenation of what it returns. */
-static void read_pieces(lua_State *L)
+/* Replaces the function at 1 by the concatenation of what it returns. False: that is too
+ * long; the function is not called again. */
+static bool read_pieces(lua_State *L)
 {
+    size_t bytes = 0;
     luaL_Buffer buffer;
     luaL_buffinit(L, &buffer);
     elg_sandbox_depth_enter(L, __builtin_frame_address(0));
-    for (int i = 0;; i++) {
-        if (i == LOAD_PIECES_MAX)
-            luaL_error(L, "load: more than %d pieces", LOAD_PIECES_MAX);
+    while (bytes <= LOAD_BYTES_MAX) {
         lua_pushvalue(L, 1);
         lua_call(L, 0, 1);
         if (lua_isnil(L, -1) || (lua_isstring(L, -1) && lua_objlen(L, -1) == 0))
             break;
         if (!lua_isstring(L, -1))
             luaL_error(L, "reader function must return a string");
-        luaL_addvalue(&buffer);
+        bytes += lua_objlen(L, -1);
+        if (bytes <= LOAD_BYTES_MAX)
+            luaL_addvalue(&buffer);
     }
     elg_sandbox_depth_leave(L);
+    if (bytes > LOAD_BYTES_MAX)
+        return false;
     lua_pop(L, 1);
     luaL_pushresult(&buffer);
     lua_replace(L, 1);
+    return true;
 }
 
 static int load_failed(lua_State *L, const char *text)
@@ -296,6 +300,11 @@ static int load_failed(lua_State *L, const char *text)
     lua_pushnil(L);
     lua_pushstring(L, text);
     return 2;
+}
+
+static int load_too_long(lua_State *L)
+{
+    return load_failed(L, "load: larger than 64 KiB; put it into a module");
 }
 
 /* Has the host compile the text at 1; true: its bytecode is in box->source. */
@@ -320,14 +329,14 @@ int elg_sandbox_lib_load(lua_State *L)
     lua_settop(L, 4);
     const char *chunk = luaL_optstring(L, 2, "load");
     const char *mode = luaL_optstring(L, 3, "t");
-    if (lua_isfunction(L, 1))
-        read_pieces(L);
-    else
+    if (!lua_isfunction(L, 1))
         luaL_checktype(L, 1, LUA_TSTRING);
+    else if (!read_pieces(L))
+        return load_too_long(L);
     if (strchr(mode, 't') == NULL || lua_tostring(L, 1)[0] == LUA_SIGNATURE[0])
         return load_failed(L, "attempt to load a binary chunk: only text is loaded here");
     if (lua_objlen(L, 1) > LOAD_BYTES_MAX)
-        return load_failed(L, "load: larger than 64 KiB; put it into a module");
+        return load_too_long(L);
     if (!compile(L, box, chunk)) {
         const char *why = elg_base_buf_cstr(&box->source);
         elg_sandbox_need(box, &box->source);

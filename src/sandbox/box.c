@@ -61,6 +61,10 @@ static void *lua_memory(void *self, void *p, size_t old_size, size_t new_size)
         elg_sandbox_leave_for_good(head->box, ELG_EVENT_MEMORY_OUT);
     if (p == NULL)
         old_size = 0;
+    if (head->heap.merged > 0) {
+        elg_sandbox_fuel_owe(&head->fuel, head->heap.merged);
+        head->heap.merged = 0;
+    }
     if (new_size > old_size)
         elg_sandbox_fuel_allocated(&head->fuel, new_size - old_size, head->heap.live);
     return q;
@@ -78,11 +82,17 @@ static int on_panic(lua_State *L)
     elg_sandbox_leave_for_good(elg_sandbox_head(L)->box, ELG_EVENT_BROKEN);
 }
 
+size_t elg_sandbox_room(size_t live_bytes_max)
+{
+    return ELG_HEAP_FACTOR * live_bytes_max + ELG_HEAP_MORE_BYTES;
+}
+
 lua_State *elg_sandbox_state_new(struct elg_sandbox *box)
 {
     struct elg_head *head = box->head;
     memset(head, 0, sizeof *head);
-    elg_sandbox_heap_init(&head->heap, sizeof *head, box->arena.heap_bytes);
+    elg_sandbox_heap_init(&head->heap, sizeof *head, ELG_LOAD_HEAP_BYTES_MAX,
+                          box->arena.heap_bytes);
     head->heap.live_max = ELG_LOAD_BYTES_MAX;
     head->box = box;
     head->fuel.collect_at = SIZE_MAX;
@@ -169,8 +179,9 @@ enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
     box->memory_bytes_max = options->memory_bytes_max != 0 ? options->memory_bytes_max
                                                            : ELG_MEMORY_BYTES_DEFAULT;
     buffers_init(box);
-    enum elg_status status =
-        elg_sandbox_arena_open(&box->arena, options->base, box->memory_bytes_max, error);
+    enum elg_status status = elg_sandbox_arena_open(
+        &box->arena, options->base,
+        ELG_LOAD_HEAP_BYTES_MAX + elg_sandbox_room(box->memory_bytes_max), error);
     if (status == ELG_OK && (box->sha = elg_base_sha256_create(alloc)) == NULL)
         status = elg_base_no_memory(error);
     if (status != ELG_OK) {

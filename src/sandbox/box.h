@@ -24,7 +24,11 @@
 #define ELG_FRAMES_SEEN_MAX 250        /* frames looked at for the author's line */
 #define ELG_LOAD_FUEL_MAX 10000000     /* instructions of a graph's main chunks */
 #define ELG_LOAD_BYTES_MAX (32u << 20) /* memory of a loaded graph */
-#define ELG_PARK_LINE_BYTES 64         /* unit of a parked job's difference */
+#define ELG_LOAD_HEAP_BYTES_MAX (3 * (size_t)ELG_LOAD_BYTES_MAX)
+/* What a job's heap may grow by, free blocks between those that live included. */
+#define ELG_HEAP_FACTOR 4 /* times the memory that may live, */
+#define ELG_HEAP_MORE_BYTES ((size_t)4 << 20)
+#define ELG_PARK_LINE_BYTES 64 /* unit of a parked job's difference */
 
 /* Why the fiber has left. */
 enum elg_box_event {
@@ -139,6 +143,8 @@ void elg_sandbox_leave_for_good(struct elg_sandbox *box, enum elg_box_event even
     __attribute__((noreturn));
 /* Leaves for good if a buffer of the box has failed. */
 void elg_sandbox_need(struct elg_sandbox *box, const struct elg_buf *buf);
+/* How much of the heap a job may use that may keep live_bytes_max, behind its image. */
+size_t elg_sandbox_room(size_t live_bytes_max);
 /* A new Lua state in an empty heap; on the fiber only. */
 lua_State *elg_sandbox_state_new(struct elg_sandbox *box);
 /* Runs `entry` on the fiber until it leaves. */

@@ -9,7 +9,7 @@
 
 /* Called by LuaJIT alone, as syscall(SYS_getrandom, p, size, flags). */
 long elglj_syscall(long number, void *p, unsigned long size, unsigned int flags);
-/* "elg/0.1.0 luajit/2.1.0-beta3-<hash of its library> fuel/3 x64" */
+/* "elg/0.1.0 luajit/2.1.0-beta3-<hash of its library> fuel/4 x64" */
 const char *elg_sandbox_engine_name(void);
 
 #endif

@@ -128,6 +128,30 @@ static void make_utf8(struct elg_buf *buf)
     }
 }
 
+/* These are handed on as C texts: a NUL of their own becomes ELG_JSON_NUL. */
+static void write_nuls(struct elg_buf *buf)
+{
+    size_t from = buf->size;
+    for (size_t i = 0; i < from && !buf->failed; i++)
+        if (buf->data[i] == 0)
+            elg_base_buf_append_byte(buf, 0);
+    for (size_t to = buf->size; !buf->failed && from < to;) {
+        uint8_t c = buf->data[--from];
+        if (c == 0)
+            memcpy(&buf->data[to -= 2], ELG_JSON_NUL, 2);
+        else
+            buf->data[--to] = c;
+    }
+}
+
+static void make_text(struct elg_sandbox *box, struct elg_buf *buf)
+{
+    make_utf8(buf);
+    write_nuls(buf);
+    (void)elg_base_buf_cstr(buf);
+    elg_sandbox_need(box, buf);
+}
+
 static void set_field_text(lua_State *L, int index, const char *name, struct elg_buf *buf)
 {
     lua_pushstring(L, name);
@@ -184,7 +208,8 @@ void elg_sandbox_describe_error(lua_State *L, int index)
         (void)elg_base_buf_cstr(&box->message);
         elg_sandbox_need(box, &box->message);
     }
-    make_utf8(&box->message);
-    make_utf8(&box->code);
-    make_utf8(&box->traceback);
+    make_text(box, &box->message);
+    make_text(box, &box->code);
+    make_text(box, &box->traceback);
+    make_text(box, &box->where);
 }

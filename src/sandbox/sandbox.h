@@ -59,7 +59,7 @@ struct elg_sandbox_options {
 enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
                                    struct elg_sandbox **out, struct elg_error *error);
 void elg_sandbox_destroy(struct elg_sandbox *box);
-/* Engine, library and fuel table: "elg/0.1.0 luajit/2.1.0-beta3-<date or hash> fuel/3
+/* Engine, library and fuel table: "elg/0.1.0 luajit/2.1.0-beta3-<date or hash> fuel/4
  * x64". */
 const char *elg_sandbox_fingerprint(void);
 
@@ -151,7 +151,7 @@ struct elg_outcome {
                                  cannot write itself */
     /* CALL, ERROR, FUEL, MEMORY: "file:line" of the author's code; "" if there is none */
     const char *where;
-    /* ERROR */
+    /* ERROR: UTF-8, with ELG_JSON_NUL for NUL. */
     const char *code;    /* RAISED, INVALID_STATE, INVALID_OUTPUT, INVALID_RESULT, ... */
     const char *message; /* for RAISED of a table: its message field or its JSON */
     const char *traceback; /* with the author's files and lines, no addresses */

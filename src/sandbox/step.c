@@ -30,6 +30,9 @@ enum elg_status elg_local_begin(struct elg_sandbox *box, struct elg_program *pro
     box->now.job = *job;
     head->phase = ELG_PHASE_RUNNING;
     head->heap.live_max = job->memory_bytes_max;
+    /* By the job's own bound, whatever the arena has: when free blocks are merged, and
+     * what that costs, is the same everywhere (I1). */
+    head->heap.bytes_max = head->heap.used + elg_sandbox_room(job->memory_bytes_max);
     elg_sandbox_fuel_mark(head);
     elg_sandbox_fuel_begin(&head->fuel, job->fuel_max, first_slice(box));
     elg_sandbox_fiber_init(&box->fiber, elg_sandbox_job_main, box);
