@@ -25,6 +25,7 @@
 #define ELG_STEPS_PER_RUN_MAX 1000000
 #define ELG_ATTEMPTS_PER_NODE_MAX 1000
 #define ELG_CLAIMS_MAX 10               /* claims without progress: quarantine, I11 */
+#define ELG_CLAIMS_UNLOADED_MAX 5       /* claims, if each time it cannot be loaded */
 #define ELG_STATE_BYTES_MAX (16u << 20) /* canonical state, output, request, result */
 /* Larger payloads live in artifacts. */
 #define ELG_PAYLOAD_INLINE_BYTES_MAX (256u << 10)

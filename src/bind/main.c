@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <luajit.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,8 +131,19 @@ static void hold_standard_descriptors(void)
             (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+/* Until catch_signals takes them: none of them ends the process in its first instants. */
+static void hold_signals(void)
+{
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGTERM);
+    sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 int main(int argc, char **argv)
 {
+    hold_signals();
     hold_standard_descriptors();
     struct arguments arguments = {argc, argv, EXIT_UNAVAILABLE};
     lua_State *L = luaL_newstate();

@@ -48,7 +48,7 @@ static int fail_errno(lua_State *L, const char *where)
 
 /* catch_signals() -> true | nil, message. The first SIGINT or SIGTERM is kept for
  * signal(); a second one has its ordinary effect. SIGPIPE and SIGXFSZ are ignored: the
- * write that they are about fails instead. */
+ * write that they are about fails instead. What came before, held, is delivered. */
 static int sys_catch_signals(lua_State *L)
 {
     struct sigaction action;
@@ -63,6 +63,11 @@ static int sys_catch_signals(lua_State *L)
     action.sa_flags = 0;
     sigaction(SIGPIPE, &action, NULL);
     sigaction(SIGXFSZ, &action, NULL);
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGTERM);
+    sigprocmask(SIG_UNBLOCK, &held, NULL);
     lua_pushboolean(L, 1);
     return 1;
 }

@@ -97,8 +97,9 @@ static enum elg_status parse(const char *url, struct elg_postgres_settings *sett
         return elg_base_no_memory(error);
     /* libpq's words may quote a part of the password, but not here. */
     bool harmless = strstr(message, "query parameter") != NULL;
+    message[strcspn(message, "\r\n")] = '\0';
     elg_base_fail(
-        error, ELG_USAGE, "postgres:",
+        error, ELG_USAGE, "postgres",
         "not a URL of Postgres%s%.200s; write "
         "postgres://USER:PASSWORD@HOST:PORT/DATABASE?SETTING=VALUE with special "
         "characters percent-encoded",

@@ -68,6 +68,11 @@ static enum elg_status schema_check(const struct elg_sqlite_connection *connecti
     bool empty = schema->object_count == 0 && schema->application_id == 0;
     if (empty && migrate)
         return ELG_OK;
+    if (empty)
+        return elg_base_fail(
+            error, ELG_IO, connection->path,
+            "there is nothing in it yet (elg run and elg submit make it a "
+            "store)");
     if (schema->application_id != APPLICATION_ID || schema->version < 1)
         return elg_base_fail(error, ELG_CORRUPT, connection->path,
                              "not a database of elg; name another file");

@@ -101,25 +101,73 @@ static bool has_room(const struct elg_host *host)
     return elg_host_executing(host) < max && host->run_count < max * ELG_SERVE_ENDING;
 }
 
-/* A run that cannot be loaded goes back. If that was the world's fault it is not counted
- * against the run. */
-static void refuse(struct elg_host *host, const char *trace_id,
-                   const struct elg_error *error)
+/* The canonical error of a run that cannot be loaded. NULL: no memory. */
+static struct elg_blob *unloaded_error(struct elg_host *host,
+                                       const struct elg_run_row *row,
+                                       const struct elg_error *error)
 {
-    bool passing = error->status == ELG_NO_MEMORY || error->status == ELG_IO ||
-                   error->status == ELG_FULL;
-    elg__warn(host, trace_id, error->where, error->text);
-    if (passing)
-        elg_checkpoint_hand_back(host->store, trace_id, false);
-    else
-        elg_checkpoint_release(host->store, trace_id);
+    struct elg_buf buf;
+    struct elg_blob *blob = NULL;
+    char text[ELG_ERROR_TEXT_MAX + ELG_ERROR_WHERE_MAX + 512];
+    snprintf(text, sizeof text,
+             "cannot be loaded (claim %u, by %.200s): %s%s%s; elg retry releases it when "
+             "that is mended",
+             (unsigned)row->claims, host->owner, error->where,
+             error->where[0] != '\0' ? ": " : "", error->text);
+    elg_base_buf_init(&buf, host->alloc);
+    elg_executor_write_error(&buf, "QUARANTINED", text, NULL, NULL);
+    if (!buf.failed)
+        blob = elg_base_blob_create(host->alloc, elg_base_buf_bytes(&buf));
+    elg_base_buf_fini(&buf);
+    return blob;
+}
+
+/* A turn without records, which ends the run (I11). */
+static enum elg_status quarantine(struct elg_host *host, struct elg_run_row *row,
+                                  const struct elg_error *why, struct elg_error *error)
+{
+    struct elg_turn turn = {.run = row, .step_count_before = row->step_count};
+    struct elg_blob *reason = unloaded_error(host, row, why);
+    if (reason == NULL)
+        return elg_base_no_memory(error);
+    elg_base_blob_unref(row->error);
+    row->error = reason;
+    row->status = ELG_RUN_QUARANTINED;
+    row->due_ms = row->completed_at_ms = 0;
+    elg__commit_wait(host);
+    enum elg_status status = elg_checkpoint_commit(host->store, &turn, 1, error);
+    if (status == ELG_OK && turn.result != ELG_OK)
+        status = elg_base_fail(error, turn.result, row->trace_id, "not quarantined (%s)",
+                               elg_status_name(turn.result));
+    return status;
+}
+
+/* A run that cannot be loaded goes back. What is the world's fault, or this worker's, is
+ * not counted against it; what may pass (a compile helper that was killed) gets some
+ * more claims; a run whose graph is gone ends, with that as its reason. */
+static void refuse(struct elg_host *host, struct elg_run_row *row,
+                   const struct elg_error *why)
+{
+    struct elg_error error;
+    bool passing = why->status == ELG_NO_MEMORY || why->status == ELG_IO ||
+                   why->status == ELG_FULL || why->status == ELG_BUSY ||
+                   why->status == ELG_DENIED;
+    bool hopeless =
+        why->status == ELG_NOT_FOUND || row->claims >= ELG_CLAIMS_UNLOADED_MAX;
+    elg__warn(host, row->trace_id, why->where, why->text);
+    if (passing) {
+        elg_checkpoint_hand_back(host->store, row->trace_id, false);
+        return;
+    }
+    if (hopeless && quarantine(host, row, why, &error) != ELG_OK)
+        elg__warn(host, row->trace_id, error.where, error.text);
+    elg_checkpoint_release(host->store, row->trace_id);
 }
 
 static enum elg_status take(struct elg_host *host, struct elg_error *error)
 {
     struct elg_serving *serving = &host->serving;
-    char trace_id[ELG_TRACE_BYTES_MAX + 1];
-    struct elg_run_row row;
+    struct elg_run_row row, kept;
     memset(&row, 0, sizeof row);
     static const char *const NONE[] = {NULL};
     const char *const *ids =
@@ -132,14 +180,15 @@ static enum elg_status take(struct elg_host *host, struct elg_error *error)
             elg__warn(host, "", error->where, error->text);
         return status;
     }
-    snprintf(trace_id, sizeof trace_id, "%s", row.trace_id);
+    elg_checkpoint_run_row_copy(&row, &kept); /* what is taken moves */
     if (row.status == ELG_RUN_QUARANTINED) {
-        elg__warn(host, trace_id, "", "quarantined; elg show tells why");
+        elg__warn(host, kept.trace_id, "", "quarantined; elg show tells why");
     } else {
         status = elg__run_take(host, &row, error);
         if (status != ELG_OK)
-            refuse(host, trace_id, error);
+            refuse(host, &kept, error);
     }
+    elg_checkpoint_run_row_fini(&kept);
     elg_checkpoint_run_row_fini(&row);
     return status;
 }

@@ -185,8 +185,11 @@ static enum elg_status read_signal(struct elg_host *host, const char *name,
         elg_activity_check_signal(elg_base_bytes(name), "signal name", error);
     if (status == ELG_OK && key != NULL)
         status = elg_activity_check_signal(elg_base_bytes(key), "signal key", error);
-    if (status != ELG_OK)
+    if (status != ELG_OK) {
+        if (error != NULL) /* its text begins with the same words */
+            error->where[0] = '\0';
         return status;
+    }
     snprintf(out->name, sizeof out->name, "%s", name);
     snprintf(out->key, sizeof out->key, "%s", key ? key : "");
     elg_base_buf_init(&canonical, host->alloc);

@@ -22,7 +22,7 @@ M.all = {
   quiet = { kind = "switch", help = "nothing on stderr but errors, no text on stdout" },
   help = { kind = "switch", help = "this text" },
   input = { kind = "text", value = "JSON|FILE|-",
-    help = "the run's input; with --concurrency JSON Lines, a run a line" },
+    help = "the run's input; with --concurrency (run) or --lines (submit) JSON Lines, a run a line" },
   trace = { kind = "text", value = "ID", help = "the run's name (default: a new UUID)" },
   seed = { kind = "text", env = "ELG_SEED", value = "TEXT",
     help = "any text: the same seed, trace and results, the same run (default: random)" },

@@ -34,12 +34,23 @@ local function submit(host, graph, options, text, number, printer)
   return codes.by_status[status] or codes.exit.unavailable
 end
 
--- Every line that is an input; the highest exit code.
+-- Every line that is an input; the highest exit code. Lines that are not do not stop the rest.
 local function submit_lines(host, graph, options, printer)
   local exit, next_input = codes.exit.done, input.whole_lines(options.input or "-")
-  for text, number in next_input do
-    exit = math.max(exit, submit(host, graph, options, text, number, printer))
+  local recorded, last = 0, 0
+  local ok, failure = pcall(function()
+    for text, number in next_input do
+      local code = submit(host, graph, options, text, number, printer)
+      if code == codes.exit.done then recorded, last = recorded + 1, number end
+      exit = math.max(exit, code)
+    end
+  end)
+  if (not ok or exit ~= codes.exit.done) then
+    printer:error(recorded == 0 and "no line was recorded" or
+      ("%d line%s recorded, the last one line %d; those stay"):format(recorded,
+        recorded == 1 and " was" or "s were", last))
   end
+  if not ok then error(failure, 0) end
   return exit
 end
 

@@ -276,8 +276,16 @@ local function run_request(child, input, what)
   return { graph = graph[PATH], input = input }
 end
 
+local RUN_OPTIONS, MAP_OPTIONS = { raise = true }, { concurrency = true }
+
+local function check_options(options, known, what)
+  for name in pairs(expect_or_nil(options, "table", what .. ": options") or {}) do
+    if not known[name] then fail(what .. ": unknown option " .. tostring(name)) end
+  end
+end
+
 function ctx.run(child, input, options)
-  expect_or_nil(options, "table", "ctx.run: options")
+  check_options(options, RUN_OPTIONS, "ctx.run")
   return perform("run", run_request(child, input, "ctx.run"), options and options.raise)
 end
 
@@ -286,7 +294,7 @@ local MAP_MAX, AT_ONCE_MAX = 1000, 256
 -- A run of the graph for each input; at most options.concurrency of them at once.
 function ctx.map(child, inputs, options)
   expect(inputs, "table", "ctx.map: inputs")
-  expect_or_nil(options, "table", "ctx.map: options")
+  check_options(options, MAP_OPTIONS, "ctx.map")
   local at_once = expect_or_nil(options and options.concurrency, "number", "ctx.map: concurrency")
     or AT_ONCE_MAX
   if at_once < 1 or at_once > AT_ONCE_MAX or at_once % 1 ~= 0 then
@@ -295,6 +303,11 @@ function ctx.map(child, inputs, options)
   if #inputs > MAP_MAX then
     fail("ctx.map: " .. #inputs .. " inputs, at most " .. MAP_MAX .. " are allowed; map parts of "
       .. "the list in steps of their own")
+  end
+  for key in pairs(inputs) do
+    if type(key) ~= "number" or key < 1 or key > #inputs or key % 1 ~= 0 then
+      fail("ctx.map: inputs must be a list, without the key " .. tostring(key))
+    end
   end
   local calls = prim.array {}
   for i = 1, #inputs do

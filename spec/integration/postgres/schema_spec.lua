@@ -121,6 +121,7 @@ describe("checkpoint.postgres schema", function()
       assert.same({ "ELG_OK", "ELG_OK" }, store:commit {
         stores.stay("t1", 1, { status = "failed", completed_at_ms = 1000 }),
         stores.stay("t2", 0, { status = "completed", completed_at_ms = os.time() * 1000 }) })
+      assert.equal("0", sql("SELECT cleanup_old_executions(2147483647) AS n")[1].n)
       assert.equal("1", sql("SELECT cleanup_old_executions(30) AS n")[1].n)
       assert.equal("t2", names "SELECT trace_id AS name FROM cmo_runs")
       assert.equal("0", sql([[SELECT (SELECT count(*) FROM cmo_steps) + (SELECT count(*) FROM cmo_activities)
