@@ -27,7 +27,8 @@ local FILES = {
   { "meta/elg.lua", "meta.elg" },
   { "meta/testing.lua", "meta.testing" },
 }
-local FOLDERS = { "", "/spec", "/meta" }
+local FOLDERS = { "/spec", "/meta" }
+local PARENTS_MAX = 256 -- folders above one
 
 local function refuse_existing(folder)
   for _, file in ipairs(FILES) do
@@ -38,14 +39,26 @@ local function refuse_existing(folder)
   end
 end
 
-local function make_folders(folder)
-  for _, part in ipairs(FOLDERS) do
-    local ok, message = sys.mkdir(folder .. part)
-    if not ok then codes.fail(codes.exit.unavailable, message, folder .. part) end
+local function fail(message, path)
+  codes.fail(codes.exit.unavailable, (tostring(message):gsub("^.*: ", "")), path)
+end
+
+-- Makes a folder and what is missing above it; `made` takes their names, the last first.
+local function make_folder(path, made)
+  local missing = {}
+  for _ = 1, PARENTS_MAX do
+    if path == "" or sys.kind(path) == "folder" then break end
+    missing[#missing + 1] = path
+    path = path:match("^(.*[^/])/+[^/]+/*$") or ""
+  end
+  for i = #missing, 1, -1 do
+    local ok, message = sys.mkdir(missing[i])
+    if not ok then fail(message, missing[i]) end
+    table.insert(made, 1, missing[i])
   end
 end
 
-local function write_file(path, text)
+local function write_file(path, name, text)
   local file, message = io.open(path, "wb")
   local ok = file ~= nil
   if ok then ok, message = file:write(text) end
@@ -53,20 +66,56 @@ local function write_file(path, text)
     local closed, why = file:close()
     if ok and not closed then ok, message = closed, why end
   end
-  if not ok then
-    codes.fail(codes.exit.unavailable, (tostring(message):gsub("^.*: ", "")), path)
+  if not ok then fail(message, name) end
+end
+
+-- Writes every file into the folder of drafts, which is in the project's: what fails, or is
+-- killed here, leaves no file of the project.
+local function write_drafts(folder, drafts)
+  local embedded = require "elg.embedded"
+  for _, part in ipairs(FOLDERS) do
+    local ok, message = sys.mkdir(drafts .. part)
+    if not ok then fail(message, folder .. part) end
   end
+  for _, file in ipairs(FILES) do
+    write_file(drafts .. "/" .. file[1], folder .. "/" .. file[1], embedded.text(file[2]))
+  end
+end
+
+-- Gives the drafts their names; `made` takes these as well.
+local function move_drafts(folder, drafts, made)
+  for _, file in ipairs(FILES) do
+    local path = folder .. "/" .. file[1]
+    local ok, message = os.rename(drafts .. "/" .. file[1], path)
+    if not ok then fail(message, path) end
+    table.insert(made, 1, path)
+  end
+end
+
+local function make_project(folder, made)
+  make_folder(folder, made)
+  local drafts, message = sys.mkdtemp(folder .. "/.elg-init-")
+  if not drafts then fail(message, folder) end
+  local ok, failure = pcall(function()
+    write_drafts(folder, drafts)
+    for _, part in ipairs(FOLDERS) do make_folder(folder .. part, made) end
+    move_drafts(folder, drafts, made)
+  end)
+  sys.remove_tree(drafts)
+  if not ok then error(failure, 0) end
 end
 
 -- Executes the command; the exit code.
 function M.run(_, args, printer)
-  local embedded = require "elg.embedded"
-  local folder = args[1] or "."
+  local folder, made, written = args[1] or ".", {}, {}
+  if folder == "" then codes.fail(codes.exit.usage, "the folder has no name") end
   refuse_existing(folder)
-  make_folders(folder)
-  local written = {}
+  local ok, failure = pcall(make_project, folder, made)
+  if not ok then
+    for _, path in ipairs(made) do os.remove(path) end
+    error(failure, 0)
+  end
   for i, file in ipairs(FILES) do
-    write_file(folder .. "/" .. file[1], embedded.text(file[2]))
     printer:text(folder .. "/" .. file[1])
     written[i] = json.quote(file[1])
   end

@@ -182,7 +182,8 @@ end
 -- or operator itself. Raises { line, text }.
 function M.read(text)
   local lexer = { text = text, line = 1, tokens = {}, ignores = {} }
-  local at = text:match("^#[^\n]*()") or 1
+  local at = text:match("^\239\187\191()") or 1 -- a byte order mark
+  at = text:match("^#[^\n]*()", at) or at
   while true do
     at = skip_blank(lexer, at)
     if at > #text then break end

@@ -60,15 +60,55 @@ describe("elg init", function()
     assert.truthy(out:find("1 success / 2 failures", 1, true), out)
   end)
 
+  it("says in its README how busted finds what is installed elsewhere", function()
+    local line = assert(read_all(p.folder .. "/project/README.md"):match("\n +([^\n]*LUA_PATH[^\n]*)"))
+    local code, out, err = project(line)
+    assert.equal(0, code, out .. err)
+    assert.truthy(out:find("3 successes", 1, true), out)
+  end)
+
   it("overwrites nothing", function()
     local before = read_all(p.folder .. "/project/graph.lua")
     local code, _, err = project "rm README.md; elg init; code=$?; test ! -e README.md && exit $code"
     assert.equal(2, code)
     assert.truthy(err:find("graph.lua: is there already; nothing was written", 1, true), err)
     assert.equal(before, read_all(p.folder .. "/project/graph.lua"))
-    assert.equal(4, (p:run "init nowhere/project"))
     p:write("file", "")
-    assert.equal(4, (p:run "init file"))
+    for _, path in ipairs { "file", "file/below", "/proc/none" } do
+      code, _, err = p:run("init " .. path)
+      assert.equal(4, code, path)
+      assert.truthy(err:find(path:match("^/?[^/]+"), 1, true), err)
+    end
+    assert.equal(2, (p:run "init ''"))
+  end)
+
+  it("makes the folders above", function()
+    assert.equal(0, (p:sh "$ELG init 'a b/ü/c' && $ELG check 'a b/ü/c/graph.lua' && $ELG init d//e/"))
+    assert.equal("file", sys.kind(p.folder .. "/d/e/meta/elg.lua"))
+    assert.same({ ".busted", ".gitignore", ".luarc.json", "README.md", "graph.lua", "meta", "spec" },
+      sys.names(p.folder .. "/a b/ü/c"))
+  end)
+
+  it("leaves nothing behind when it cannot write", function()
+    p:sh "mkdir there; echo mine >there/notes"
+    for blocks = 0, 12 do -- of 512 bytes: another file fails each time
+      for _, folder in ipairs { "full", "full/a/b", "there" } do
+        local _, out = p:sh(("said=$(ulimit -f %d; $ELG init '%s' 2>&1; echo $?); echo \"$said\"")
+          :format(blocks, folder))
+        assert.truthy(out:find("File too large\n4\n$"), out)
+      end
+      assert.is_nil(sys.kind(p.folder .. "/full"))
+      assert.same({ "notes" }, sys.names(p.folder .. "/there"))
+    end
+    p:sh "mkdir there/spec; chmod 0555 there/spec"
+    if p:sh "touch there/spec/x" ~= 0 then -- root may write anywhere
+      assert.equal(4, (p:run "init there"))
+      assert.same({ "notes", "spec" }, sys.names(p.folder .. "/there"))
+    end
+    p:sh "chmod 0755 there/spec; rm -r there/spec; touch there/spec"
+    assert.equal(4, (p:run "init there"))
+    assert.same({ "notes", "spec" }, sys.names(p.folder .. "/there"))
+    assert.equal(0, (p:sh "rm there/spec; $ELG init there && $ELG init full"))
   end)
 
   it("names the files with --json", function()

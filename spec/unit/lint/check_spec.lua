@@ -59,6 +59,15 @@ describe("elg check", function()
     assert.truthy(short[1]:find("^error"))
   end)
 
+  it("reads a file that begins with a byte order mark, as elg run does", function()
+    local mark = "\239\187\191"
+    assert.same({ "warning GLOBAL_ASSIGN graph.lua:3" }, (findings(mark .. graph "a = function() x = 1 end")))
+    assert.same({ "warning GLOBAL_ASSIGN graph.lua:4" },
+      (findings(mark .. "#!/usr/bin/elg\n" .. graph "a = function() x = 1 end")))
+    assert.equal(0, (p:run "run graph.lua --store memory:"))
+    assert.equal(3, select(2, findings(mark .. mark .. graph "a = function() end")))
+  end)
+
   it("names edges that are never taken and keys that no edge has", function()
     assert.same({ "warning NO_EDGE graph.lua:3", "warning UNUSED_EDGE graph.lua:6" },
       (findings(graph([[a = function(state) if state.x then return "lost" end return state.y and "ok" or nil end,
