@@ -24,6 +24,13 @@ M.tables = {
   utf8 = set "char charpattern codepoint codes len offset",
 }
 
+-- Fields of the tables above, and globals, that are no functions.
+M.values = set "_G _VERSION math.huge math.pi utf8.charpattern"
+
+-- What ctx has that is no value: functions, and a table of them.
+M.ctx = set [[all artifact call http log map mcp now rand request run secret send sleep sql uuid
+  wait]]
+
 -- What to do without what is absent.
 M.instead = {
   print = "use ctx.log", io = "use ctx.artifact or ctx.http", ["os.getenv"] = "take it from the "

@@ -115,19 +115,6 @@ function M.require(project, file, report)
   end
 end
 
--- Names of globals that any file assigns to.
-local function assigned_globals(project)
-  local found = {}
-  for _, file in pairs(project.files) do
-    for assign in tree.each(file, "Assign") do
-      for _, target in ipairs(assign.targets) do
-        if target.tag == "Name" and not target.var then found[target.name] = true end
-      end
-    end
-  end
-  return found
-end
-
 -- "print" or "os.getenv" for an expression that is called or indexed; nil: it is known.
 local function unknown_name(node, assigned)
   if node.tag == "Name" and not node.var and not assigned[node.name] then
@@ -166,8 +153,7 @@ end
 
 -- Globals that the sandbox does not have, where they are called or indexed.
 function M.globals(project, file, report)
-  local assigned = project.assigned or assigned_globals(project)
-  project.assigned = assigned
+  local assigned = steps.assigned_globals(project)
   local asked = asked_names(file, assigned)
   for _, tag in ipairs { "Index", "Call", "Method" } do
     for node in tree.each(file, tag) do

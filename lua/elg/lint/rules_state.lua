@@ -1,22 +1,15 @@
 -- rules_state: nothing outlives a step but its state and output (I3), and these are JSON.
--- Uses tree, steps.
+-- Uses tree, steps, library.
+local library = require "elg.lint.library"
 local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
 
 local M = {}
 
+local FOLLOW_MAX = 8 -- names behind names
+
 -- Library functions that change their first argument.
 local CHANGES = { "table.insert", "table.remove", "table.sort", "rawset", "setmetatable" }
-
--- The variable at the head of a.b[c].d, and whether there is anything behind it.
-local function head(node)
-  local deep = false
-  node = tree.bare(node)
-  while node.tag == "Index" do
-    node, deep = tree.bare(node.object), true
-  end
-  return node, deep
-end
 
 -- Declared outside the function: there before the step, and made anew for the next one.
 local function is_outer(var, root)
@@ -28,19 +21,75 @@ local function is_outer(var, root)
   return true
 end
 
-local function outer_text(verb, var)
-  return ("%s %s, which is declared outside of the node (line %d): nothing outlives a step; "
-    .. "keep it in the state"):format(verb, var.name, var.line)
+local function outer_text(verb, var, path)
+  return ("%s %s, which is declared outside of the node (%s %d): nothing outlives a step; "
+    .. "keep it in the state"):format(verb, var.name, path or "line", var.line)
 end
 
-local function check_target(root, target, report)
-  local name, deep = head(target)
-  if name.tag ~= "Name" then return end
-  if name.var then
-    if not is_outer(name.var, root) then return end
-    report(deep and "OUTER_CHANGE" or "OUTER_ASSIGN", target,
-      outer_text(deep and "changes" or "assigns to", name.var))
-  elseif not deep or name.name == "_G" then
+-- The list or table whose members the second variable of `for k, v in pairs(list)` is.
+local function walked(var)
+  local loop = var.loop
+  local call = loop and loop.tag == "ForIn" and loop.vars[2] == var and loop.values[1]
+  if not call or call.tag ~= "Call" then return nil end
+  local known = tree.global(call.callee, "pairs") or tree.global(call.callee, "ipairs")
+  return known and call.args[1] or nil
+end
+
+-- The only value that a function returns; nil if there are several, or none.
+local function only_returned(func)
+  local found
+  for ret in tree.each(func.file, "Return", func) do
+    if ret.func == func then
+      if found or #ret.values ~= 1 then return nil end
+      found = ret.values[1]
+    end
+  end
+  return found
+end
+
+-- The outer variable, or the Name of a library's table, that the table at hand is or belongs
+-- to, also behind names and functions that return it; nil: none, or it cannot be told.
+-- Second result: the path of the file that declares it.
+local function origin(project, file, node, root)
+  local got
+  for _ = 1, FOLLOW_MAX do
+    node = tree.head(node)
+    local var = node.tag == "Name" and node.var
+    if var then
+      if is_outer(var, root) and (not got or is_outer(var, got)) then return var, file.path end
+      node = not var.assigned and (var.value or walked(var)) or nil
+    elseif node.tag == "Name" then
+      local known = library.tables[node.name] and not steps.assigned_globals(project)[node.name]
+      return known and node or nil
+    else
+      got = node.tag == "Call" and steps.resolve(project, file, node.callee) or nil
+      file, node = got and got.file, got and only_returned(got)
+    end
+    if not node then return nil end
+  end
+end
+
+-- Reports a change within the table that `node` is or belongs to, if it is an outer one.
+local function check_change(project, file, root, node, place, verb, report)
+  local found, path = origin(project, file, node, root)
+  if not found then return end
+  if found.tag == "Name" then
+    report("OUTER_CHANGE", place, ("%s the library's table %s: nothing outlives a step; write a "
+      .. "function of your own"):format(verb, found.name))
+  else
+    report("OUTER_CHANGE", place, outer_text(verb, found, path ~= file.path and path or nil))
+  end
+end
+
+local function check_target(project, file, root, target, report)
+  local name, deep = tree.head(target)
+  if deep and not (name.tag == "Name" and not name.var and name.name == "_G") then
+    check_change(project, file, root, target.object, target, "changes", report)
+  elseif name.var then
+    if is_outer(name.var, root) then
+      report("OUTER_ASSIGN", target, outer_text("assigns to", name.var))
+    end
+  else
     report("GLOBAL_ASSIGN", target, ("assigns to the global %s: nothing outlives a step; make it "
       .. "local, or keep it in the state"):format(deep and target.key.value or name.name))
   end
@@ -51,39 +100,45 @@ function M.outer(project, file, report)
   for assign in tree.each(file, "Assign") do
     local root = steps.root(project, assign)
     for _, target in ipairs(root and assign.targets or {}) do
-      check_target(root, target, report)
+      check_target(project, file, root, target, report)
     end
   end
   for call in tree.each(file, "Call") do
     local root = steps.root(project, call)
     for _, name in ipairs(root and call.args[1] and CHANGES or {}) do
       if tree.global(call.callee, name) then
-        local var = head(call.args[1]).var
-        if var and is_outer(var, root) then
-          report("OUTER_CHANGE", call, outer_text(name .. " changes", var))
-        end
+        check_change(project, file, root, call.args[1], call, name .. " changes", report)
       end
     end
   end
+end
+
+-- "a function" for what the library has under a name, as ctx.http or string.rep.
+local function library_kind(project, value)
+  if value.tag == "Index" and value.key.tag == "String" then
+    local object, name = tree.value(value.object), value.key.value
+    if steps.is_parameter(project, object, "ctx", 3) and library.ctx[name] then
+      return "ctx." .. name
+    end
+    local fields = object.tag == "Name" and not object.var and library.tables[object.name]
+    local full = fields and fields[name] and object.name .. "." .. name
+    return full and not library.values[full] and full .. ", a function" or nil
+  end
+  if value.tag ~= "Name" or value.var or steps.assigned_globals(project)[value.name] then return nil end
+  if library.tables[value.name] then return "the library's table " .. value.name end
+  return library.globals[value.name] and not library.values[value.name]
+    and value.name .. ", a function" or nil
 end
 
 -- What an expression is that no JSON value is; nil: it may be one.
 local function not_json(project, node)
   local value = tree.value(node)
   if value.tag == "Function" then return "a function" end
-  if steps.is_parameter(project, tree.bare(node), "ctx", 3) then return "ctx" end
-  if value.tag ~= "Call" then return nil end
+  if steps.is_parameter(project, value, "ctx", 3) then return "ctx" end
+  if value.tag ~= "Call" then return library_kind(project, value) end
   for _, name in ipairs { "coroutine.create", "coroutine.wrap", "coroutine.running" } do
     if tree.global(value.callee, name) then return "what " .. name .. " gives" end
   end
-end
-
--- math.huge, 1 / 0, 0 / 0
-local function is_infinite(node)
-  node = tree.bare(node)
-  if node.tag == "Unary" and node.op == "-" then node = tree.bare(node.operand) end
-  return tree.global(node, "math.huge")
-    or (node.tag == "Binary" and node.op == "/" and tree.bare(node.right).value == 0)
 end
 
 -- { 1, 2, name = 3 }: neither an array nor an object.
@@ -99,30 +154,68 @@ local function is_mixed(node)
   return listed and named
 end
 
--- Reports what cannot be kept of a value, also within a table that is written out.
-local function check_value(project, node, what, report)
+-- Reports what cannot be kept of a value, also within a table that is written out. passing:
+-- it may be replaced before it is kept, so that an infinity there is no mistake yet.
+local function check_value(project, node, what, report, passing)
   local stack = { node }
   while #stack > 0 do
     local at = table.remove(stack)
+    local verb = at == node and "is" or "has in it"
     local kind = not_json(project, at)
     if kind then
-      report("NOT_JSON", at, ("%s %s %s, which is not a JSON value"):format(what,
-        at == node and "is" or "has in it", kind))
+      report("NOT_JSON", at, ("%s %s %s, which is not a JSON value"):format(what, verb, kind))
     elseif at.tag == "Table" then
       if is_mixed(at) then
-        report("NOT_JSON", at, what .. (at == node and " is" or " has in it") .. " a table with both a list and "
-          .. "names, which is no JSON value")
+        report("NOT_JSON", at, ("%s %s a table with both a list and names, which is no JSON value")
+          :format(what, verb))
       end
       for _, item in ipairs(at.items) do stack[#stack + 1] = item.value end
+    elseif not passing and tree.is_infinite(at) then
+      report("NOT_JSON", at, ("%s %s a number that is infinite or none; JSON has finite numbers")
+        :format(what, verb))
     end
   end
 end
 
-local function check_output(project, node, report)
-  check_value(project, node, "the output", report)
-  if is_infinite(node) then
-    report("NOT_JSON", node, "the output is infinite or not a number; JSON has finite numbers")
+local LOOPS = { While = true, Repeat = true, ForNumber = true, ForIn = true }
+
+-- May the assignment at `at` come after the one at `assign`?
+local function is_later(assign, at)
+  if at.index > assign.index then return true end
+  local loop = tree.enclosing(assign, LOOPS)
+  while loop do
+    if tree.contains(loop, at) then return true end
+    loop = tree.enclosing(loop, LOOPS)
   end
+  return false
+end
+
+local CONSTANT = { String = true, Number = true }
+
+-- May the target be the key's member, or within it?
+local function is_within(target, key)
+  local at = tree.bare(target)
+  while at.tag == "Index" do
+    local known = CONSTANT[key.tag] and CONSTANT[at.key.tag]
+    if not known or key.value == at.key.value then return true end
+    at = tree.bare(at.object)
+  end
+  return false
+end
+
+-- May what is assigned to the state's member be replaced within the step: by an assignment to
+-- a member of that name, or by a function that is given the state?
+local function is_passing(file, assign, target, state)
+  local root = assign.func
+  for other in tree.each(file, "Assign", root) do
+    for _, there in ipairs(other ~= assign and is_later(assign, other) and other.targets or {}) do
+      if is_within(there, target.key) then return true end
+    end
+  end
+  for name in tree.each(file, "Name", root) do
+    if name.var == state.var and name.parent.tag ~= "Index" and is_later(assign, name) then return true end
+  end
+  return false
 end
 
 -- return { output =, state =, next =, metadata = }
@@ -140,16 +233,19 @@ function M.json(project, file, report)
   for ret in tree.each(file, "Return") do
     local first, second = ret.values[1], ret.values[2]
     if project.roots[ret.func] == "node" and first then
-      if second then check_output(project, second, report) end
+      if second then check_value(project, second, "the output", report) end
       if first.tag == "Table" then check_result(project, first, report) end
+    elseif project.roots[ret.func] == "initial" and first then
+      check_value(project, first, "the initial state", report)
     end
   end
   for assign in tree.each(file, "Assign") do
     for i, target in ipairs(assign.targets) do
-      local name, deep = head(target)
+      local name, deep = tree.head(target)
       if deep and assign.values[i] and steps.is_parameter(project, name, "state", 1)
         and steps.root(project, assign) then
-        check_value(project, assign.values[i], "the state's member", report)
+        check_value(project, assign.values[i], "the state's member", report,
+          is_passing(file, assign, target, name))
       end
     end
   end

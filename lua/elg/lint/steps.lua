@@ -140,6 +140,21 @@ function M.read(project)
   add_helpers(project)
 end
 
+-- assigned_globals(project): { name = true } of the globals that any file assigns to.
+function M.assigned_globals(project)
+  if project.assigned then return project.assigned end
+  local found = {}
+  for _, file in pairs(project.files) do
+    for assign in tree.each(file, "Assign") do
+      for _, target in ipairs(assign.targets) do
+        if target.tag == "Name" and not target.var then found[target.name] = true end
+      end
+    end
+  end
+  project.assigned = found
+  return found
+end
+
 -- root(project, node): the outermost function around a node that is executed in a step; nil:
 -- none is.
 function M.root(project, node)

@@ -124,6 +124,25 @@ function M.global(node, name)
     and M.global(node.object, outer)
 end
 
+-- is_infinite(node): is it math.huge, 1 / 0, 0 / 0 or the like: no finite number?
+function M.is_infinite(node)
+  node = M.value(node)
+  if node.tag == "Unary" and node.op == "-" then node = M.value(node.operand) end
+  return M.global(node, "math.huge") or (node.tag == "Number" and node.value == math.huge)
+    or (node.tag == "Binary" and (node.op == "/" or node.op == "%")
+      and M.value(node.right).tag == "Number" and M.value(node.right).value == 0)
+end
+
+-- head(node): what is at the head of a.b[c].d, and whether there is anything behind it.
+function M.head(node)
+  local deep = false
+  node = M.bare(node)
+  while node.tag == "Index" do
+    node, deep = M.bare(node.object), true
+  end
+  return node, deep
+end
+
 -- required(node): the module name of `require "name"`, also behind a name; nil: none.
 function M.required(node)
   node = M.value(node)
@@ -131,7 +150,7 @@ function M.required(node)
   return name and name.tag == "String" and name.value or nil
 end
 
--- names(table_node, file): { name = value node } of a table: what its constructor has and
+-- fields(file, table_node): { name = value node } of a table: what its constructor has and
 -- what is assigned to fields of the variable that holds it; a name with two values is false.
 -- Second result: whether fields with computed names are assigned as well.
 function M.fields(file, node)

@@ -5,7 +5,7 @@ local lint = require "elg.lint"
 local NODE = [[
 local elg = require "elg"
 local outer, list, other = 0, {}, require "other"
-local function helper(x) outer = x end
+local function helper(x) outer = x end local function get() return list end local function at(i) return list[i] end local function made() return {} end
 local function run(state, input, ctx) %s
 end
 return elg.graph { id = "x", version = "1", entry = "a", nodes = { a = run }, edges = {} }
@@ -29,9 +29,9 @@ local function codes_in(body, more)
 end
 
 -- Checks bodies: what is found is on the body's first line.
-local function expect(code, bodies)
+local function expect(code, bodies, more)
   for _, body in ipairs(bodies) do
-    assert.same({ ("%s graph.lua:%d"):format(code, BODY_LINE) }, codes_in(body), body)
+    assert.same({ ("%s graph.lua:%d"):format(code, BODY_LINE) }, codes_in(body, more), body)
   end
 end
 
@@ -47,6 +47,23 @@ describe("lint", function()
       expect("GLOBAL_ASSIGN", { "count = 1", "function count() end", "_G.count = 1" })
       expect("OUTER_CHANGE", { "list[1] = input", "list.a.b = 1", "table.insert(list, 1)",
         "table.sort(list)", "rawset(list, 1, 2)", "other.cache = 1" })
+    end)
+
+    it("names changes behind another name, a function or a loop", function()
+      expect("OUTER_CHANGE", { "local c = list c.x = 1", "local c = list.sub local d = c d[1].y = 1",
+        "local c = list table.insert(c, 1)", "get().x = 1", "local c = get() c.x = 1", "at(1).x = 2",
+        "for _, item in ipairs(list) do item.done = true end", "other.get().x = 1" },
+        { ["other.lua"] = "local kept = {} local M = {} function M.get() return kept end return M" })
+      expect_none { "made().x = 1", "local c = input.copy(list) c.x = 1", "local c = list c = {} c.x = 1",
+        "local c = list local x = c.x", "local function inner() return state end inner().x = 1",
+        "local c = list.n or {} c.x = 1", "local t = {} local function get() return t end get().x = 1",
+        "for _, item in ipairs(input) do item.done = true end" }
+    end)
+
+    it("names changes of the library's tables", function()
+      expect("OUTER_CHANGE", { "string.foo = 1", "math.pi = 3", "rawset(string, 'trim', 1)",
+        "local s = string function s.trim() end" })
+      assert.same({}, codes_of(check("string.trim = function() end " .. NODE:format "")))
     end)
 
     it("says which line declares it and what to do", function()
@@ -83,11 +100,23 @@ describe("lint", function()
     expect("NOT_JSON", { "return nil, function() end", "return nil, ctx", "local function f() end return nil, f",
       "state.f = function() end", "state.a.b = ctx", "return nil, { a = { function() end } }",
       "return nil, math.huge", "return { state = { f = ctx }, next = nil }",
-      "local co = coroutine.create(input.f) return nil, co", "return nil, -math.huge" })
+      "local co = coroutine.create(input.f) return nil, co", "return nil, -math.huge",
+      "state.h = math.huge", "state.n = 1/0", "state.q = 0/0", "state.a = { b = { 1 % 0 } }",
+      "return 'ok', { x = 1 / 0 }", "return 'ok', string.rep", "return 'ok', ctx.http", "state.f = tostring",
+      "return nil, { ctx.artifact }", "return nil, 1e999", "local h = math.huge return nil, { h }",
+      "state.lib = string", "state.n = input.x / 0 state.m = 1", "return { output = math.huge }" })
+    assert.same({ "NOT_JSON graph.lua:2" }, codes_of(check [[
+      local elg = require "elg" return elg.graph { id = "x", version = "1", entry = "a",
+      nodes = { a = function() end }, initial = function() return { best = math.huge } end }]]))
     expect("NOT_JSON", { "return nil, { 1, 2, x = 3 }", "return nil, { a = { 'x', b = 1 } }", "return nil, 0 / 0",
       "state.list = { 1, name = 2 }", "return nil, -(1 / 0)", "return { output = { 1, n = 2 } }" })
     expect_none { "return nil, { f = input.f }", "return nil, { 1, x = nil }", "return nil, { [1] = 2, [2] = 3 }",
       "return nil, input.x / 2", "local t = { 1, n = 1 } return nil, t.n", "local f = function() end return nil, f()",
+      "return nil, ctx.trace_id", "return nil, math.pi", "return nil, string.rep('x', 2)", "return nil, _VERSION",
+      "state.best = math.huge for _, v in ipairs(input) do if v < state.best then state.best = v end end",
+      "for i = 1, 2 do if i == 2 then state.n = 1 else state.n = math.huge end end", "state.d = { x = 1/0 } state.d.x = 1",
+      "state.dist[input.k] = math.huge for k, v in pairs(input) do state.dist[k] = v end",
+      "state.best = math.huge input.f(state)", "return nil, ctx.http { url = 'http://x' }",
       "state.n = #input", "return nil, math.min(math.huge, 1)", "local best = math.huge" }
   end)
 
