@@ -31,23 +31,46 @@ local function is_activity(project, call)
   return false
 end
 
-local ALWAYS = { True = true, Number = true, String = true }
+local ALWAYS = { True = true, Number = true, String = true, Table = true, Function = true }
 
-local function is_endless(loop)
-  if loop.tag == "While" then return ALWAYS[loop.condition.tag] end
-  if loop.tag == "Repeat" then
-    return loop.condition.tag == "False" or loop.condition.tag == "Nil"
+-- Does the condition have that value (true or false) at all times?
+local function is_always(condition, value)
+  condition = tree.bare(condition)
+  while condition.tag == "Unary" and condition.op == "not" do
+    condition, value = tree.bare(condition.operand), not value
   end
-  return loop.tag == "ForNumber" and tree.global(loop.values[2], "math.huge")
+  if value then return ALWAYS[condition.tag] end
+  return condition.tag == "False" or condition.tag == "Nil"
 end
 
--- Is there a way out of the loop but its condition?
-local function has_exit(file, loop)
-  for i = loop.index + 1, loop.last do
+-- for _ in function() return 1 end do: never given nil
+local function never_gives_nil(iterator)
+  local func = tree.value(iterator)
+  if func.tag ~= "Function" or tree.can_fall_off(func) then return false end
+  for ret in tree.each(func.file, "Return", func) do
+    local first = ret.func == func and ret.values[1]
+    if ret.func == func and not (first and (ALWAYS[first.tag] or first.tag == "False")) then return false end
+  end
+  return true
+end
+
+local function is_endless(loop)
+  if loop.tag == "While" then return is_always(loop.condition, true) end
+  if loop.tag == "Repeat" then return is_always(loop.condition, false) end
+  if loop.tag == "ForIn" then return never_gives_nil(loop.values[1]) end
+  local step = loop.values[3] and tree.bare(loop.values[3])
+  return tree.is_infinite(loop.values[2]) or (step and step.tag == "Number" and step.value == 0)
+end
+
+-- Is there a way out of what goes round from node `first` to node `last` of the function,
+-- but what leads back?
+local function has_exit(file, func, first, last, back)
+  for i = first, last do
     local node = file.nodes[i]
-    if node.tag == "Goto" then return true end
-    if node.tag == "Return" and node.func == loop.func then return true end
-    if node.tag == "Break" and tree.enclosing(node, LOOPS) == loop then return true end
+    if node.tag == "Goto" and node ~= back then return true end
+    if node.tag == "Return" and node.func == func and node ~= back then return true end
+    local loop = node.tag == "Break" and tree.enclosing(node, LOOPS)
+    if loop and loop.index < first then return true end
     if node.tag == "Call" and (tree.global(node.callee, "error")
       or tree.global(node.callee, "assert")) then
       return true
@@ -56,21 +79,66 @@ local function has_exit(file, loop)
   return false
 end
 
-local function check_loop(project, file, loop, report)
-  if not is_endless(loop) or has_exit(file, loop) then return end
-  for call in tree.each(file, "Call", loop) do
-    if call.func == loop.func and is_activity(project, call) then
-      return report("ENDLESS_CALLS", call, ("calls in a loop without an end (line %d): a step has "
-        .. "at most 1,000; bound the loop, or go round by an edge"):format(loop.line))
+-- Reports the first call of what goes round from node `first` to node `last`.
+local function report_call(project, file, func, first, last, what, report)
+  for i = first, last do
+    local call = file.nodes[i]
+    if call.tag == "Call" and call.func == func and is_activity(project, call) then
+      return report("ENDLESS_CALLS", call, ("calls in %s without an end (line %d): a step has "
+        .. "at most 1,000; bound the loop, or go round by an edge"):format(what, file.nodes[first].line))
     end
   end
 end
 
--- Calls in loops without a bound.
+local function check_loop(project, file, loop, report)
+  local first = loop.body.index
+  if is_endless(loop) and not has_exit(file, loop.func, first, loop.last) then
+    report_call(project, file, loop.func, first, loop.last, "a loop", report)
+  end
+end
+
+-- ::again:: ... goto again, in the same block
+local function check_goto(project, file, back, report)
+  for label in tree.each(file, "Label", back.parent) do
+    if label.name == back.name and label.parent == back.parent and label.index < back.index
+      and not has_exit(file, back.func, label.index, back.index, back) then
+      report_call(project, file, back.func, label.index, back.index, "a loop of goto", report)
+    end
+  end
+end
+
+local SOMETIMES = { If = true, While = true, Repeat = true, ForNumber = true, ForIn = true, Function = true }
+
+-- Is the node executed whenever its function comes there?
+local function is_certain(node)
+  local at = node
+  while at.parent ~= node.func do
+    at = at.parent
+    if SOMETIMES[at.tag] or (at.tag == "Binary" and (at.op == "and" or at.op == "or")) then return false end
+  end
+  return true
+end
+
+-- A function that calls itself, whatever happens.
+local function check_recursion(project, file, call, report)
+  local func = call.func
+  if func.main or tree.bare(call.callee).tag == "Function"
+    or steps.resolve(project, file, call.callee) ~= func or not is_certain(call) then
+    return
+  end
+  local back = call.parent.tag == "Return" and call.parent or nil
+  if not has_exit(file, func, func.index + 1, call.last, back) then
+    report_call(project, file, func, func.index + 1, call.last, "a function that calls itself", report)
+  end
+end
+
+-- Calls in what goes round without a bound.
 function M.endless(project, file, report)
-  for _, tag in ipairs { "While", "Repeat", "ForNumber" } do
+  for _, tag in ipairs { "While", "Repeat", "ForNumber", "ForIn" } do
     for loop in tree.each(file, tag) do check_loop(project, file, loop, report) end
   end
+  for back in tree.each(file, "Goto") do check_goto(project, file, back, report) end
+  for call in tree.each(file, "Call") do check_recursion(project, file, call, report) end
 end
 
 -- Variables named ctx that hide a parameter ctx. A function's own parameter is meant so.

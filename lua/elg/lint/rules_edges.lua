@@ -34,27 +34,6 @@ local function push(look, node, ret)
   look.stack[#look.stack + 1] = { node = node, ret = ret }
 end
 
-local function is_error(statement)
-  return statement.tag == "Call" and tree.global(statement.callee, "error")
-end
-
--- May the function come to its end without a return?
-local function can_fall_off(func)
-  local blocks = { func.body }
-  while #blocks > 0 do
-    local statements = table.remove(blocks).statements
-    local last = statements[#statements]
-    if last and last.tag == "Do" then
-      blocks[#blocks + 1] = last.body
-    elseif last and last.tag == "If" and not last.clauses[#last.clauses].condition then
-      for _, clause in ipairs(last.clauses) do blocks[#blocks + 1] = clause.body end
-    elseif not last or (last.tag ~= "Return" and not is_error(last)) then
-      return true
-    end
-  end
-  return false
-end
-
 local function push_returns(look, func)
   if look.seen[func] then return end
   look.seen[func] = true
@@ -63,7 +42,7 @@ local function push_returns(look, func)
       if ret.values[1] then push(look, ret.values[1], ret) else look.ends = true end
     end
   end
-  look.ends = look.ends or can_fall_off(func)
+  look.ends = look.ends or tree.can_fall_off(func)
 end
 
 local read = {}

@@ -143,6 +143,27 @@ function M.head(node)
   return node, deep
 end
 
+local function is_error(statement)
+  return statement.tag == "Call" and M.global(statement.callee, "error")
+end
+
+-- can_fall_off(func): may the function come to its end without a return?
+function M.can_fall_off(func)
+  local blocks = { func.body }
+  while #blocks > 0 do
+    local statements = table.remove(blocks).statements
+    local last = statements[#statements]
+    if last and last.tag == "Do" then
+      blocks[#blocks + 1] = last.body
+    elseif last and last.tag == "If" and not last.clauses[#last.clauses].condition then
+      for _, clause in ipairs(last.clauses) do blocks[#blocks + 1] = clause.body end
+    elseif not last or (last.tag ~= "Return" and not is_error(last)) then
+      return true
+    end
+  end
+  return false
+end
+
 -- required(node): the module name of `require "name"`, also behind a name; nil: none.
 function M.required(node)
   node = M.value(node)

@@ -178,7 +178,23 @@ describe("lint", function()
     expect("ENDLESS_CALLS", { "while true do ctx.sleep(1) end",
       "repeat ctx.http { url = 'http://x' } until false", "while 1 do input.f(ctx) end",
       "for i = 1, math.huge do ctx.artifact.write('x') end",
-      "while true do for i = 1, 2 do ctx.now() break end end" })
+      "while true do for i = 1, 2 do ctx.now() break end end", "::again:: ctx.sleep(1) goto again",
+      "do ::again:: if input.x then ctx.sleep(1) end do local y = 1 end goto again end",
+      "local function rec() ctx.sleep(1) rec() end", "local function rec() ctx.now() return rec() end rec()",
+      "local function poll() poll(ctx.now()) end", "for _ in function() return 1 end do ctx.sleep(1) end",
+      "for i = 1, 2, 0 do ctx.now() end", "while not false do ctx.now() end", "for i = 1, 1 / 0 do ctx.now() end",
+      "repeat local x = 1 ctx.now() until not 1", "while (true) do ctx.now() end" })
+    assert.same({ "ENDLESS_CALLS graph.lua:2" }, codes_of(check("local function poll(ctx)\nctx.sleep(1)\nreturn poll(ctx) end "
+      .. NODE:format("poll(ctx)"))))
+    expect_none { "::again:: ctx.sleep(1) if input.x then goto again end", "goto done ctx.sleep(1) ::done::",
+      "::again:: if ctx.now() then return end goto again", "for i = 1, 2 do ::again:: ctx.now() if i then break end goto again end",
+      "::again:: ctx.now() if input.x then goto done end goto again ::done::", "::again:: input.f() goto again",
+      "local function rec(n) ctx.sleep(1) if n > 0 then rec(n - 1) end end rec(3)",
+      "local function rec(n) if n == 0 then return end ctx.sleep(1) rec(n - 1) end rec(3)",
+      "local function rec(n) ctx.now() return n > 0 and rec(n - 1) end rec(3)",
+      "for _ in function() return input.f() end do ctx.sleep(1) end", "local function rec() ctx.log('x') rec() end",
+      "for _ in function() if input.x then return 1 end end do ctx.sleep(1) end",
+      "local function rec(n) ctx.now() assert(n > 0) rec(n - 1) end rec(3)" }
     expect_none { "while true do if ctx.now() > 5 then break end end",
       "while true do if ctx.now() then return nil end end", "while true do local x = 1 end",
       "while state.more do ctx.sleep(1) end", "while true do assert(ctx.http('http://x')) end",
