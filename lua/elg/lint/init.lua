@@ -3,6 +3,7 @@
 -- Uses the files beside it. Knows nothing of hosts: it is given texts.
 local rules_calls = require "elg.lint.rules_calls"
 local rules_edges = require "elg.lint.rules_edges"
+local rules_order = require "elg.lint.rules_order"
 local rules_state = require "elg.lint.rules_state"
 local rules_tables = require "elg.lint.rules_tables"
 local steps = require "elg.lint.steps"
@@ -15,7 +16,7 @@ local FINDINGS_MAX = 1000
 
 -- Of each file, and of the graph as a whole.
 local FILE_RULES = { rules_state.outer, rules_state.json, rules_tables.holes,
-  rules_tables.order, rules_tables.sums, rules_calls.endless, rules_calls.ctx,
+  rules_order.order, rules_tables.sums, rules_calls.endless, rules_calls.ctx,
   rules_calls.require, rules_calls.globals }
 local GRAPH_RULES = { rules_edges.edges }
 

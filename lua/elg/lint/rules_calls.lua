@@ -1,35 +1,13 @@
 -- rules_calls: ctx and what is called: endless calls, ctx hidden or misplaced, require in a
--- node, names that the sandbox does not have. Uses tree, steps, library.
+-- node, names that the sandbox does not have. Uses tree, steps, library, numbers.
 local library = require "elg.lint.library"
+local numbers = require "elg.lint.numbers"
 local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
 
 local M = {}
 
-local EFFECTS = { now = true, sleep = true, http = true, send = true, request = true,
-  mcp = true, sql = true, wait = true, run = true, map = true, call = true, all = true, write = true, read = true }
 local LOOPS = { While = true, Repeat = true, ForNumber = true, ForIn = true, Function = true }
-
-local function is_ctx(project, node)
-  return steps.is_parameter(project, tree.bare(node), "ctx", 3)
-end
-
--- ctx.http(...), ctx.artifact.read(...), or ctx handed to a function.
-local function is_activity(project, call)
-  local callee = call.callee
-  if callee.tag == "Index" and EFFECTS[callee.key.value] then
-    local object = tree.bare(callee.object)
-    if is_ctx(project, object) then return true end
-    if object.tag == "Index" and object.key.value == "artifact" and is_ctx(project, object.object)
-    then
-      return true
-    end
-  end
-  for _, arg in ipairs(call.args) do
-    if is_ctx(project, arg) then return true end
-  end
-  return false
-end
 
 local ALWAYS = { True = true, Number = true, String = true, Table = true, Function = true }
 
@@ -59,7 +37,7 @@ local function is_endless(loop)
   if loop.tag == "Repeat" then return is_always(loop.condition, false) end
   if loop.tag == "ForIn" then return never_gives_nil(loop.values[1]) end
   local step = loop.values[3] and tree.bare(loop.values[3])
-  return tree.is_infinite(loop.values[2]) or (step and step.tag == "Number" and step.value == 0)
+  return numbers.is_infinite(loop.values[2]) or (step and step.tag == "Number" and step.value == 0)
 end
 
 -- Is there a way out of what goes round from node `first` to node `last` of the function,
@@ -83,7 +61,7 @@ end
 local function report_call(project, file, func, first, last, what, report)
   for i = first, last do
     local call = file.nodes[i]
-    if call.tag == "Call" and call.func == func and is_activity(project, call) then
+    if call.tag == "Call" and call.func == func and steps.is_activity(project, call) then
       return report("ENDLESS_CALLS", call, ("calls in %s without an end (line %d): a step has "
         .. "at most 1,000; bound the loop, or go round by an edge"):format(what, file.nodes[first].line))
     end

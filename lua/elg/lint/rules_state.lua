@@ -1,6 +1,7 @@
 -- rules_state: nothing outlives a step but its state and output (I3), and these are JSON.
--- Uses tree, steps, library.
+-- Uses tree, steps, library, numbers.
 local library = require "elg.lint.library"
+local numbers = require "elg.lint.numbers"
 local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
 
@@ -170,7 +171,7 @@ local function check_value(project, node, what, report, passing)
           :format(what, verb))
       end
       for _, item in ipairs(at.items) do stack[#stack + 1] = item.value end
-    elseif not passing and tree.is_infinite(at) then
+    elseif not passing and numbers.is_infinite(at) then
       report("NOT_JSON", at, ("%s %s a number that is infinite or none; JSON has finite numbers")
         :format(what, verb))
     end

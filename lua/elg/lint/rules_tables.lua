@@ -1,4 +1,5 @@
--- rules_tables: lists with holes, order of iteration, equality of sums. Uses tree, steps.
+-- rules_tables: lists with holes, equality of sums. Uses tree, steps, numbers.
+local numbers = require "elg.lint.numbers"
 local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
 
@@ -136,163 +137,13 @@ function M.holes(project, file, report)
   end
 end
 
-local FIRST_ADVICE = "it is the smallest key here, where pairs and next are sorted, and any in "
-  .. "other Luas; say which one you mean"
-
--- local key = next(t): its value is used, not only whether there is one.
-local function check_next(call, report)
-  if not tree.global(call.callee, "next") or #call.args ~= 1 then return end
-  local parent = call.parent
-  while parent.tag == "Paren" do parent = parent.parent end
-  if parent.tag == "Local" or parent.tag == "Assign" or parent.tag == "Return"
-    or parent.tag == "Index" then
-    report("NEXT_FIRST", call, "relies on which key next gives first: " .. FIRST_ADVICE)
-  end
-end
-
-local function mentions(file, within, vars)
-  for name in tree.each(file, "Name", within) do
-    for _, var in ipairs(vars) do
-      if name.var == var then return true end
-    end
-  end
-  return false
-end
-
--- for k, v in pairs(t) do use(k) break end
-local function check_first_turn(file, loop, report)
-  local call = loop.values[1]
-  if not (call.tag == "Call" and tree.global(call.callee, "pairs")) then return end
-  local body = loop.body.statements
-  local last = body[#body]
-  if last and (last.tag == "Return" or last.tag == "Break")
-    and mentions(file, loop.body, loop.vars) then
-    report("NEXT_FIRST", loop, "relies on which key pairs gives first: " .. FIRST_ADVICE)
-  end
-end
-
--- Is it list[#list + 1] of a variable? The variable.
-local function appended(target)
-  if target.tag ~= "Index" or target.key.tag ~= "Binary" or target.key.op ~= "+" then return nil end
-  local length = target.key.left
-  local var = target.object.tag == "Name" and target.object.var
-  return var and length.tag == "Unary" and length.op == "#" and length.operand.var == var and var or nil
-end
-
--- Is it text = text .. more of a variable? The variable.
-local function lengthened(target, value)
-  value = value and tree.bare(value)
-  if not (target.tag == "Name" and target.var and value and value.tag == "Binary" and value.op == "..") then
-    return nil
-  end
-  return value.left.tag == "Name" and value.left.var == target.var and target.var or nil
-end
-
--- The variable from outside of the loop that the statement adds something of this turn to.
-local function added_to(file, loop, statement)
-  local var, value
-  if statement.tag == "Assign" and #statement.targets == 1 then
-    value = statement.values[1]
-    var = appended(statement.targets[1]) or lengthened(statement.targets[1], value)
-  elseif statement.tag == "Call" and tree.global(statement.callee, "table.insert")
-    and #statement.args == 2 then
-    var, value = statement.args[1].var, statement.args[2]
-  end
-  local outside = var and value and var.declared and var.declared.index < loop.index
-  return outside and mentions(file, statement, loop.vars) and var or nil
-end
-
-local IN_ORDER = { "table.concat", "unpack" }
-
--- "order": the use shows the order; "other": who knows; nil: it does not.
-local function use_of(project, name)
-  local parent = name.parent
-  while parent.tag == "Paren" or parent.tag == "Table" or parent.tag == "Item" do
-    name, parent = parent, parent.parent
-  end
-  if parent.tag == "Return" then return project.roots[parent.func] == "node" and "order" or "other" end
-  if parent.tag == "Unary" and parent.op == "#" then return nil end
-  if parent.tag == "Index" then return parent.object == name and parent.key.value == 1 and "order" or nil end
-  if parent.tag ~= "Call" then return "other" end
-  for _, shown in ipairs(IN_ORDER) do
-    if parent.args[1] == name and tree.global(parent.callee, shown) then return "order" end
-  end
-  return "other"
-end
-
--- Is the order of what was added shown from there on, for certain?
-local function is_order_shown(project, file, var, from)
-  local shown = false
-  for i = from, var.declared.func and var.declared.func.last or #file.nodes do
-    local name = file.nodes[i]
-    if name.tag == "Name" and name.var == var then
-      local use = use_of(project, name)
-      if use == "other" then return false end
-      shown = shown or use == "order"
-    end
-  end
-  return shown
-end
-
--- for k, v in pairs(t) do list[#list + 1] = k end, and nothing sorts the list.
-local function check_added(project, file, loop, report)
-  local call = loop.values[1]
-  if not (call.tag == "Call" and tree.global(call.callee, "pairs")) then return end
-  for i = loop.index + 1, loop.last do
-    local statement = file.nodes[i]
-    local var = added_to(file, loop, statement)
-    if var and is_order_shown(project, file, var, loop.last + 1) then
-      report("PAIRS_ORDER", statement, ("%s grows in the order of pairs: by key here, any in other "
-        .. "Luas; sort it, if it matters"):format(var.name))
-    end
-  end
-end
-
--- Order of iteration that would not be the same elsewhere.
-function M.order(project, file, report)
-  for call in tree.each(file, "Call") do check_next(call, report) end
-  for loop in tree.each(file, "ForIn") do
-    check_first_turn(file, loop, report)
-    check_added(project, file, loop, report)
-  end
-end
-
-local ARITHMETIC = { ["+"] = true, ["-"] = true, ["*"] = true, ["/"] = true }
-local EXACT_PARTS = 2 ^ 20
-
--- 0.1 is not what it says; 0.5 is.
-local function is_inexact(node)
-  node = tree.bare(node)
-  if node.tag == "Unary" and node.op == "-" then node = node.operand end
-  local scaled = node.tag == "Number" and node.value and node.value * EXACT_PARTS
-  return scaled and math.abs(scaled) < 2 ^ 52 and scaled % 1 ~= 0
-end
-
-local function is_arithmetic(node)
-  return node.tag == "Binary" and ARITHMETIC[node.op]
-end
-
--- A sum with an inexact number in it.
-local function is_inexact_sum(node)
-  local stack = { node }
-  if not is_arithmetic(tree.bare(node)) then return false end
-  while #stack > 0 do
-    local at = tree.bare(table.remove(stack))
-    if is_inexact(at) then return true end
-    if is_arithmetic(at) then
-      stack[#stack + 1], stack[#stack + 2] = at.left, at.right
-    end
-  end
-  return false
-end
-
 -- Variables that a sum is assigned to, and those with an inexact one.
 local function summed_variables(file)
   local summed, inexact = {}, {}
   local function note(var, value)
     if not var or not value then return end
-    if is_arithmetic(tree.bare(value)) then summed[var] = true end
-    if is_inexact_sum(value) then inexact[var] = true end
+    if numbers.is_arithmetic(tree.bare(value)) then summed[var] = true end
+    if numbers.is_inexact_sum(value) then inexact[var] = true end
   end
   for node in tree.each(file, "Local") do
     for i, var in ipairs(node.vars) do note(var, node.values[i]) end
@@ -301,7 +152,7 @@ local function summed_variables(file)
     for i, target in ipairs(node.targets) do note(target.var, node.values[i]) end
   end
   for loop in tree.each(file, "ForNumber") do -- for x = 0, 1, 0.1: x is a sum
-    if loop.values[3] and is_inexact(loop.values[3]) then inexact[loop.var] = true end
+    if loop.values[3] and numbers.is_inexact(loop.values[3]) then inexact[loop.var] = true end
   end
   return summed, inexact
 end
@@ -310,14 +161,14 @@ end
 function M.sums(_, file, report)
   local summed, inexact = summed_variables(file)
   local function is_sum(node)
-    return is_arithmetic(node) or (node.var and summed[node.var])
+    return numbers.is_arithmetic(node) or (node.var and summed[node.var])
   end
   for node in tree.each(file, "Binary") do
     local left, right = tree.bare(node.left), tree.bare(node.right)
     if (node.op == "==" or node.op == "~=")
-      and (is_inexact_sum(left) or is_inexact_sum(right)
+      and (numbers.is_inexact_sum(left) or numbers.is_inexact_sum(right)
         or (left.var and inexact[left.var]) or (right.var and inexact[right.var])
-        or (is_sum(left) and is_inexact(right)) or (is_sum(right) and is_inexact(left))) then
+        or (is_sum(left) and numbers.is_inexact(right)) or (is_sum(right) and numbers.is_inexact(left))) then
       if left.tag ~= "Nil" and right.tag ~= "Nil" then
         report("FLOAT_EQUAL", node, node.op .. " on a sum of fractions, which is seldom exact; "
           .. "compare math.abs(a - b) with a bound, or count in whole units")

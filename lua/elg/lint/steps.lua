@@ -176,4 +176,25 @@ function M.is_parameter(project, node, name, place)
     or (project.roots[var.func] == "node" and var.func.params[place] == var)
 end
 
+local EFFECTS = { now = true, sleep = true, http = true, send = true, request = true,
+  mcp = true, sql = true, wait = true, run = true, map = true, call = true, all = true, write = true, read = true }
+
+-- is_effect(project, call): is it ctx.http(...), ctx.artifact.read(...) or the like?
+function M.is_effect(project, call)
+  local callee = tree.value(call.callee)
+  if callee.tag ~= "Index" or not EFFECTS[callee.key.value] then return false end
+  local object = tree.value(callee.object)
+  if object.tag == "Index" and object.key.value == "artifact" then object = tree.value(object.object) end
+  return M.is_parameter(project, object, "ctx", 3)
+end
+
+-- is_activity(project, call): is it an effect, or is ctx handed to a function?
+function M.is_activity(project, call)
+  if M.is_effect(project, call) then return true end
+  for _, arg in ipairs(call.args) do
+    if M.is_parameter(project, tree.bare(arg), "ctx", 3) then return true end
+  end
+  return false
+end
+
 return M

@@ -124,15 +124,6 @@ function M.global(node, name)
     and M.global(node.object, outer)
 end
 
--- is_infinite(node): is it math.huge, 1 / 0, 0 / 0 or the like: no finite number?
-function M.is_infinite(node)
-  node = M.value(node)
-  if node.tag == "Unary" and node.op == "-" then node = M.value(node.operand) end
-  return M.global(node, "math.huge") or (node.tag == "Number" and node.value == math.huge)
-    or (node.tag == "Binary" and (node.op == "/" or node.op == "%")
-      and M.value(node.right).tag == "Number" and M.value(node.right).value == 0)
-end
-
 -- head(node): what is at the head of a.b[c].d, and whether there is anything behind it.
 function M.head(node)
   local deep = false

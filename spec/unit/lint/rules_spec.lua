@@ -5,12 +5,13 @@ local lint = require "elg.lint"
 local NODE = [[
 local elg = require "elg"
 local outer, list, other = 0, {}, require "other"
-local function helper(x) outer = x end local function get() return list end local function at(i) return list[i] end local function made() return {} end
+local function helper(x) outer = x end
+local function get() return list end local function at(i) return list[i] end local function made() return {} end
 local function run(state, input, ctx) %s
 end
 return elg.graph { id = "x", version = "1", entry = "a", nodes = { a = run }, edges = {} }
 ]]
-local BODY_LINE = 4
+local BODY_LINE = 5
 
 local function check(text, more, described)
   return (lint.check("graph.lua", function(path)
@@ -111,10 +112,12 @@ describe("lint", function()
     expect("NOT_JSON", { "return nil, { 1, 2, x = 3 }", "return nil, { a = { 'x', b = 1 } }", "return nil, 0 / 0",
       "state.list = { 1, name = 2 }", "return nil, -(1 / 0)", "return { output = { 1, n = 2 } }" })
     expect_none { "return nil, { f = input.f }", "return nil, { 1, x = nil }", "return nil, { [1] = 2, [2] = 3 }",
-      "return nil, input.x / 2", "local t = { 1, n = 1 } return nil, t.n", "local f = function() end return nil, f()",
+      "return nil, input.x / 2", "local t = { 1, n = 1 } return nil, t.n",
+      "local f = function() end return nil, f()",
       "return nil, ctx.trace_id", "return nil, math.pi", "return nil, string.rep('x', 2)", "return nil, _VERSION",
       "state.best = math.huge for _, v in ipairs(input) do if v < state.best then state.best = v end end",
-      "for i = 1, 2 do if i == 2 then state.n = 1 else state.n = math.huge end end", "state.d = { x = 1/0 } state.d.x = 1",
+      "for i = 1, 2 do if i == 2 then state.n = 1 else state.n = math.huge end end",
+      "state.d = { x = 1/0 } state.d.x = 1",
       "state.dist[input.k] = math.huge for k, v in pairs(input) do state.dist[k] = v end",
       "state.best = math.huge input.f(state)", "return nil, ctx.http { url = 'http://x' }",
       "state.n = #input", "return nil, math.min(math.huge, 1)", "local best = math.huge" }
@@ -162,6 +165,69 @@ describe("lint", function()
       ]] .. NODE:format("return nil, keys(input)"))))
   end)
 
+  it("names what keeps the order of pairs in the state", function()
+    expect("PAIRS_ORDER", {
+      "local s = '' for k in pairs(input) do s = s .. k end state.s = s",
+      "local s = '' for k in pairs(input) do s = k .. ',' .. s end state.s = { text = 'of ' .. s }",
+      "for k in pairs(input) do state.s = state.s .. k end",
+      "for k in next, input do table.insert(state.keys, k) end",
+      "for k, v in pairs(input) do local x = v.x state.list[#state.list + 1] = x end",
+      "local out = {} for k in pairs(input) do out[#out + 1] = k end ctx.all(out)" })
+    expect_none {
+      "local s = '' for k in pairs(input) do s = s .. k end state.s = #s",
+      "for k in pairs(input) do table.insert(state.keys, k) end table.sort(state.keys)",
+      "for k in pairs(input) do table.insert(state.keys, k) end local keys = state.keys table.sort(keys)",
+      "for k in pairs(input) do state.s = state.s .. k end state.s = nil",
+      "for k in pairs(input) do state.s = state.s .. k end input.f(state)",
+      "for _, k in ipairs(input) do state.s = state.s .. k end",
+      "for k in pairs(input) do state.s = state.s .. 'x' end",
+      "local s = '' for k in pairs(input) do s = s .. k end state.s = s state.s = 1" }
+  end)
+
+  it("names calls that are recorded in the order of pairs", function()
+    expect("PAIRS_ORDER", { "for k, v in pairs(input) do ctx.http { url = v } end",
+      "for k, v in pairs(input) do local url = 'http://' .. v if k then state[k] = ctx.http(url) end end",
+      "local get = ctx.http for k, v in pairs(input) do get(v) end",
+      "local function fetch(u) return ctx.http(u) end for k, v in pairs(input) do state[k] = fetch(v) end" })
+    expect_none { "for k, v in pairs(input) do ctx.log(v) end", "for k in pairs(input) do ctx.sleep(1) end",
+      "for i, v in ipairs(input) do ctx.http { url = v } end",
+      "for k, v in pairs(input) do state[k] = input.f(v) end",
+      "local function pure(u) return u end for k, v in pairs(input) do state[k] = pure(v) end" }
+  end)
+
+  it("names what the last or the first fitting turn of pairs leaves", function()
+    expect("PAIRS_ORDER", { "for k, v in pairs(input) do state.last = v end",
+      "for k, v in pairs(input) do if v > 3 then state.found = k break end end",
+      "for k, v in pairs(input) do if v > 3 then state.found = k end end",
+      "for k, v in pairs(input) do if v.n > input.least and v.n < 9 then return nil, k end end",
+      "local last for k in pairs(input) do last = k end return nil, { last = last }",
+      "local last for k in pairs(input) do last = k end state.last = last",
+      "for k in pairs(input) do state.first = state.first or k end",
+      "for k, v in pairs(input) do if v < 3 then state.few = true else state.many = k end end" })
+    expect_none { "for k, v in pairs(input) do if v > (state.max or 0) then state.max = v end end",
+      "local best, who for k, v in pairs(input) do if not best or v > best then best, who = v, k end end return nil, who",
+      "for k, v in pairs(input) do if k == input.id then state.found = v break end end",
+      "for k, v in pairs(input) do state.max = math.max(state.max, v) end",
+      "for k, v in pairs(input) do if v > 3 then state.any = true break end end",
+      "for k, v in pairs(input) do state[k] = v end", "for k, v in pairs(input) do state.sum = state.sum + v end",
+      "for k, v in pairs(input) do local last = v end",
+      "for k, v in pairs(input) do if v.primary then state.p = k end end",
+      "for k, v in pairs(input) do if v > 3 then return 'big' end end",
+      "for k, v in pairs(input) do state.last = v end state.last = nil" }
+  end)
+
+  it("names sums of fractions in the order of pairs", function()
+    expect("PAIRS_ORDER", { "local s = 0 for k, v in pairs(input) do s = s + v * 0.1 end return nil, s",
+      "for k, v in pairs(input) do state.sum = state.sum + v / 3 end",
+      "local s, t = 0, { a = 0.1, b = 0.2, c = 0.3 } for _, v in pairs(t) do s = s + v end return nil, { s / 2 }",
+      "local s = 0.1 for k, v in pairs(input) do s = v + s end state.s = s" })
+    expect_none { "local s = 0 for k, v in pairs(input) do s = s + v / 4 end return nil, s",
+      "local s, t = 0, { a = 0.5, b = 2 } for _, v in pairs(t) do s = s + v end return nil, s",
+      "local s, t = 0, { a = 0.1 } for k in pairs(t) do s = s + #k end return nil, s",
+      "local s = 0 for k, v in pairs(input) do s = s + 0.1 end return nil, s",
+      "local s = 0 for k, v in ipairs(input) do s = s + v * 0.1 end return nil, s" }
+  end)
+
   it("names equality of sums of fractions", function()
     expect("FLOAT_EQUAL", { "if 0.1 + input.x == 0.3 then return end",
       "if input.x * 0.1 ~= state.y then return end", "if input.a + input.b == 0.3 then return end",
@@ -184,10 +250,11 @@ describe("lint", function()
       "local function poll() poll(ctx.now()) end", "for _ in function() return 1 end do ctx.sleep(1) end",
       "for i = 1, 2, 0 do ctx.now() end", "while not false do ctx.now() end", "for i = 1, 1 / 0 do ctx.now() end",
       "repeat local x = 1 ctx.now() until not 1", "while (true) do ctx.now() end" })
-    assert.same({ "ENDLESS_CALLS graph.lua:2" }, codes_of(check("local function poll(ctx)\nctx.sleep(1)\nreturn poll(ctx) end "
-      .. NODE:format("poll(ctx)"))))
+    assert.same({ "ENDLESS_CALLS graph.lua:2" }, codes_of(check(
+      "local function poll(ctx)\nctx.sleep(1)\nreturn poll(ctx) end " .. NODE:format("poll(ctx)"))))
     expect_none { "::again:: ctx.sleep(1) if input.x then goto again end", "goto done ctx.sleep(1) ::done::",
-      "::again:: if ctx.now() then return end goto again", "for i = 1, 2 do ::again:: ctx.now() if i then break end goto again end",
+      "::again:: if ctx.now() then return end goto again",
+      "for i = 1, 2 do ::again:: ctx.now() if i then break end goto again end",
       "::again:: ctx.now() if input.x then goto done end goto again ::done::", "::again:: input.f() goto again",
       "local function rec(n) ctx.sleep(1) if n > 0 then rec(n - 1) end end rec(3)",
       "local function rec(n) if n == 0 then return end ctx.sleep(1) rec(n - 1) end rec(3)",
@@ -232,10 +299,10 @@ describe("lint", function()
     assert.same({}, codes_in "outer = 1 -- elg: ignore OUTER_ASSIGN")
     assert.same({}, codes_in "outer = 1 -- elg: ignore")
     assert.same({}, codes_in "\n-- elg: ignore OUTER_ASSIGN, HOLES\nouter = 1")
-    assert.same({ "OUTER_ASSIGN graph.lua:4" }, codes_in "outer = 1 -- elg: ignore HOLES")
-    assert.same({ "OUTER_ASSIGN graph.lua:5" },
+    assert.same({ "OUTER_ASSIGN graph.lua:5" }, codes_in "outer = 1 -- elg: ignore HOLES")
+    assert.same({ "OUTER_ASSIGN graph.lua:6" },
       codes_in "outer = 1 -- elg: ignore OUTER_ASSIGN\nouter = 2")
-    assert.same({ "OUTER_ASSIGN graph.lua:4" }, codes_in "outer = 1 -- ignored by elg: ignorance")
+    assert.same({ "OUTER_ASSIGN graph.lua:5" }, codes_in "outer = 1 -- ignored by elg: ignorance")
   end)
 
   it("reads modules that the graph requires, and says so if it cannot", function()
