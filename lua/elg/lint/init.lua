@@ -3,9 +3,10 @@
 -- Uses the files beside it. Knows nothing of hosts: it is given texts.
 local rules_calls = require "elg.lint.rules_calls"
 local rules_edges = require "elg.lint.rules_edges"
+local rules_holes = require "elg.lint.rules_holes"
 local rules_order = require "elg.lint.rules_order"
 local rules_state = require "elg.lint.rules_state"
-local rules_tables = require "elg.lint.rules_tables"
+local rules_sums = require "elg.lint.rules_sums"
 local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
 
@@ -15,8 +16,8 @@ local FILES_MAX = 256 -- as the library's limit of a graph's files
 local FINDINGS_MAX = 1000
 
 -- Of each file, and of the graph as a whole.
-local FILE_RULES = { rules_state.outer, rules_state.json, rules_tables.holes,
-  rules_order.order, rules_tables.sums, rules_calls.endless, rules_calls.ctx,
+local FILE_RULES = { rules_state.outer, rules_state.json, rules_holes.holes,
+  rules_order.order, rules_sums.sums, rules_calls.endless, rules_calls.ctx,
   rules_calls.require, rules_calls.globals }
 local GRAPH_RULES = { rules_edges.edges }
 

@@ -97,13 +97,18 @@ local function is_certain(node)
   return true
 end
 
+-- Does the call name the function that it is in?
+local function is_of_itself(project, file, call)
+  local func, callee = call.func, tree.bare(call.callee)
+  if callee.tag == "Name" then return tree.value(callee) == func end
+  return callee.tag == "Index" and func.name and callee.key.value == func.name
+    and steps.resolve(project, file, callee) == func
+end
+
 -- A function that calls itself, whatever happens.
 local function check_recursion(project, file, call, report)
   local func = call.func
-  if func.main or tree.bare(call.callee).tag == "Function"
-    or steps.resolve(project, file, call.callee) ~= func or not is_certain(call) then
-    return
-  end
+  if not is_of_itself(project, file, call) or not is_certain(call) then return end
   local back = call.parent.tag == "Return" and call.parent or nil
   if not has_exit(file, func, func.index + 1, call.last, back) then
     report_call(project, file, func, func.index + 1, call.last, "a function that calls itself", report)

@@ -129,18 +129,20 @@ local function grown(project, loop, statement)
   return place and is_operand(project, loop, value, place, is_concat) and place or nil, value
 end
 
--- May any file sort a list under that key, or one that cannot be told?
-local function may_be_sorted(project, key)
+-- Keys under which any file may sort a list; ["*"] if that cannot be told of one.
+local function sorted_keys(project)
+  if project.sorted then return project.sorted end
+  local found = {}
   for _, file in pairs(project.files) do
     for call in tree.each(file, "Call") do
       local list = tree.global(call.callee, "table.sort") and call.args[1] and tree.value(call.args[1])
-      if list and list.tag ~= "Table" and (list.tag ~= "Index" or list.key.tag ~= "String"
-        or list.key.value == key) then
-        return true
+      if list and list.tag ~= "Table" then
+        found[list.tag == "Index" and list.key.tag == "String" and list.key.value or "*"] = true
       end
     end
   end
-  return false
+  project.sorted = found
+  return found
 end
 
 -- Does a member of the state stay as it is behind node `from` of the function: neither
@@ -156,7 +158,8 @@ local function is_kept(project, file, place, from, loop, func)
       return false
     end
   end
-  return not may_be_sorted(project, place.key)
+  local sorted = sorted_keys(project)
+  return not (sorted["*"] or sorted[place.key])
 end
 
 local IN_ORDER = { "table.concat", "unpack" }
@@ -199,8 +202,8 @@ end
 -- Is what the place holds behind the loop shown from there on, for certain?
 local function is_shown(project, file, loop, place)
   if not place.var then return is_kept(project, file, place, loop.last + 1, loop, loop.func) end
-  local shown, func = false, place.var.declared.func
-  for i = loop.last + 1, func and func.last or #file.nodes do
+  local shown = false
+  for i = loop.last + 1, place.var.declared.parent.last do
     local name = file.nodes[i]
     if name.tag == "Name" and name.var == place.var then
       local use = use_of(project, file, loop, name)

@@ -135,6 +135,26 @@ describe("lint", function()
         .. "if v then j = j + 1 input[j] = v end end return nil, #input" }
   end)
 
+  it("follows the places of a list that is written out", function()
+    expect("HOLES", { "local t = { 1, 2, 3 } t[2] = nil return #t", "local t = {} t[1] = 1 t[3] = 3 return #t",
+      "local t = input t[2] = nil return #t", "local t = input.list t[1] = nil return nil, #t",
+      "local t = { 1, 2, 3 } if input.x then t[1] = nil end for _, v in ipairs(t) do input.f(v) end",
+      "local t = { 1, 2 } t[4] = 4 return nil, { list = t }",
+      "local t = { [1] = 1, [3] = 3 } return nil, unpack(t)",
+      "local n, t = 0, {} t[2] = n table.insert(t, 1)" })
+    expect_none { "local t = { 1, 2, 3 } t[3] = nil return #t", "local t = {} t[1] = 1 t[2] = 3 return #t",
+      "local t = {} t[2] = 1 t[1] = 3 return #t", "local t = { 1, 2, 3 } t[2] = nil t[2] = 4 return #t",
+      "local t = { 1, 2, 3 } t[2] = nil t[3] = nil return nil, t", "local t = {} t[3] = 1 return t[3]",
+      "local t = { 1, 2, 3 } input.f(t) t[2] = nil return #t", "local t = { input.f() } t[3] = 1 return #t",
+      "local t = { 1, 2, 3 } t[2] = nil t.n = 3 return nil, unpack(t, 1, t.n)",
+      "local t = {} for i = 1, 3 do t[i] = i end t[3] = nil return #t",
+      "local t = { 1, 2 } if input.x then t[1] = nil return end return #t",
+      "local t = {} if input.x then t[1] = 1 end t[2] = 2 return #t",
+      "local t = input if #t == 2 then t[2] = nil end return nil, #t",
+      "local t = input t[2] = nil t[1] = nil return #t", "local t = input table.remove(t) t[2] = nil return #t",
+      "local t = {} t[#t + 1] = 1 t[3] = 2 return #t", "local t = { a = 1 } t.b = nil return nil, t" }
+  end)
+
   it("names orders of iteration that are not the same elsewhere", function()
     expect("NEXT_FIRST", { "local k = next(input)", "return nil, (next(input))",
       "for k, v in pairs(input) do state.first = v break end",
@@ -205,7 +225,7 @@ describe("lint", function()
       "for k in pairs(input) do state.first = state.first or k end",
       "for k, v in pairs(input) do if v < 3 then state.few = true else state.many = k end end" })
     expect_none { "for k, v in pairs(input) do if v > (state.max or 0) then state.max = v end end",
-      "local best, who for k, v in pairs(input) do if not best or v > best then best, who = v, k end end return nil, who",
+      "local b, who for k, v in pairs(input) do if not b or v > b then b, who = v, k end end state.w = who",
       "for k, v in pairs(input) do if k == input.id then state.found = v break end end",
       "for k, v in pairs(input) do state.max = math.max(state.max, v) end",
       "for k, v in pairs(input) do if v > 3 then state.any = true break end end",
@@ -252,6 +272,8 @@ describe("lint", function()
       "repeat local x = 1 ctx.now() until not 1", "while (true) do ctx.now() end" })
     assert.same({ "ENDLESS_CALLS graph.lua:2" }, codes_of(check(
       "local function poll(ctx)\nctx.sleep(1)\nreturn poll(ctx) end " .. NODE:format("poll(ctx)"))))
+    assert.same({ "ENDLESS_CALLS graph.lua:2" }, codes_of(check(
+      "local M = {} function M.poll(ctx)\nctx.sleep(1)\nM.poll(ctx) end " .. NODE:format("M.poll(ctx)"))))
     expect_none { "::again:: ctx.sleep(1) if input.x then goto again end", "goto done ctx.sleep(1) ::done::",
       "::again:: if ctx.now() then return end goto again",
       "for i = 1, 2 do ::again:: ctx.now() if i then break end goto again end",
