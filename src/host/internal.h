@@ -15,6 +15,7 @@
 #include "checkpoint/checkpoint.h"
 #include "executor/executor.h"
 #include "graph/graph.h"
+#include "host/limits.h"
 #include "jail/jail.h"
 
 #define ELG_HOST_INTERN_MAX 65536
@@ -23,15 +24,6 @@
 #define ELG_HOST_INLINE_BUDGET_US                                                        \
     1000 /* a tick with less never waits for the disk itself */
 #define ELG_HOST_RUN_AHEAD_BYTES (256u << 10) /* of one run, not yet durable */
-
-/* What was in force when a run began; kept with it (DESIGN: limits). */
-struct elg_limits {
-    uint64_t fuel;
-    uint64_t memory_bytes;
-    uint32_t step_timeout_ms, run_timeout_ms, activity_timeout_ms, body_bytes;
-    uint32_t checkpoint_interval;
-    bool jail; /* its code is only executed in one */
-};
 
 /* A graph version that this host has loaded. Public as an opaque handle. */
 struct elg_graph {
@@ -219,19 +211,6 @@ struct elg_host {
     struct elg_error commit_error; /* of the store as a whole, to be reported by tick */
     struct elg_buf scratch;
 };
-
-/* ---- limits.c
- * ---------------------------------------------------------------------------- */
-void elg__limits_of_options(const struct elg_host_options *options,
-                            struct elg_limits *out);
-struct elg_blob *elg__limits_write(const struct elg_alloc *alloc,
-                                   const struct elg_limits *limits);
-enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes text,
-                                 struct elg_limits *out, struct elg_error *error);
-/* ELG_DENIED if the run was begun in a jail and this host has none. */
-enum elg_status elg__limits_check_jail(const struct elg_host *host,
-                                       const struct elg_run_row *row,
-                                       struct elg_error *error);
 
 /* ---- host.c
  * ------------------------------------------------------------------------------ */
