@@ -82,7 +82,8 @@ for _, store in ipairs(served.stores) do
     end)
 
     it("goes on after the time of a node or of the run was over", function()
-      assert.equal("timeout", run("node", 2, "while true do end").status)
+      assert.equal("timeout", run("node", 2, "while true do end", 1, "--fuel",
+        "9000000000000000").status)
       retried "node"
       assert.equal("completed", resumed("node").status)
       assert.is_true(verified "node")
