@@ -4,16 +4,7 @@ require "sqlite_c"
 local stores = require "stores"
 local run, step, activity = stores.run, stores.step, stores.activity
 local create, finish, stay, open_step = stores.create, stores.finish, stores.stay, stores.open_step
-
-local function results(store, ...)
-  local out = assert(store:commit { ... })
-  return table.concat(out, " "):gsub("ELG_", "")
-end
-
-local function commit(store, ...)
-  local said = results(store, ...)
-  assert.equal(("OK "):rep(select("#", ...)):sub(1, -2), said)
-end
+local commit, results = stores.commit, stores.results
 
 for _, backend in ipairs(stores.backends) do
   describe("checkpoint (" .. backend.name .. ")", function()

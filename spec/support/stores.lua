@@ -147,4 +147,15 @@ function M.kill(pid)
   os.execute("kill -9 " .. pid)
 end
 
+-- What each of the turns of one commit came to, in a line: "OK FENCED ...".
+function M.results(store, ...)
+  return (table.concat(assert(store:commit { ... }), " "):gsub("ELG_", ""))
+end
+
+-- Commits turns that must all go well.
+function M.commit(store, ...)
+  local said, wanted = M.results(store, ...), ("OK "):rep(select("#", ...)):sub(1, -2)
+  if said ~= wanted then error("committed: " .. said, 2) end
+end
+
 return M
