@@ -1,7 +1,7 @@
 -- run_specs: runs every spec, each file in a process of its own, so that a crash is one
--- failure and not the end. luajit tools/run_specs.lua BUILD [FILE|FOLDER ...]. The last line,
--- also kept in BUILD/spec/summary, is "N passed, N failed, N skipped"; fails if something
--- failed or nothing ran.
+-- failure and not the end. luajit tools/run_specs.lua BUILD [FILE|FOLDER ...]. What failed is
+-- said again at the end. The last line, kept with that in BUILD/spec/summary, is "N passed, N
+-- failed, N skipped"; fails if something failed or nothing ran.
 local build, places = arg[1] or "build", { unpack(arg, 2) }
 if #places == 0 then places = { "spec" } end
 
@@ -48,6 +48,20 @@ local function read_counts()
   return tonumber(passed), tonumber(failed), tonumber(skipped)
 end
 
+-- What failed, as lines: the file, its "failed:" and "error:" lines and the first lines of each.
+local MESSAGE_LINES_MAX = 6
+local failures = {}
+
+local function keep_failures(file, output, died)
+  failures[#failures + 1] = file .. (died and (": " .. died) or "")
+  local left = 0
+  for _, line in ipairs(output) do
+    if line:match("^failed: ") or line:match("^error: ") then left = MESSAGE_LINES_MAX end
+    if left > 0 then failures[#failures + 1] = "  " .. line end
+    left = left - 1
+  end
+end
+
 local function run_file(file)
   os.remove(counts_path)
   local began = os.time()
@@ -59,6 +73,7 @@ local function run_file(file)
   for _, line in ipairs(output) do io.write("       ", line, "\n") end
   if died then io.write("       failed: ", died, "\n") end
   io.flush()
+  if failed > 0 then keep_failures(file, output, died) end
   return passed, failed, skipped
 end
 
@@ -69,7 +84,8 @@ for _, file in ipairs(spec_files()) do
   total_skipped = total_skipped + skipped
 end
 os.remove(counts_path)
-local summary = ("%d passed, %d failed, %d skipped"):format(total_passed, total_failed, total_skipped)
+failures[#failures + 1] = ("%d passed, %d failed, %d skipped"):format(total_passed, total_failed, total_skipped)
+local summary = table.concat(failures, "\n")
 local file = assert(io.open(build .. "/spec/summary", "w"))
 file:write(summary, "\n")
 file:close()
