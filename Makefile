@@ -14,6 +14,8 @@ WARN    := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-pro
 CFLAGS  := -std=gnu11 $(OPT) -g -fPIC -fvisibility=hidden -fno-omit-frame-pointer \
            -D_GNU_SOURCE $(WARN) $(SAN) -Isrc -I$(B)/gen
 LIBS    := -lsqlite3 -lcrypto -ldouble-conversion -lstdc++ -lpthread -lm -ldl
+# What programs use a little of is in them: loading these three takes 2 ms of a start.
+INSIDE  := -Wl,-Bstatic -ldouble-conversion -lcrypto -lstdc++ -Wl,-Bdynamic -static-libgcc
 
 SRC     := $(foreach f,$(FOLDERS),$(wildcard src/$(f)/*.c src/$(f)/*.S))
 CXXSRC  := $(foreach f,$(FOLDERS),$(wildcard src/$(f)/*.cc))

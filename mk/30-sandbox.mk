@@ -44,7 +44,7 @@ endif
 $(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/jailed/confine.c.o \
                   $(B)/obj/sandbox/engine.c.o $(B)/obj/sandbox/switch.S.o $(B)/obj/luajit.o \
                   $(B)/obj/mathematics.o
-	$(CC) $(SAN) $^ -o $@ -lm -ldl
+	$(CC) $(SAN) $^ -o $@ -static-libgcc -lm -ldl
 
 .PHONY: compile-helper
 compile-helper: $(B)/elg-compile

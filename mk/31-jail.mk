@@ -7,7 +7,7 @@ JAILED_SRC := $(wildcard src/jailed/*.c) src/jail/wire.c \
 JAILED_OBJ := $(patsubst src/%,$(B)/obj/%.o,$(JAILED_SRC) $(wildcard src/json/*.cc)) \
               $(B)/obj/luajit.o $(B)/obj/mathematics.o
 
-JAILED_LINK := -lcrypto -ldouble-conversion -lstdc++ -lpthread -lm -ldl
+JAILED_LINK := $(INSIDE) -lpthread -lm -ldl
 
 $(B)/elg-jail: $(JAILED_OBJ)
 	$(CC) $(SAN) -Wl,-z,now -Wl,--gc-sections $^ -o $@ $(JAILED_LINK)

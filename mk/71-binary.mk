@@ -29,7 +29,7 @@ $(B)/obj/embedded.o: $(B)/gen/embedded.S
 	$(CC) -c $< -o $@
 
 $(B)/elg: $(B)/obj/bind/main.c.o $(BIND_OBJ) $(B)/obj/embedded.o $(B)/libelg_all.a
-	$(CC) $(SAN) -Wl,--gc-sections $^ -o $@ $(LIBS)
+	$(CC) $(SAN) -Wl,--gc-sections $^ -o $@ -lsqlite3 $(INSIDE) -lpthread -lm -ldl
 
 # The bindings once more, against an engine whose names are not changed.
 $(B)/obj/modbind/%.c.o: src/bind/%.c

@@ -1,7 +1,6 @@
 /* sha256: SHA-256 (FIPS 180-4) by OpenSSL, and its lower-case hex.
  *
- * Uses bytes. One context per thread, made once: a fetch per hash costs more than the
- * hash.
+ * Uses bytes. One context per thread.
  */
 #ifndef ELG_BASE_SHA256_H
 #define ELG_BASE_SHA256_H
@@ -18,7 +17,7 @@ struct elg_hash {
 
 struct elg_sha256; /* a context; one per thread */
 
-/* NULL: no memory or no provider. */
+/* NULL: no memory. */
 struct elg_sha256 *elg_base_sha256_create(const struct elg_alloc *alloc);
 void elg_base_sha256_destroy(struct elg_sha256 *sha);
 void elg_base_sha256_begin(struct elg_sha256 *sha);
