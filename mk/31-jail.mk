@@ -2,7 +2,7 @@
 # jailed/ask.c stands there.
 
 JAILED_SRC := $(wildcard src/jailed/*.c) src/jail/wire.c \
-              $(wildcard src/base/*.c src/json/*.c) \
+              $(filter-out src/base/spawn.c,$(wildcard src/base/*.c)) $(wildcard src/json/*.c) \
               $(filter-out src/sandbox/compiler.c,$(wildcard src/sandbox/*.c src/sandbox/*.S))
 JAILED_OBJ := $(patsubst src/%,$(B)/obj/%.o,$(JAILED_SRC) $(wildcard src/json/*.cc)) \
               $(B)/obj/luajit.o $(B)/obj/mathematics.o

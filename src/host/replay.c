@@ -465,9 +465,10 @@ static enum elg_status replay_once(struct elg_host *host, const char *trace_id,
         report_run(host, trace_id, error, out);
         return ELG_OK;
     }
-    if (status != ELG_OK)
-        return status;
-    status = replay_row(host, &row, options, out, error);
+    if (status == ELG_OK && options->graph == NULL)
+        status = elg__limits_check_jail(host, &row, error);
+    if (status == ELG_OK)
+        status = replay_row(host, &row, options, out, error);
     if (status == ELG_OK && options->verify)
         *again = has_moved(host, &row, out);
     elg_checkpoint_run_row_fini(&row);

@@ -2,9 +2,7 @@
 #include "jail/child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/spawn.h"
 #include "jailed/confine.h"
 
 #define LOOK_MS 100          /* between two looks at the clock while nothing comes */
@@ -44,15 +43,11 @@ static void note_end(struct elg_jail_child *child, int status, const char *why)
 /* why NULL: it has gone by itself. */
 static void end(struct elg_jail_child *child, const char *why)
 {
-    int status = 0;
     if (child->fd < 0)
         return;
     close(child->fd);
     child->fd = -1;
-    kill(child->pid, SIGKILL); /* one that is dying keeps its own reason */
-    while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    note_end(child, status, why);
+    note_end(child, elg_base_spawn_end(child->pid), why);
 }
 
 void elg_jail_child_blame(struct elg_jail_child *child, const char *why)
@@ -187,66 +182,24 @@ bool elg_jail_child_receive(struct elg_jail_child *child, int64_t until_us,
 
 /* ---- starting */
 
-static int spawn_with(const struct elg_jail_child_options *options, int fd, pid_t *pid,
-                      posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr)
-{
-    static char *const NO_ENVIRONMENT[] = {NULL};
-    char *const *argv = (char *const *)(uintptr_t)options->argv;
-    sigset_t all, none;
-    sigfillset(&all);
-    sigemptyset(&none);
-    int rc = posix_spawn_file_actions_adddup2(actions, fd, 0);
-    for (int out = 1; rc == 0 && out <= 2; out++)
-        rc = posix_spawn_file_actions_addopen(actions, out, "/dev/null", O_WRONLY, 0);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(
-            attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setsigdefault(attr, &all);
-    posix_spawnattr_setsigmask(attr, &none);
-    if (rc == 0)
-        rc = posix_spawn(pid, options->path, actions, attr, argv, NO_ENVIRONMENT);
-    return rc;
-}
-
-static int spawn(const struct elg_jail_child_options *options, int fd, pid_t *pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    int rc = posix_spawn_file_actions_init(&actions);
-    if (rc != 0)
-        return rc;
-    rc = posix_spawnattr_init(&attr);
-    if (rc == 0) {
-        rc = spawn_with(options, fd, pid, &actions, &attr);
-        posix_spawnattr_destroy(&attr);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return rc;
-}
-
 /* A descriptor on which calls wait at most LOOK_MS. */
 static enum elg_status start(struct elg_jail_child *child,
                              const struct elg_jail_child_options *options,
                              struct elg_error *error)
 {
     const struct timeval look = {0, LOOK_MS * 1000};
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return elg_base_fail(error, ELG_IO, options->path, "no socket pair: %s",
-                             strerror(errno));
-    int rc = 0;
-    if (setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look) != 0 ||
-        setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &look, sizeof look) != 0)
+    int fd;
+    int rc = elg_base_spawn(options->path, options->argv, &fd, &child->pid);
+    if (rc == 0 && (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look) != 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &look, sizeof look) != 0)) {
         rc = errno;
-    if (rc == 0)
-        rc = spawn(options, ends[1], &child->pid);
-    close(ends[1]);
-    if (rc != 0) {
-        close(ends[0]);
+        close(fd);
+        elg_base_spawn_end(child->pid);
+    }
+    if (rc != 0)
         return elg_base_fail(error, ELG_IO, options->path,
                              "the jailed process cannot be started: %s", strerror(rc));
-    }
-    child->fd = ends[0];
+    child->fd = fd;
     return ELG_OK;
 }
 

@@ -1,18 +1,15 @@
 /* compiler: the host's end of the compile helper: one process, started when it is needed
- * and again after it died. Provides the compiler part of sandbox.h; uses posix_spawn and
- * a socket pair. Requests and answers: protocol.h. */
+ * and again after it died. Provides the compiler part of sandbox.h; uses base/spawn.
+ * Requests and answers: protocol.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/spawn.h"
 #include "compile/protocol.h"
 #include "sandbox/sandbox.h"
 
@@ -52,9 +49,7 @@ static void helper_stop(struct elg_compiler *compiler)
     if (compiler->pid == 0)
         return;
     close(compiler->fd);
-    kill(compiler->pid, SIGKILL);
-    while (waitpid(compiler->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    elg_base_spawn_end(compiler->pid);
     compiler->pid = 0;
     compiler->fd = -1;
 }
@@ -69,62 +64,15 @@ void elg_sandbox_compiler_destroy(struct elg_compiler *compiler)
 
 /* ---- starting */
 
-static int spawn_with(struct elg_compiler *compiler, int fd,
-                      posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr)
-{
-    static char *const NO_ENVIRONMENT[] = {NULL};
-    char name[] = "elg-compile", jailed[] = ELG_COMPILE_JAILED;
-    char *const argv[] = {name, compiler->jailed ? jailed : NULL, NULL};
-    sigset_t all, none;
-    sigfillset(&all);
-    sigemptyset(&none);
-    int rc = posix_spawn_file_actions_adddup2(actions, fd, 0);
-    for (int out = 1; rc == 0 && out <= 2; out++)
-        rc = posix_spawn_file_actions_addopen(actions, out, "/dev/null", O_WRONLY, 0);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(
-            attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setsigdefault(attr, &all);
-    posix_spawnattr_setsigmask(attr, &none);
-    if (rc == 0)
-        rc = posix_spawn(&compiler->pid, compiler->path, actions, attr, argv,
-                         NO_ENVIRONMENT);
-    if (rc != 0)
-        compiler->pid = 0;
-    return rc;
-}
-
-static int spawn_helper(struct elg_compiler *compiler, int fd)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    int rc = posix_spawn_file_actions_init(&actions);
-    if (rc != 0)
-        return rc;
-    rc = posix_spawnattr_init(&attr);
-    if (rc == 0) {
-        rc = spawn_with(compiler, fd, &actions, &attr);
-        posix_spawnattr_destroy(&attr);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return rc;
-}
-
 static enum elg_status helper_start(struct elg_compiler *compiler,
                                     struct elg_error *error)
 {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return elg_base_fail(error, ELG_IO, compiler->path, "no socket pair: %s",
-                             strerror(errno));
-    int rc = spawn_helper(compiler, ends[1]);
-    close(ends[1]);
-    if (rc != 0) {
-        close(ends[0]);
+    const char *const argv[] = {"elg-compile",
+                                compiler->jailed ? ELG_COMPILE_JAILED : NULL, NULL};
+    int rc = elg_base_spawn(compiler->path, argv, &compiler->fd, &compiler->pid);
+    if (rc != 0)
         return elg_base_fail(error, ELG_IO, compiler->path,
                              "the compile helper cannot be started: %s", strerror(rc));
-    }
-    compiler->fd = ends[0];
     return ELG_OK;
 }
 
