@@ -49,7 +49,7 @@ local function read_counts()
 end
 
 -- What failed, as lines: the file, its "failed:" and "error:" lines and the first lines of each.
-local MESSAGE_LINES_MAX = 6
+local MESSAGE_LINES_MAX = 10
 local failures = {}
 
 local function keep_failures(file, output, died)
