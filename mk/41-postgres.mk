@@ -9,14 +9,13 @@ $(B)/spec/postgres%: LIBS += -lpq
 
 POSTGRES_MIGRATIONS := $(sort $(wildcard sql/postgres/[0-9]*.sql))
 
-$(B)/gen/postgres_migrations.h: $(POSTGRES_MIGRATIONS) mk/41-postgres.mk
+$(B)/gen/postgres_migrations.h: $(POSTGRES_MIGRATIONS) mk/39-sql-text.mk mk/41-postgres.mk
 	@mkdir -p $(@D)
-	awk 'FNR == 1 { if (NR > 1) print "    ,"; print "    /* " FILENAME " */" } \
-	     { sub(/ *--.*/, ""); if ($$0 == "") next; gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); \
-	       print "    \"" $$0 "\\n\"" }' $(POSTGRES_MIGRATIONS) >$@.tmp
+	$(call sql_text,$(POSTGRES_MIGRATIONS)) >$@.tmp
 	mv $@.tmp $@
 
 $(B)/obj/checkpoint/postgres_schema.c.o: $(B)/gen/postgres_migrations.h
+$(B)/spec/migrations_c.so: $(B)/gen/sqlite_migrations.h $(B)/gen/postgres_migrations.h
 
 BENCH_POSTGRES := $(B)/spec/process_c.so $(B)/spec/postgres_c.so $(B)/spec/elg/core.so
 
