@@ -235,6 +235,21 @@ for _, backend in ipairs(stores.backends) do
           assert.equal("ELG_USAGE", select(2, store:commit { turn }).status)
         end
       end)
+      it("refuses a run whose graph was not put (I9), and that alone", function()
+        local stray = create("stray", { graph_hash = stores.hash "nowhere" })
+        assert.same({ "ELG_OK", "ELG_NOT_FOUND", "ELG_OK" }, store:commit { create "t1", stray, create "t2" })
+        assert.equal("ELG_NOT_FOUND", select(2, store:run_get "stray").status)
+        assert.equal("t2 t1", (function()
+          local out = {}
+          for i, row in ipairs(assert(store:run_list())) do out[i] = row.trace_id end
+          return table.concat(out, " ")
+        end)())
+        -- One that is there is told of as that, whatever its graph.
+        assert.same({ "ELG_EXISTS" }, store:commit { create("t1", { graph_hash = stores.hash "nowhere" }) })
+        assert(store:graph_put { hash = stores.hash "nowhere", id = "g", version = "2", definition = "{}" })
+        assert.same({ "ELG_OK" }, store:commit { stray })
+        assert.equal(stores.hash "nowhere", store:run_get("stray").graph_hash)
+      end)
       it("takes 256 turns at once and no more", function()
         local turns = {}
         for i = 1, 256 do turns[i] = create("t" .. i) end

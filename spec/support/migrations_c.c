@@ -1,5 +1,5 @@
-/* migrations_c: the texts of the migrations as the library embeds them, for specs: { sqlite =
- * { text, ... }, postgres = { ... } }. */
+/* migrations_c: the texts of the migrations as the library embeds them, for specs: {
+ * sqlite = { text, ... }, postgres = { ... } }. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stddef.h>

@@ -50,16 +50,17 @@ struct elg_record {
  * whole call). Refused as CORRUPT besides a gap: a record outside steps
  * step_count_before .. step_count, a finished step without a row, a second record where
  * none is open, a use of a signal that is not there or was used before, a turn for a run
- * that has ended. Once a turn is refused, later turns of
- * that run in the same call are refused with the same status. */
+ * that has ended. As NOT_FOUND: the run, or the graph of one that begins, is not there.
+ * Once a turn is refused, later turns of that run in the same call are refused with the
+ * same status. */
 struct elg_turn {
     bool create;
     uint64_t step_count_before; /* what the store must hold; else ELG_CORRUPT: a gap */
     const struct elg_run_row *run;
     const struct elg_record *records;
     size_t record_count;
-    enum elg_status result; /* out: OK, EXISTS, FENCED, CORRUPT (gap, second record), or
-                               as the whole */
+    enum elg_status result; /* out: OK, EXISTS, FENCED, NOT_FOUND (the run, a graph),
+                               CORRUPT (gap, second record), or as the whole */
     const struct elg_signal_use *uses; /* signals that results of this turn consume */
     size_t use_count;
     /* Runs that begin with this turn: pending, no one's, as a create of theirs would make
@@ -126,7 +127,8 @@ struct elg_checkpoint_ops {
     enum elg_status (*open)(const char *location, const struct elg_checkpoint_env *env,
                             void **out, struct elg_error *error);
     void (*close)(void *self);
-    /* Keeps a graph; the same hash again is fine. Durable on return. */
+    /* Keeps a graph; the same hash again is fine. Durable on return. It is put before a
+     * run that carries it is made. */
     enum elg_status (*graph_put)(void *self, const struct elg_graph_row *row,
                                  struct elg_error *error);
     enum elg_status (*graph_get)(void *self, const struct elg_hash *hash,

@@ -122,8 +122,8 @@ static void memory_close(void *self)
 
 /* ---- graphs */
 
-static struct elg_graph_row *graph_find(struct elg_memory *memory,
-                                        const struct elg_hash *hash)
+struct elg_graph_row *elg_memory_graph_find(struct elg_memory *memory,
+                                            const struct elg_hash *hash)
 {
     for (size_t i = 0; i < memory->graph_count; i++) {
         if (elg_base_hash_equal(&memory->graphs[i].hash, hash))
@@ -156,7 +156,7 @@ static enum elg_status memory_graph_put(void *self, const struct elg_graph_row *
     struct elg_memory *memory = self;
     enum elg_status status = ELG_OK;
     pthread_mutex_lock(&memory->mutex);
-    if (graph_find(memory, &row->hash) == NULL)
+    if (elg_memory_graph_find(memory, &row->hash) == NULL)
         status = graph_append(memory, row, error);
     pthread_mutex_unlock(&memory->mutex);
     return status;
@@ -169,7 +169,7 @@ static enum elg_status memory_graph_get(void *self, const struct elg_hash *hash,
     struct elg_memory *memory = self;
     enum elg_status status = ELG_OK;
     pthread_mutex_lock(&memory->mutex);
-    const struct elg_graph_row *row = graph_find(memory, hash);
+    const struct elg_graph_row *row = elg_memory_graph_find(memory, hash);
     if (row != NULL) {
         *out = *row;
         elg_base_blob_ref(out->definition);

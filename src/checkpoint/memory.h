@@ -62,6 +62,10 @@ int elg_memory_record_compare(const struct elg_record *a, const struct elg_recor
 size_t elg_memory_record_find(const struct elg_memory_run *run,
                               const struct elg_record *key);
 
+/* NULL: it was not put. */
+struct elg_graph_row *elg_memory_graph_find(struct elg_memory *memory,
+                                            const struct elg_hash *hash);
+
 /* A claim, and the end of owning a run, with the mutex held. */
 enum elg_status elg_memory_claim(struct elg_memory *memory, struct elg_memory_run *run);
 void elg_memory_disown(struct elg_memory *memory, const char *trace_id);
@@ -100,6 +104,8 @@ enum elg_status elg_memory_family_prepare(struct elg_memory *memory,
                                           const struct elg_turn *turn, size_t turn_count);
 /* Takes away children that were not begun. */
 void elg_memory_family_settle(struct elg_memory *memory, const struct elg_turn *turn);
+/* True if the graphs of the children that begin with the turn are kept. */
+bool elg_memory_family_graphs(struct elg_memory *memory, const struct elg_turn *turn);
 void elg_memory_family_write(struct elg_memory *memory, struct elg_memory_run *run,
                              const struct elg_turn *turn, int64_t now_ms);
 /* Tells the parent, if the run has one. There is room. */

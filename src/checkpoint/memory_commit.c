@@ -199,7 +199,8 @@ static enum elg_status run_check(const struct elg_memory_run *run,
     return ELG_OK;
 }
 
-static enum elg_status turn_check(const struct elg_memory_run *run,
+static enum elg_status turn_check(struct elg_memory *memory,
+                                  const struct elg_memory_run *run,
                                   const struct elg_turn *turn)
 {
     enum elg_status status = run_check(run, turn);
@@ -211,6 +212,11 @@ static enum elg_status turn_check(const struct elg_memory_run *run,
     }
     if (status == ELG_OK && !elg_memory_uses_allowed(run, turn))
         status = ELG_CORRUPT;
+    if (status == ELG_OK && turn->create &&
+        elg_memory_graph_find(memory, &turn->run->graph_hash) == NULL)
+        status = ELG_NOT_FOUND;
+    if (status == ELG_OK && !elg_memory_family_graphs(memory, turn))
+        status = ELG_NOT_FOUND;
     return status;
 }
 
@@ -299,7 +305,7 @@ static void write_all(struct elg_memory *memory, struct elg_turn *turns,
             elg_checkpoint_traces_get(&memory->runs, turn->run->trace_id);
         turn->result = elg_checkpoint_turn_before(turns, i, any_refused);
         if (turn->result == ELG_OK)
-            turn->result = turn_check(run, turn);
+            turn->result = turn_check(memory, run, turn);
         if (turn->result == ELG_OK) {
             turn_write(memory, run, turn, copies);
         } else {

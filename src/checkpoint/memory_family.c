@@ -37,6 +37,15 @@ void elg_memory_family_settle(struct elg_memory *memory, const struct elg_turn *
     }
 }
 
+bool elg_memory_family_graphs(struct elg_memory *memory, const struct elg_turn *turn)
+{
+    bool all = true;
+    for (size_t i = 0; all && i < turn->child_count; i++)
+        all = elg_memory_find(memory, turn->children[i].trace_id) != NULL ||
+              elg_memory_graph_find(memory, &turn->children[i].graph_hash) != NULL;
+    return all;
+}
+
 /* ---- writing; there is room */
 
 void elg_memory_child_ended(struct elg_memory *memory, const struct elg_run_row *run,

@@ -130,8 +130,11 @@ enum elg_status elg_postgres_fail(struct elg_postgres_connection *connection,
  */
 enum elg_status elg_postgres_lose(struct elg_postgres_connection *connection,
                                   const char *why, struct elg_error *error);
-/* True if the last exchange failed for a count that a statement was to meet, or for a row
- * that was to be new. */
+/* True if the last exchange failed for a row whose graph is not there, or for a graph
+ * that a row names. */
+bool elg_postgres_keyless(const struct elg_postgres_connection *connection);
+/* True if the last exchange failed for a count that a statement was to meet, for a row
+ * that was to be new, or for a key. */
 bool elg_postgres_mismatch(const struct elg_postgres_connection *connection);
 /* True if the last exchange may go well if it is repeated. */
 bool elg_postgres_transient(const struct elg_postgres_connection *connection);

@@ -238,10 +238,13 @@ static enum elg_status turn_refuse(struct elg_postgres_connection *connection,
                                    struct elg_turn *turn, bool records,
                                    struct elg_error *error)
 {
+    bool keyless = elg_postgres_keyless(connection);
     elg_postgres_batch_reset(&connection->batch);
     elg_postgres_add(&connection->batch, ELG_POSTGRES_SAVE_BACK);
     enum elg_status status = elg_postgres_exchange(connection, error);
-    if (status == ELG_OK && records)
+    if (status == ELG_OK && keyless) /* of the keys that a turn can miss, a graph's */
+        turn->result = ELG_NOT_FOUND;
+    else if (status == ELG_OK && records)
         turn->result = ELG_CORRUPT;
     else if (status == ELG_OK)
         status = refusal_read(connection, turn, error);

@@ -105,10 +105,15 @@ enum elg_status elg_postgres_lose(struct elg_postgres_connection *connection,
     return ELG_IO;
 }
 
+bool elg_postgres_keyless(const struct elg_postgres_connection *connection)
+{
+    return strcmp(connection->sqlstate, "23503") == 0;
+}
+
 bool elg_postgres_mismatch(const struct elg_postgres_connection *connection)
 {
     return strcmp(connection->sqlstate, "22012") == 0 ||
-           strcmp(connection->sqlstate, "23505") == 0;
+           strcmp(connection->sqlstate, "23505") == 0 || elg_postgres_keyless(connection);
 }
 
 bool elg_postgres_transient(const struct elg_postgres_connection *connection)

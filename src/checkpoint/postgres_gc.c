@@ -66,10 +66,17 @@ static enum elg_status graphs_attempt(struct elg_postgres_connection *connection
                                       void *self, struct elg_error *error)
 {
     struct gc *gc = self;
-    elg_postgres_add(&connection->batch,
-                     gc->look ? ELG_POSTGRES_GRAPHS_COUNT : ELG_POSTGRES_GRAPHS_REMOVE);
-    elg_postgres_put_moment(&connection->batch, gc->before_ms);
-    enum elg_status status = elg_postgres_exchange(connection, error);
+    enum elg_status status;
+    int tries = 0;
+    do { /* again if a run came to carry one of them just now */
+        elg_postgres_batch_reset(&connection->batch);
+        elg_postgres_add(&connection->batch, gc->look ? ELG_POSTGRES_GRAPHS_COUNT
+                                                      : ELG_POSTGRES_GRAPHS_REMOVE);
+        elg_postgres_put_moment(&connection->batch, gc->before_ms);
+        status = elg_postgres_exchange(connection, error);
+    } while (status != ELG_OK && !connection->lost &&
+             (elg_postgres_keyless(connection) || elg_postgres_transient(connection)) &&
+             ++tries <= ELG_POSTGRES_DEADLOCKS_MAX);
     return status == ELG_OK ? count_read(connection, gc, error) : status;
 }
 

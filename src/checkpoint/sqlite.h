@@ -326,16 +326,15 @@ enum elg_status elg_sqlite_run_create(struct elg_sqlite *sqlite, struct elg_turn
 
 /* ---- sqlite_family.c: what turns do to other runs, in their transaction */
 enum elg_status elg_sqlite_children_begin(struct elg_sqlite *sqlite,
-                                          const struct elg_turn *turn, int64_t now_ms,
+                                          struct elg_turn *turn, int64_t now_ms,
                                           struct elg_error *error);
 /* Tells the parent of the run, if it has one. */
 enum elg_status elg_sqlite_child_ended(struct elg_sqlite *sqlite,
                                        const struct elg_run_row *run, int64_t now_ms,
                                        struct elg_error *error);
 /* Both, and the end of the run's own children, as the turn wants it. */
-enum elg_status elg_sqlite_family_write(struct elg_sqlite *sqlite,
-                                        const struct elg_turn *turn, int64_t now_ms,
-                                        struct elg_error *error);
+enum elg_status elg_sqlite_family_write(struct elg_sqlite *sqlite, struct elg_turn *turn,
+                                        int64_t now_ms, struct elg_error *error);
 
 /* ---- the calls: elg_checkpoint_ops of the same names */
 enum elg_status elg_sqlite_open(const char *location,

@@ -94,7 +94,14 @@ static enum elg_status quota_write(struct elg_sqlite *sqlite,
     return elg_sqlite_write(&sqlite->writer, statement, &changes, error);
 }
 
-/* ELG_EXISTS in turn->result if the run is there. */
+/* A trigger refuses a run without its graph; the statement wrote nothing then. */
+static bool without_graph(const struct elg_sqlite *sqlite, enum elg_status status)
+{
+    return status == ELG_CORRUPT &&
+           sqlite3_extended_errcode(sqlite->writer.db) == SQLITE_CONSTRAINT_TRIGGER;
+}
+
+/* In turn->result ELG_EXISTS if the run is there, ELG_NOT_FOUND if its graph is not. */
 enum elg_status elg_sqlite_run_create(struct elg_sqlite *sqlite, struct elg_turn *turn,
                                       int64_t now_ms, struct elg_error *error)
 {
@@ -110,10 +117,11 @@ enum elg_status elg_sqlite_run_create(struct elg_sqlite *sqlite, struct elg_turn
     status = elg_sqlite_bind_end(&bind, &sqlite->writer, error);
     if (status == ELG_OK)
         status = elg_sqlite_write(&sqlite->writer, statement, &changes, error);
-    if (status != ELG_OK)
+    bool graphless = without_graph(sqlite, status);
+    if (status != ELG_OK && !graphless)
         return status;
     if (changes == 0) {
-        turn->result = ELG_EXISTS;
+        turn->result = graphless ? ELG_NOT_FOUND : ELG_EXISTS;
         return ELG_OK;
     }
     status = quota_write(sqlite, turn->run, error);
@@ -328,10 +336,9 @@ enum elg_status elg_sqlite_turn_write(struct elg_sqlite *sqlite, struct elg_turn
         status = elg_sqlite_due_if_signalled(sqlite, turn, now_ms, error);
     if (status == ELG_OK && written)
         status = elg_sqlite_family_write(sqlite, turn, now_ms, error);
-    if (status == ELG_OK && !written) {
+    if (status == ELG_OK && !written)
         turn->result = ELG_CORRUPT;
-        *again = true;
-    }
+    *again = status == ELG_OK && turn->result != ELG_OK;
     return status;
 }
 

@@ -29,13 +29,15 @@ static enum elg_status run_of(struct elg_sqlite *sqlite, enum elg_sqlite_stateme
 }
 
 enum elg_status elg_sqlite_children_begin(struct elg_sqlite *sqlite,
-                                          const struct elg_turn *turn, int64_t now_ms,
+                                          struct elg_turn *turn, int64_t now_ms,
                                           struct elg_error *error)
 {
     enum elg_status status = ELG_OK;
     for (size_t i = 0; status == ELG_OK && i < turn->child_count; i++) {
         struct elg_turn child = {.create = true, .run = &turn->children[i]};
         status = elg_sqlite_run_create(sqlite, &child, now_ms, error);
+        if (child.result == ELG_NOT_FOUND) /* EXISTS: an earlier attempt began it */
+            turn->result = ELG_NOT_FOUND;
     }
     if (status == ELG_OK && turn->child_count > 0)
         status = run_of(sqlite, ELG_SQLITE_CHILDREN_MARK, 0, turn->run->trace_id, error);
@@ -55,9 +57,8 @@ enum elg_status elg_sqlite_child_ended(struct elg_sqlite *sqlite,
                             : status;
 }
 
-enum elg_status elg_sqlite_family_write(struct elg_sqlite *sqlite,
-                                        const struct elg_turn *turn, int64_t now_ms,
-                                        struct elg_error *error)
+enum elg_status elg_sqlite_family_write(struct elg_sqlite *sqlite, struct elg_turn *turn,
+                                        int64_t now_ms, struct elg_error *error)
 {
     enum elg_status status = elg_sqlite_children_begin(sqlite, turn, now_ms, error);
     if (status != ELG_OK || !elg_checkpoint_status_ended(turn->run->status))

@@ -24,6 +24,13 @@ local function session(path, kind, how, status, n)
     assert.equal(path, err.where)
     store, met = assert(checkpoint.open("sqlite:" .. path)), true
   end
+  local kept, refusal = store:graph_put(stores.graph)
+  if not kept then
+    met = true
+    assert.equal(status, refusal.status)
+    assert.equal(path, refusal.where)
+    assert(store:graph_put(stores.graph))
+  end
   local function commit(turn)
     local before = everything(store)
     local out, why = store:commit { turn, stores.create("x" .. count) }

@@ -83,7 +83,7 @@ local function record(path, forget_syncs)
   vfs.install()
   vfs.forget_syncs(forget_syncs)
   vfs.record(path)
-  local store = assert(checkpoint.open(url))
+  local store = assert(stores.connect(url))
   local idle = assert(checkpoint.open(url)) -- keeps the WAL's index alive over a reopening
   local opened = vfs.count()
   log[0] = { began = opened, done = opened, text = everything(store) }
@@ -128,6 +128,7 @@ local function image_fault(log, k, seed, path)
     end
   end
   if not fault and seed % 7 == 0 then
+    assert(store:graph_put(stores.graph))
     local out = store:commit { stores.create "after" }
     if not out or out[1] ~= "ELG_OK" then fault = "cannot be written to" end
   end

@@ -1,6 +1,5 @@
 -- Who executes a run, over processes that are killed, stopped or busy, and over a server that
 -- crashes (I4, I8).
-local checkpoint = require "checkpoint_c"
 local postgres = require "postgres"
 local process = require "process_c"
 local stores = require "stores"
@@ -60,7 +59,7 @@ describe("checkpoint.postgres among workers", function()
     folder = stores.folder()
     os.execute("chmod 755 " .. folder)
     url = postgres.schema(server)
-    store = assert(checkpoint.open(url, "this worker"))
+    store = assert(stores.connect(url, "this worker"))
   end)
   after_each(function()
     store:close()
@@ -210,7 +209,7 @@ describe("checkpoint.postgres over a server that crashes", function()
   it("commits every turn once, and keeps its lease", function()
     local safe = postgres.start()
     local place = postgres.schema(safe)
-    local crashing = assert(checkpoint.open(place, "this worker"))
+    local crashing = assert(stores.connect(place, "this worker"))
     assert.same({ "ELG_OK" }, crashing:commit { create "t1" })
     for step = 0, 29 do
       if step % 10 == 5 then postgres.crash(safe) end

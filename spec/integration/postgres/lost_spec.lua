@@ -41,7 +41,7 @@ describe("checkpoint.postgres over a network that loses things", function()
     checkpoint.clock(5000)
     proxy.set "pass"
     schema()
-    store = assert(checkpoint.open(url, "pid 1 on here"))
+    store = assert(stores.connect(url, "pid 1 on here"))
     assert.same({ "ELG_OK" }, store:commit { create "t1" })
   end)
   after_each(function()

@@ -99,7 +99,7 @@ describe("checkpoint.postgres refuses", function()
   end)
   it("a role that may only read, but lets it read", function()
     local url, name = postgres.schema(server)
-    local store = assert(checkpoint.open(url))
+    local store = assert(stores.connect(url))
     assert.same({ "ELG_OK" }, store:commit { create "t1" })
     store:close()
     postgres.sql(url, ([[CREATE ROLE reader LOGIN PASSWORD 'secret';
@@ -125,7 +125,7 @@ describe("checkpoint.postgres refuses", function()
     local url, name = postgres.schema(server)
     postgres.sql(url, ([[CREATE ROLE fired LOGIN PASSWORD 'secret';
       GRANT ALL ON SCHEMA %s TO fired]]):format(name))
-    local store = assert(checkpoint.open(postgres.tcp(server, { user = "fired", schema = name })))
+    local store = assert(stores.connect(postgres.tcp(server, { user = "fired", schema = name })))
     assert.same({ "ELG_OK" }, store:commit { create "t1" })
     postgres.sql(url, "ALTER TABLE cmo_runs OWNER TO elg; ALTER TABLE cmo_steps OWNER TO elg")
     local results, err = store:commit { finish("t1", 0) }
@@ -143,7 +143,7 @@ describe("checkpoint.postgres refuses", function()
   end)
   it("tables that someone changed, by name", function()
     local url = postgres.schema(server)
-    local store = assert(checkpoint.open(url))
+    local store = assert(stores.connect(url))
     store:commit { create "t1", create "t2" }
     store:commit { finish("t1", 0) }
     postgres.sql(url, "UPDATE cmo_steps SET state_hash = 'XYZ'")
@@ -170,7 +170,7 @@ describe("checkpoint.postgres on a disk that is full", function()
     local ok, message = pcall(function()
       postgres.sql(postgres.url(full), ("CREATE TABLESPACE small LOCATION '%s'"):format(disk))
       local url = postgres.schema(full) .. "%20-cdefault_tablespace%3Dsmall"
-      local store = assert(checkpoint.open(url))
+      local store = assert(stores.connect(url))
       assert.same({ "ELG_OK", "ELG_OK" }, store:commit { create "t1", create "t2" })
       local step, bytes = 0, {}
       local results, err

@@ -56,7 +56,7 @@ describe("checkpoint.postgres schema", function()
 
   describe("when made", function()
     local store
-    before_each(function() store = assert(checkpoint.open(url, "pid 1 on here")) end)
+    before_each(function() store = assert(stores.connect(url, "pid 1 on here")) end)
     after_each(function() store:close() end)
 
     local function filled()
@@ -78,6 +78,8 @@ describe("checkpoint.postgres schema", function()
       end
     end)
     it("has keys, references and comments", function()
+      assert.equal("cmo_runs", names(([[SELECT conrelid::regclass::text AS name FROM pg_constraint
+        WHERE contype = 'f' AND confrelid = '%s.cmo_graphs'::regclass]]):format(schema)))
       assert.equal("cmo_activities cmo_inputs cmo_runs cmo_signals cmo_steps", names(([[
         SELECT conrelid::regclass::text AS name FROM pg_constraint
         WHERE contype = 'f' AND confrelid = '%s.cmo_runs'::regclass ORDER BY 1]]):format(schema)))
@@ -120,7 +122,6 @@ describe("checkpoint.postgres schema", function()
     end)
     it("forgets what ended long ago, with all that belongs to it, and nothing else", function()
       filled()
-      store:graph_put { hash = stores.hash "graph", id = "g", version = "1", definition = "{}" }
       assert.same({ "ELG_OK", "ELG_OK" }, store:commit {
         stores.stay("t1", 1, { status = "failed", completed_at_ms = 1000 }),
         stores.stay("t2", 0, { status = "completed", completed_at_ms = os.time() * 1000 }) })
@@ -162,11 +163,53 @@ describe("checkpoint.postgres schema", function()
       end
       assert.equal("1", sql(count)[1].n)
     end)
+    it("keeps a run's graph as long as the run, whoever deletes", function()
+      filled()
+      local row, message = require("postgres_c").sql(url, "DELETE FROM cmo_graphs")
+      assert.is_nil(row)
+      assert.truthy(message:find "cmo_runs_graph_hash", message)
+      -- One that a run comes to carry just now: who deletes waits for it, and leaves it.
+      sql "UPDATE cmo_graphs SET created_at = 'epoch'"
+      sql "DELETE FROM cmo_runs"
+      local child = stores.child(([[
+        local sql = require("postgres_c").sql
+        assert(sql(%q, "BEGIN; INSERT INTO cmo_runs (trace_id, graph_id, graph_version, graph_hash, status,"
+          .. " seed, step_count, epoch, claims, abort_requested) SELECT 'new', graph_id, graph_version,"
+          .. " graph_hash, 'pending', '1', 0, 0, 0, false FROM cmo_graphs;"
+          .. " SELECT pg_advisory_lock(7); SELECT pg_sleep(0.7); COMMIT"))
+        print "done"]]):format(url))
+      for _ = 1, 200 do
+        if #sql "SELECT 1 AS n FROM pg_locks WHERE locktype = 'advisory' AND objid = 7" > 0 then break end
+        os.execute "sleep 0.01"
+      end
+      assert.equal("0", sql("SELECT cleanup_old_executions(30) AS n")[1].n)
+      assert.equal("done", child:read "*l")
+      child:close()
+      assert.equal("1", sql("SELECT count(*) AS n FROM cmo_graphs")[1].n)
+      assert.equal("new", names "SELECT trace_id AS name FROM cmo_runs")
+    end)
+    it("comes to have the key to graphs while workers go on, whatever runs are there", function()
+      local before = [[BEGIN; DELETE FROM cmo_schema WHERE version >= 9;
+        ALTER TABLE cmo_runs DROP CONSTRAINT cmo_runs_graph_hash; DROP INDEX cmo_runs_graph; COMMIT]]
+      local valid = [[SELECT convalidated AS v FROM pg_constraint WHERE conname = 'cmo_runs_graph_hash'
+        AND connamespace = ']] .. schema .. "'::regnamespace"
+      for _, orphan in ipairs { false, true } do
+        sql(before)
+        local trace_id = orphan and "orphan" or "t1"
+        assert.same({ "ELG_OK" }, store:commit { create(trace_id,
+          { graph_hash = orphan and stores.hash "nowhere" or nil }) })
+        local newer = assert(checkpoint.open(url))
+        assert.equal(orphan and "f" or "t", sql(valid)[1].v)
+        assert.same({ "ELG_OK", "ELG_OK" }, store:commit { finish(trace_id, 0), create(trace_id .. "-b") })
+        assert.same({ "ELG_NOT_FOUND" }, newer:commit { create("c", { graph_hash = stores.hash "nowhere" }) })
+        newer:close()
+      end
+    end)
     -- What `elg migrate` of a later build does while workers of this one go on.
     it("may grow while workers use it, and while they are away", function()
       store:close()
       local port = proxy.start(("%s/.s.PGSQL.%d"):format(server.folder, server.port))
-      store = assert(checkpoint.open(postgres.tcp(server, { port = port, schema = schema })))
+      store = assert(stores.connect(postgres.tcp(server, { port = port, schema = schema })))
       assert.same({ "ELG_OK" }, store:commit { create "t1" })
       for i, change in ipairs { "ALTER TABLE cmo_runs ADD COLUMN later TEXT NOT NULL DEFAULT 'x'",
         "ALTER TABLE cmo_steps ADD COLUMN later JSONB; ALTER TABLE cmo_activities ADD COLUMN later INT",

@@ -31,14 +31,16 @@ describe("migrations", function()
       file:write(text)
       file:close()
     end
-    local odd = "-- it's \\d+ \\\\n\\'\n\nSELECT '\\', \"a\"\"b\", '\\n', E'\\u0041', '??/', '%s%%', 'é' & 1;\n\t-- tab\n"
+    local odd = "-- it's \\d+ \\\\n\\'\n\nSELECT '\\', "
+      .. "\"a\"\"b\", '\\n', E'\\u0041', '??/', '%s%%', 'é' & 1;\n\t-- tab\n"
     write("0001.sql", odd)
     write("0002.sql", "SELECT 2;\n")
-    write("mk", ("include mk/39-sql-text.mk\nall:\n\t@$(call sql_text,%s/0001.sql %s/0002.sql)\n"):format(folder, folder))
+    write("mk", "include mk/39-sql-text.mk\nall:\n\t@$(call sql_text,"
+      .. folder .. "/0001.sql " .. folder .. "/0002.sql)\n")
     write("main.c", '#include <stdio.h>\nstatic const char *const T[] = {\n#include "t.h"\n};\n'
       .. 'int main(void) { return fputs(T[0], stdout) < 0 || sizeof T / sizeof T[0] != 2; }\n')
-    local run = ("make -s -f %s/mk > %s/t.h && gcc -std=c11 -o %s/main %s/main.c && %s/main > %s/out"):gsub("%%s", folder)
-    assert.equal(0, os.execute(run))
+    assert.equal(0, os.execute(("F=%s; make -s -f $F/mk >$F/t.h && gcc -std=c11 -o $F/main $F/main.c "
+      .. "&& $F/main >$F/out"):format(folder)))
     assert.equal(odd, outside.read(folder .. "/out"))
   end)
 end)

@@ -25,7 +25,7 @@ describe("checkpoint.sqlite", function()
   end)
 
   local function opened(owner, read_only)
-    local store, err = checkpoint.open(url, owner, read_only)
+    local store, err = stores.connect(url, owner, read_only)
     assert(store, err and err.text)
     return store
   end

@@ -47,7 +47,7 @@ describe("checkpoint.sqlite", function()
   end)
 
   local function opened(owner, read_only)
-    local store, err = checkpoint.open(url, owner, read_only)
+    local store, err = stores.connect(url, owner, read_only)
     assert(store, err and err.text)
     return store
   end
@@ -80,7 +80,7 @@ describe("checkpoint.sqlite", function()
     end)
     it("takes paths with blanks, quotes, percent signs and UTF-8, and relative ones", function()
       for _, name in ipairs { "a b.db", "it's %41 ?mode=memory#x.db", "gr\xC3\xBC\xC3\x9Fe \xE2\x98\x83.db" } do
-        local store = assert(checkpoint.open("sqlite:" .. folder .. "/" .. name))
+        local store = assert(stores.connect("sqlite:" .. folder .. "/" .. name))
         committed(store, create "t1")
         store:close()
         assert.is_true(size_of(folder .. "/" .. name) > 0)
@@ -141,7 +141,7 @@ describe("checkpoint.sqlite", function()
       local children = {}
       for i = 1, 6 do
         children[i] = stores.child(PRELUDE .. ([[
-          local store, err = checkpoint.open(%q)
+          local store, err = stores.connect(%q)
           if not store then print(err.text) os.exit(1) end
           print(store:commit({ stores.create("t%d") })[1])
         ]]):format(url, i))
@@ -213,7 +213,7 @@ describe("checkpoint.sqlite", function()
       local a = opened "first"
       assert(a:reserve "t1")
       os.execute(("ln -s s.db %s/other.db"):format(folder))
-      local b = assert(checkpoint.open("sqlite:" .. folder .. "/other.db", "second"))
+      local b = assert(stores.connect("sqlite:" .. folder .. "/other.db", "second"))
       assert.equal("ELG_BUSY", select(2, b:reserve "t1").status)
       a:close()
       b:close()
@@ -221,7 +221,7 @@ describe("checkpoint.sqlite", function()
     it("ends with the process, also by kill -9", function()
       opened():close()
       local child = stores.child(PRELUDE .. ([[
-        local store = checkpoint.open(%q, "pid " .. sqlite.pid() .. " on test")
+        local store = require("stores").connect(%q, "pid " .. sqlite.pid() .. " on test")
         assert(store:reserve "t1")
         assert(store:commit({ stores.create "t1" })[1] == "ELG_OK")
         print(sqlite.pid())
@@ -286,7 +286,7 @@ describe("checkpoint.sqlite", function()
       local children = {}
       for i = 1, 4 do
         children[i] = stores.child(PRELUDE .. ([[
-          local store = checkpoint.open(%q)
+          local store = require("stores").connect(%q)
           assert(store:commit({ stores.create "t%d" })[1] == "ELG_OK")
           for step = 0, 199 do
             local out, err = store:commit { stores.finish("t%d", step, nil,
@@ -357,7 +357,7 @@ describe("checkpoint.sqlite", function()
     it("fails the commit, writes nothing of it, and the store goes on when there is room", function()
       -- A limit on the size of files is as good as a full disk: the same call fails the same way.
       local child = stores.child(PRELUDE .. ([[
-        local store = checkpoint.open(%q)
+        local store = require("stores").connect(%q)
         assert(store:commit({ stores.create "t1" })[1] == "ELG_OK")
         local step, out, err = 0
         repeat
@@ -403,7 +403,7 @@ describe("checkpoint.sqlite", function()
       local store
       assert.is_true(each_failure(function()
         local err
-        store, err = checkpoint.open(url)
+        store, err = stores.connect(url)
         return store, err
       end, 61) > 10)
       committed(store, create "t1")
@@ -433,6 +433,26 @@ describe("checkpoint.sqlite", function()
     end)
   end)
 
+  it("keeps a run's graph as long as the run, whoever deletes", function()
+    filled()
+    local deleted, message = pcall(sqlite.sql, path, "DELETE FROM cmo_graphs")
+    assert.is_false(deleted)
+    assert.truthy(message:find "a run carries this graph", message)
+    sqlite.sql(path, "DELETE FROM cmo_runs")
+    assert.same({}, (sqlite.sql(path, "DELETE FROM cmo_graphs")))
+  end)
+  it("comes to look at graphs, whatever runs are there", function()
+    filled()
+    sqlite.sql(path, "DROP TRIGGER cmo_runs_graph_hash; DROP TRIGGER cmo_graphs_graph_hash; "
+      .. "DROP INDEX cmo_runs_graph; DELETE FROM cmo_graphs; PRAGMA user_version = 4")
+    local store = assert(checkpoint.open(url))
+    assert(store:claim "t1")
+    assert.same({ "ELG_NOT_FOUND" }, store:commit { stores.create "new" })
+    assert(store:graph_put(stores.graph))
+    assert.same({ "ELG_OK" }, store:commit { stores.create "new" })
+    store:close()
+  end)
+
   describe("the views", function()
     it("show payloads as JSON and times as text", function()
       filled()
@@ -444,7 +464,7 @@ describe("checkpoint.sqlite", function()
       assert.equal("1", row.n)
       row = sqlite.sql(path, "SELECT json_extract(response_data, '$.value') AS v FROM cmo_activities_json")[1]
       assert.equal("1", row.v)
-      assert.equal(0, #sqlite.sql(path, "SELECT * FROM cmo_graphs_json"))
+      assert.equal(1, #sqlite.sql(path, "SELECT * FROM cmo_graphs_json"))
     end)
   end)
 end)
