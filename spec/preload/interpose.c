@@ -3,8 +3,10 @@
  *
  *   ELG_SPEC_PAUSE=FILE ELG_SPEC_PORT=N  whoever sends to TCP port N while FILE exists
  * takes it (renamed to FILE.PID) and stops itself by SIGSTOP, before the first byte
- * leaves ELG_SPEC_CLOCK=FILE                  the wall clock is off by the milliseconds
- * in FILE, looked at every 20 ms; other clocks are not
+ * leaves
+ *   ELG_SPEC_CLOCK=FILE  the wall clock is off by the milliseconds in FILE, looked at
+ * every 20 ms; other clocks are not
+ *   ELG_SPEC_BEGUN=FILE  FILE.PID is made when the loader is done with the process
  */
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -22,6 +24,20 @@
 #define LOOK_MS 20
 #define NS_PER_MS 1000000
 #define MS_PER_S 1000
+
+/* ---- beginning */
+
+__attribute__((constructor)) static void tell_begun(void)
+{
+    char path[4096];
+    const char *prefix = getenv("ELG_SPEC_BEGUN");
+    if (prefix == NULL)
+        return;
+    snprintf(path, sizeof path, "%s.%ld", prefix, (long)getpid());
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+}
 
 /* ---- sending */
 

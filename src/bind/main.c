@@ -131,8 +131,9 @@ static void hold_standard_descriptors(void)
             (void)!open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
-/* Until catch_signals takes them: none of them ends the process in its first instants. */
-static void hold_signals(void)
+/* Until catch_signals takes them: none of them ends the process in its first instants.
+ * A sanitizer is not there yet. */
+__attribute__((no_sanitize("address", "undefined"))) static void hold_signals(void)
 {
     sigset_t held;
     sigemptyset(&held);
@@ -141,9 +142,12 @@ static void hold_signals(void)
     sigprocmask(SIG_BLOCK, &held, NULL);
 }
 
+/* As soon as the loader is done, before what the libraries do at their start. */
+static void (*const first)(void)
+    __attribute__((used, section(".preinit_array"))) = hold_signals;
+
 int main(int argc, char **argv)
 {
-    hold_signals();
     hold_standard_descriptors();
     struct arguments arguments = {argc, argv, EXIT_UNAVAILABLE};
     lua_State *L = luaL_newstate();
