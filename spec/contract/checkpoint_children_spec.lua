@@ -4,10 +4,7 @@ local checkpoint = require "checkpoint_c"
 require "sqlite_c"
 local stores = require "stores"
 local create, finish, stay = stores.create, stores.finish, stores.stay
-
-local function commit(store, ...)
-  return (table.concat(assert(store:commit { ... }), " "):gsub("ELG_", ""))
-end
+local results = stores.results
 
 local function child(trace_id, parent, over)
   local row = stores.run(trace_id, { status = "pending", epoch = 0, created_at_ms = 0,
@@ -35,7 +32,7 @@ for _, backend in ipairs(stores.backends) do
     local function family()
       local turn = create "p"
       turn.children = { child("c1", "p"), child("c2", "p") }
-      assert.equal("OK", commit(store, turn))
+      assert.equal("OK", results(store, turn))
       for _, name in ipairs { "p", "c1", "c2" } do assert(store:claim(name)) end
     end
 
@@ -68,7 +65,7 @@ for _, backend in ipairs(stores.backends) do
     it("begin with a turn of their parent, pending and no one's", function()
       local turn = create "p"
       turn.children = { child("c1", "p"), child("c2", "p", { parent_seq = 4 }) }
-      assert.equal("OK", commit(store, turn))
+      assert.equal("OK", results(store, turn))
       assert(store:claim "p")
       local row = store:run_get "c2"
       assert.same({ "pending", 0, 0, "p", 0, 4, 1, '{"n":1}', "{}", false },
@@ -87,13 +84,13 @@ for _, backend in ipairs(stores.backends) do
     end)
 
     it("are not there if the turn was refused", function()
-      assert.equal("OK", commit(store, create "p"))
+      assert.equal("OK", results(store, create "p"))
       local turn = finish("p", 5)
       turn.children = { child("c1", "p") }
-      assert.equal("CORRUPT", commit(store, turn))
+      assert.equal("CORRUPT", results(store, turn))
       turn = finish("p", 0, { epoch = 9 })
       turn.children = { child("c1", "p") }
-      assert.equal("FENCED", commit(store, turn))
+      assert.equal("FENCED", results(store, turn))
       assert.equal("ELG_NOT_FOUND", select(2, store:run_get "c1").status)
       assert.is_false(store:run_get("p").has_children)
     end)
@@ -103,24 +100,24 @@ for _, backend in ipairs(stores.backends) do
       local before = store:run_get "c1"
       local turn = stay("p", 0, { epoch = 2 })
       turn.children = { child("c1", "p", { input = '{"other":1}' }), child("c3", "p") }
-      assert.equal("OK", commit(store, turn))
+      assert.equal("OK", results(store, turn))
       assert.same(before, store:run_get "c1")
       assert.equal("pending", store:run_get("c3").status)
     end)
 
     it("tell their parent of their end, and make it due if it waits", function()
       family()
-      assert.equal("OK", commit(store, stay("p", 0, { epoch = 2, status = "waiting" })))
-      assert.equal("OK", commit(store, ended "c2"))
+      assert.equal("OK", results(store, stay("p", 0, { epoch = 2, status = "waiting" })))
+      assert.equal("OK", results(store, ended "c2"))
       assert.equal("$c2", told())
       assert.is_true(store:run_get("p").due_ms > 0)
-      assert.equal("OK", commit(store, ended("c1", "failed")))
+      assert.equal("OK", results(store, ended("c1", "failed")))
       assert.equal("$c2 $c1", told())
       assert.same({}, store:children "p")
       local rows = store:signals("p", "$child")
       local turn = finish("p", 0, { epoch = 2 })
       turn.uses = { { rows[1].signal_no, 0, 1, 0 } }
-      assert.equal("OK", commit(store, turn))
+      assert.equal("OK", results(store, turn))
       assert.equal("$c1", told())
     end)
 
@@ -133,7 +130,7 @@ for _, backend in ipairs(stores.backends) do
 
     it("do not count as signals that wait, and no one can send such a one's key twice", function()
       family()
-      assert.equal("OK", commit(store, ended "c1"))
+      assert.equal("OK", results(store, ended "c1"))
       for i = 1, 3 do
         assert(store:signal_put("p", { name = "a", key = "k" .. i, payload = "1",
           payload_hash = stores.hash "1" }))
@@ -144,9 +141,9 @@ for _, backend in ipairs(stores.backends) do
     for _, status in ipairs { "aborted", "timeout", "failed", "completed" } do
       it("are asked to abort when it ends as " .. status, function()
         family()
-        assert.equal("OK", commit(store, stay("c2", 0, { status = "waiting",
+        assert.equal("OK", results(store, stay("c2", 0, { status = "waiting",
           parent_trace_id = "p" })))
-        assert.equal("OK", commit(store, ended("p", status)))
+        assert.equal("OK", results(store, ended("p", status)))
         for _, name in ipairs { "c1", "c2" } do
           assert.is_true(store:run_get(name).abort_requested)
         end
@@ -160,7 +157,7 @@ for _, backend in ipairs(stores.backends) do
 
     it("go on when it is diverged or quarantined: somebody may retry it", function()
       family()
-      assert.equal("OK", commit(store, ended("p", "diverged")))
+      assert.equal("OK", results(store, ended("p", "diverged")))
       assert.is_false(store:run_get("c1").abort_requested)
     end)
 
@@ -168,8 +165,8 @@ for _, backend in ipairs(stores.backends) do
       family()
       local turn = create "q"
       turn.children = { child("d1", "q") }
-      assert.equal("OK", commit(store, turn))
-      assert.equal("OK", commit(store, finish("q", 0, { status = "aborted", has_children = true })))
+      assert.equal("OK", results(store, turn))
+      assert.equal("OK", results(store, finish("q", 0, { status = "aborted", has_children = true })))
       assert.is_true(store:run_get("d1").abort_requested)
       assert.is_false(store:run_get("c1").abort_requested)
     end)
@@ -179,14 +176,14 @@ for _, backend in ipairs(stores.backends) do
       turn.children = {}
       for i = 1, 256 do turn.children[i] = child("c" .. i, "p", { parent_seq = i }) end
       local begun_us = checkpoint.monotonic_us()
-      assert.equal("OK", commit(store, turn))
+      assert.equal("OK", results(store, turn))
       print(("      %s: 256 children in %.1f ms"):format(backend.name,
         (checkpoint.monotonic_us() - begun_us) / 1000))
       assert.equal(256, #store:children "p")
     end)
 
     it("all begin or none, whatever allocation fails", function()
-      assert.equal("OK", commit(store, create "p"))
+      assert.equal("OK", results(store, create "p"))
       local turn = finish("p", 0, { epoch = 1 })
       turn.children = { child("c1", "p"), child("c2", "p") }
       local n, out = 0, nil

@@ -3,10 +3,7 @@ local checkpoint = require "checkpoint_c"
 require "sqlite_c"
 local stores = require "stores"
 local create, finish, stay = stores.create, stores.finish, stores.stay
-
-local function commit(store, ...)
-  return (table.concat(assert(store:commit { ... }), " "):gsub("ELG_", ""))
-end
+local results = stores.results
 
 local function signal(name, payload, key)
   return { name = name, key = key or "", payload = payload, payload_hash = stores.hash(payload:sub(1, 99)) }
@@ -45,7 +42,7 @@ for _, backend in ipairs(stores.backends) do
     end
 
     it("are kept in order, by run and name", function()
-      commit(store, create "t1", create "t2")
+      results(store, create "t1", create "t2")
       assert.is_true(store:signal_put("t1", signal("a", "1")))
       assert.is_true(store:signal_put("t1", signal("b", "2")))
       assert.is_true(store:signal_put("t2", signal("a", "3")))
@@ -63,7 +60,7 @@ for _, backend in ipairs(stores.backends) do
     end)
 
     it("with a key are kept once, with the same content", function()
-      commit(store, create "t1", create "t2")
+      results(store, create "t1", create "t2")
       assert.is_true(store:signal_put("t1", signal("a", "1", "k")))
       assert.is_false(store:signal_put("t1", signal("a", "1", "k")))
       assert.is_true(store:signal_put("t2", signal("a", "1", "k")))
@@ -74,16 +71,16 @@ for _, backend in ipairs(stores.backends) do
 
     it("are refused for a run that is not there or has ended, but for a key that is known", function()
       refused("ELG_NOT_FOUND", "no such run", store:signal_put("t1", signal("a", "1")))
-      commit(store, create "t1")
+      results(store, create "t1")
       assert.is_true(store:signal_put("t1", signal("a", "1", "k")))
-      commit(store, finish("t1", 0, { status = "completed" }))
+      results(store, finish("t1", 0, { status = "completed" }))
       refused("ELG_USAGE", "has ended (completed)", store:signal_put("t1", signal("a", "2")))
       assert.is_false(store:signal_put("t1", signal("a", "1", "k")))
       assert.equal("1", payloads "a")
     end)
 
     it("are consumed with a turn, once", function()
-      commit(store, create "t1")
+      results(store, create "t1")
       for i = 1, 3 do store:signal_put("t1", signal("a", tostring(i))) end
       local no = numbers "a"
       local function use(before, ...)
@@ -92,34 +89,34 @@ for _, backend in ipairs(stores.backends) do
         for i, number in ipairs { ... } do turn.uses[i] = { number, before, 1, i - 1 } end
         return turn
       end
-      assert.equal("OK", commit(store, use(0, no[1])))
+      assert.equal("OK", results(store, use(0, no[1])))
       assert.equal("2 3", payloads "a")
-      assert.equal("CORRUPT", commit(store, use(1, no[1])))
-      assert.equal("CORRUPT", commit(store, use(1, no[2], no[1])))
-      assert.equal("CORRUPT", commit(store, use(1, no[2], no[2])))
-      assert.equal("CORRUPT", commit(store, use(1, 999999)))
+      assert.equal("CORRUPT", results(store, use(1, no[1])))
+      assert.equal("CORRUPT", results(store, use(1, no[2], no[1])))
+      assert.equal("CORRUPT", results(store, use(1, no[2], no[2])))
+      assert.equal("CORRUPT", results(store, use(1, 999999)))
       assert.equal("2 3", payloads "a")
       assert.equal(1, store:run_get("t1").step_count)
-      assert.equal("OK", commit(store, use(1, no[3], no[2])))
+      assert.equal("OK", results(store, use(1, no[3], no[2])))
       assert.equal("", payloads "a")
     end)
 
     it("are not another run's to consume", function()
-      commit(store, create "t1", create "t2")
+      results(store, create "t1", create "t2")
       store:signal_put("t1", signal("a", "1"))
       local turn = finish("t2", 0)
       turn.uses = { { numbers("a")[1], 0, 1, 0 } }
-      assert.equal("CORRUPT OK", commit(store, turn, finish("t1", 0)))
+      assert.equal("CORRUPT OK", results(store, turn, finish("t1", 0)))
       assert.equal("1", payloads "a")
     end)
 
     it("make a run due that waits, and no other", function()
-      commit(store, create "t1", create "t2")
+      results(store, create "t1", create "t2")
       store:signal_put("t1", signal("a", "1"))
       assert.equal(0, store:run_get("t1").due_ms)
       store:claim "t1"
       store:claim "t2"
-      commit(store, stay("t2", 0, { status = "waiting", epoch = 2 }))
+      results(store, stay("t2", 0, { status = "waiting", epoch = 2 }))
       store:signal_put("t2", signal("a", "1"))
       local due_ms = store:run_get("t2").due_ms
       assert.is_true(math.abs(due_ms - store:wall_ms()) < 5000) -- clocks of two
@@ -128,14 +125,14 @@ for _, backend in ipairs(stores.backends) do
     end)
 
     it("that a run did not see make it due as it is left waiting", function()
-      commit(store, create "t1")
+      results(store, create "t1")
       store:signal_put("t1", signal("a", "1"))
       store:signal_put("t1", signal("b", "2"))
       local last = select(2, store:signals("t1", "a"))
       local function waiting(seen, due_ms)
         local turn = stay("t1", 0, { status = "waiting", due_ms = due_ms or 0 })
         turn.seen = seen
-        commit(store, turn)
+        results(store, turn)
         return store:run_get("t1").due_ms
       end
       local far_ms = 4000000000000
@@ -146,14 +143,14 @@ for _, backend in ipairs(stores.backends) do
       assert.is_true(waiting(0, far_ms) < far_ms)
       local turn = stay("t1", 0, { status = "waiting" }) -- the last one is consumed: none is unseen
       turn.seen, turn.uses = last - 1, { { last, 0, 1, 0 } }
-      commit(store, turn)
+      results(store, turn)
       assert.equal(0, store:run_get("t1").due_ms)
     end)
 
     it("waiting sets claims back: the run came to where it waits", function()
-      commit(store, create "t1")
+      results(store, create "t1")
       store:claim "t1"
-      commit(store, stay("t1", 0, { epoch = 2, status = "waiting" }))
+      results(store, stay("t1", 0, { epoch = 2, status = "waiting" }))
       assert.equal(0, store:run_get("t1").claims)
     end)
 
@@ -167,10 +164,10 @@ for _, backend in ipairs(stores.backends) do
         table.sort(out)
         return table.concat(out, " ")
       end
-      commit(store, create "t1", create "t2")
+      results(store, create "t1", create "t2")
       store:claim "t1"
       store:claim "t2"
-      commit(store, stay("t1", 0, { status = "waiting", epoch = 2 }),
+      results(store, stay("t1", 0, { status = "waiting", epoch = 2 }),
         stay("t2", 0, { status = "waiting", epoch = 2 }))
       local other = backend.shared and assert(checkpoint.open(url, "pid 2")) or store
       assert(other:signal_put("t1", signal("a", "1")))
@@ -181,7 +178,7 @@ for _, backend in ipairs(stores.backends) do
     end)
 
     it("of a run that do not get consumed are bounded, in number and bytes", function()
-      commit(store, create "t1")
+      results(store, create "t1")
       local begun_us = checkpoint.monotonic_us()
       for i = 1, 1000 do assert.is_true(store:signal_put("t1", signal("a", tostring(i)))) end
       print(("      %s: 1000 signals kept in %.1f s"):format(backend.name,
@@ -189,9 +186,9 @@ for _, backend in ipairs(stores.backends) do
       refused("ELG_LIMIT", "1000 signals wait already", store:signal_put("t1", signal("a", "1")))
       local turn = finish("t1", 0)
       turn.uses = { { numbers("a")[1], 0, 1, 0 } }
-      assert.equal("OK", commit(store, turn))
+      assert.equal("OK", results(store, turn))
       assert.is_true(store:signal_put("t1", signal("a", "last")))
-      commit(store, create "t2")
+      results(store, create "t2")
       local large = '"' .. ("x"):rep(15 * 1024 * 1024) .. '"'
       for _ = 1, 4 do assert.is_true(store:signal_put("t2", signal("a", large))) end
       local _, err = store:signal_put("t2", signal("a", large))
@@ -200,7 +197,7 @@ for _, backend in ipairs(stores.backends) do
     end)
 
     it("survive that any allocation fails", function()
-      commit(store, create "t1")
+      results(store, create "t1")
       local n, ok = 0, false
       while not ok do
         checkpoint.alloc_fail(n)
@@ -215,7 +212,7 @@ for _, backend in ipairs(stores.backends) do
     end)
 
     it("meet the faults that are planted", function()
-      commit(store, create "t1")
+      results(store, create "t1")
       store:fault("signal_put", 0, 1, "ELG_FULL")
       assert.equal("ELG_FULL", select(2, store:signal_put("t1", signal("a", "1"))).status)
       store:fault("signals", 0, 1, "ELG_IO")

@@ -255,24 +255,6 @@ function tester:compare_stores(db, reference)
       "idempotency_key" })
 end
 
--- The ledger's requests by key: count, and whether path and body are always the same.
-function tester:read_ledger()
-  local by_key = {}
-  for _, entry in ipairs(self.ledger:log()) do
-    local seen = by_key[entry.key]
-    if not seen then
-      by_key[entry.key] = { count = 1, path = entry.path, sha256 = entry.sha256 }
-    else
-      seen.count = seen.count + 1
-      self.repeat_count = self.repeat_count + 1
-      if seen.path ~= entry.path or seen.sha256 ~= entry.sha256 then
-        self:problem("effects", "key %s: %s and %s", entry.key, seen.path, entry.path)
-      end
-    end
-  end
-  return by_key
-end
-
 function tester:check_call(row, seen)
   if row.status ~= "done" and row.status ~= "unknown" then
     self:problem("journal", "%s: a call is %s", row.trace_id, row.status)
@@ -290,7 +272,11 @@ function tester:check_call(row, seen)
 end
 
 function tester:check_effects(db)
-  local by_key, known = self:read_ledger(), {}
+  local known = {}
+  local by_key, repeats = self.ledger:by_key(function(entry, seen)
+    self:problem("effects", "key %s: %s and %s", entry.key, seen.path, entry.path)
+  end)
+  self.repeat_count = self.repeat_count + repeats
   for _, row in ipairs(process.sql(db, CALL_ROWS)) do
     self:check_call(row, by_key[row.idempotency_key])
     known[row.idempotency_key] = true

@@ -276,26 +276,11 @@ function fleet:compare(what, sql)
   return #rows
 end
 
--- The ledger's requests by key: how many, whether always the same.
-function fleet:read_ledger()
-  local by_key = {}
-  for _, entry in ipairs(self.ledger:log()) do
-    local seen = by_key[entry.key]
-    if not seen then
-      by_key[entry.key] = { count = 1, path = entry.path, sha256 = entry.sha256 }
-    else
-      seen.count, self.repeats = seen.count + 1, self.repeats + 1
-      if seen.path ~= entry.path or seen.sha256 ~= entry.sha256 then
-        self:problem("key %s: %s and %s", entry.key, seen.path, entry.path)
-      end
-    end
-  end
-  return by_key
-end
-
 function fleet:check_effects()
-  local by_key = self:read_ledger()
-  self.effects = 0
+  local by_key, repeats = self.ledger:by_key(function(entry, seen)
+    self:problem("key %s: %s and %s", entry.key, seen.path, entry.path)
+  end)
+  self.effects, self.repeats = 0, self.repeats + repeats
   for _, row in ipairs(self:sql(RECORDED)) do
     local seen = by_key[row.idempotency_key]
     local count = seen and seen.count or 0

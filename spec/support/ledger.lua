@@ -46,4 +46,20 @@ function M:log()
   return out
 end
 
+-- The log's requests by key: { count, path, sha256 } each, and how many are repeats. Calls
+-- differs(entry, seen) for a repeat that does not ask the same.
+function M:by_key(differs)
+  local by_key, repeats = {}, 0
+  for _, entry in ipairs(self:log()) do
+    local seen = by_key[entry.key]
+    if not seen then
+      by_key[entry.key] = { count = 1, path = entry.path, sha256 = entry.sha256 }
+    else
+      seen.count, repeats = seen.count + 1, repeats + 1
+      if seen.path ~= entry.path or seen.sha256 ~= entry.sha256 then differs(entry, seen) end
+    end
+  end
+  return by_key, repeats
+end
+
 return M

@@ -57,6 +57,11 @@ int elg__bind_fail(lua_State *L, enum elg_status status, const struct elg_error 
 /* Pushes an empty text that is destroyed with its userdata, so that a raise cannot leak
  * it. */
 struct elg_text *elg__bind_text(lua_State *L);
+/* The string in the table's field, NULL if there is none; the table keeps it. */
+const char *elg__bind_field_string(lua_State *L, int table, const char *name,
+                                   size_t *size);
+/* The fields trace_id, input and seed of a table; they stay its own. */
+void elg__bind_run_options(lua_State *L, int table, struct elg_run_options *out);
 /* Pushes the text as a string and destroys it; returns 1. */
 int elg__bind_text_string(lua_State *L, struct elg_text *text);
 /* Registers a metatable with its methods as __index and `gc` as __gc. */

@@ -14,6 +14,15 @@ int elg__bind_fail(lua_State *L, enum elg_status status, const struct elg_error 
     return 4;
 }
 
+const char *elg__bind_field_string(lua_State *L, int table, const char *name,
+                                   size_t *size)
+{
+    lua_getfield(L, table, name);
+    const char *value = luaL_optlstring(L, -1, NULL, size);
+    lua_pop(L, 1); /* the table keeps it */
+    return value;
+}
+
 struct elg_text *elg__bind_text(lua_State *L)
 {
     struct elg_text *text = lua_newuserdata(L, sizeof *text);

@@ -150,14 +150,6 @@ static void on_event(void *self, const struct elg_event *event)
 
 /* ---- options: a table whose strings stay alive in it while the host opens ---- */
 
-static const char *option_string(lua_State *L, int table, const char *name)
-{
-    lua_getfield(L, table, name);
-    const char *value = luaL_optstring(L, -1, NULL);
-    lua_pop(L, 1);
-    return value;
-}
-
 static uint64_t option_count(lua_State *L, int table, const char *name, lua_Number max)
 {
     lua_getfield(L, table, name);
@@ -222,9 +214,9 @@ static double option_share(lua_State *L, int table, const char *name)
 static void read_options(lua_State *L, int table, struct elg_host_options *options)
 {
     options->abi_version = ELG_ABI_VERSION;
-    options->store = option_string(L, table, "store");
-    options->artifacts = option_string(L, table, "artifacts");
-    options->compiler = option_string(L, table, "compiler");
+    options->store = elg__bind_field_string(L, table, "store", NULL);
+    options->artifacts = elg__bind_field_string(L, table, "artifacts", NULL);
+    options->compiler = elg__bind_field_string(L, table, "compiler", NULL);
     options->durability = option_durability(L, table);
     options->checkpoint_interval = option_u32(L, table, "checkpoint_interval");
     options->fuel_max = option_count(L, table, "fuel_max", 9007199254740992.0);
@@ -239,7 +231,7 @@ static void read_options(lua_State *L, int table, struct elg_host_options *optio
     options->read_only = option_flag(L, table, "read_only");
     options->audit_rate = option_share(L, table, "audit_rate");
     options->jail = option_flag(L, table, "jail");
-    options->jailer = option_string(L, table, "jailer");
+    options->jailer = elg__bind_field_string(L, table, "jailer", NULL);
 }
 
 /* Keeps the host's table of callbacks under its address. Stack: options host -> same */

@@ -3,12 +3,11 @@
 
 #define TRACE_SIZE 129
 
-static const char *field_string(lua_State *L, int table, const char *name, size_t *size)
+void elg__bind_run_options(lua_State *L, int table, struct elg_run_options *out)
 {
-    lua_getfield(L, table, name);
-    const char *value = luaL_optlstring(L, -1, NULL, size);
-    lua_pop(L, 1);
-    return value;
+    out->trace_id = elg__bind_field_string(L, table, "trace_id", NULL);
+    out->input = elg__bind_field_string(L, table, "input", &out->input_size);
+    out->seed = elg__bind_field_string(L, table, "seed", NULL);
 }
 
 /* host:start(graph, { trace_id =, input = JSON text, seed = }) -> trace id, created
@@ -22,9 +21,7 @@ int elg__bind_run_start(lua_State *L)
     char trace[TRACE_SIZE] = "";
     bool created = false;
     luaL_checktype(L, 3, LUA_TTABLE);
-    options.trace_id = field_string(L, 3, "trace_id", NULL);
-    options.input = field_string(L, 3, "input", &options.input_size);
-    options.seed = field_string(L, 3, "seed", NULL);
+    elg__bind_run_options(L, 3, &options);
     elg__bind_enter(host, L);
     enum elg_status status = elg_run_start(host->host, graph->graph, &options, trace,
                                            sizeof trace, &created, &error);
@@ -83,9 +80,9 @@ int elg__bind_run_signal(lua_State *L)
     struct elg_error error = {0};
     bool created = false;
     luaL_checktype(L, 3, LUA_TTABLE);
-    signal.name = field_string(L, 3, "name", NULL);
-    signal.payload = field_string(L, 3, "payload", &signal.payload_size);
-    signal.key = field_string(L, 3, "key", NULL);
+    signal.name = elg__bind_field_string(L, 3, "name", NULL);
+    signal.payload = elg__bind_field_string(L, 3, "payload", &signal.payload_size);
+    signal.key = elg__bind_field_string(L, 3, "key", NULL);
     luaL_argcheck(L, signal.name != NULL, 3, "no name");
     elg__bind_enter(host, L);
     enum elg_status status =
@@ -174,9 +171,9 @@ static struct elg_list_options list_options(lua_State *L, int arg)
         options.statuses = luaL_optstring(L, arg, NULL);
         return options;
     }
-    options.statuses = field_string(L, arg, "status", NULL);
-    options.graph_id = field_string(L, arg, "graph", NULL);
-    options.after = field_string(L, arg, "after", NULL);
+    options.statuses = elg__bind_field_string(L, arg, "status", NULL);
+    options.graph_id = elg__bind_field_string(L, arg, "graph", NULL);
+    options.after = elg__bind_field_string(L, arg, "after", NULL);
     options.since_ms = field_ms(L, arg, "since_ms");
     options.until_ms = field_ms(L, arg, "until_ms");
     return options;

@@ -5,14 +5,6 @@
 #define TRACE_SIZE 129
 #define GRAPHS_MAX 1024
 
-static const char *field_string(lua_State *L, int table, const char *name, size_t *size)
-{
-    lua_getfield(L, table, name);
-    const char *value = luaL_optlstring(L, -1, NULL, size);
-    lua_pop(L, 1); /* the table keeps it */
-    return value;
-}
-
 /* host:submit(graph, { trace_id = or key =, input = JSON text, seed =,
  * priority = })
  * -> trace id, created | nil, message, code, where */
@@ -26,10 +18,8 @@ int elg__bind_run_submit(lua_State *L)
     bool created = false;
     int32_t priority = 0;
     luaL_checktype(L, 3, LUA_TTABLE);
-    options.run.trace_id = field_string(L, 3, "trace_id", NULL);
-    options.run.input = field_string(L, 3, "input", &options.run.input_size);
-    options.run.seed = field_string(L, 3, "seed", NULL);
-    options.key = field_string(L, 3, "key", NULL);
+    elg__bind_run_options(L, 3, &options.run);
+    options.key = elg__bind_field_string(L, 3, "key", NULL);
     lua_getfield(L, 3, "priority");
     if (!lua_isnil(L, -1))
         options.priority = &priority;
@@ -87,7 +77,7 @@ int elg__bind_host_gc(lua_State *L)
     struct elg_gc_options options = {.statuses = NULL};
     struct elg_error error = {0};
     luaL_checktype(L, 2, LUA_TTABLE);
-    options.statuses = field_string(L, 2, "status", NULL);
+    options.statuses = elg__bind_field_string(L, 2, "status", NULL);
     lua_getfield(L, 2, "older_than_ms");
     options.older_than_ms = (int64_t)luaL_checknumber(L, -1);
     lua_getfield(L, 2, "dry_run");

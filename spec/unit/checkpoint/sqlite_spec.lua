@@ -51,13 +51,10 @@ describe("checkpoint.sqlite", function()
     assert(store, err and err.text)
     return store
   end
-  local function committed(store, ...)
-    for _, result in ipairs(assert(store:commit { ... })) do assert.equal("ELG_OK", result) end
-  end
   -- A file with one run of three steps.
   local function filled()
     local store = opened()
-    committed(store, create "t1", finish("t1", 0, nil, { stores.step(0), stores.activity(0, 0) }),
+    stores.commit(store, create "t1", finish("t1", 0, nil, { stores.step(0), stores.activity(0, 0) }),
       finish("t1", 1), finish("t1", 2))
     store:close()
   end
@@ -81,7 +78,7 @@ describe("checkpoint.sqlite", function()
     it("takes paths with blanks, quotes, percent signs and UTF-8, and relative ones", function()
       for _, name in ipairs { "a b.db", "it's %41 ?mode=memory#x.db", "gr\xC3\xBC\xC3\x9Fe \xE2\x98\x83.db" } do
         local store = assert(stores.connect("sqlite:" .. folder .. "/" .. name))
-        committed(store, create "t1")
+        stores.commit(store, create "t1")
         store:close()
         assert.is_true(size_of(folder .. "/" .. name) > 0)
       end
@@ -176,7 +173,7 @@ describe("checkpoint.sqlite", function()
       local a, b = opened "pid 7 on mars", opened "pid 8 on venus"
       assert(a:reserve "t1")
       assert.equal("ELG_BUSY", select(2, b:reserve "t1").status)
-      committed(a, create "t1")
+      stores.commit(a, create "t1")
       local _, err = b:claim "t1"
       assert.equal("ELG_BUSY", err.status)
       assert.truthy(err.text:find("pid 7 on mars", 1, true))
@@ -193,14 +190,14 @@ describe("checkpoint.sqlite", function()
     it("gives an ended run even while its owner lives", function()
       local a, b = opened "a", opened "b"
       assert(a:reserve "t1")
-      committed(a, create "t1", finish("t1", 0, { status = "completed" }))
+      stores.commit(a, create "t1", finish("t1", 0, { status = "completed" }))
       assert.equal("completed", b:claim("t1").status)
       a:close()
       b:close()
     end)
     it("is not kept of what was not claimed", function()
       local a, b = opened "a", opened "b"
-      committed(a, create "t1", finish("t1", 0, { status = "completed" }), create "t2")
+      stores.commit(a, create "t1", finish("t1", 0, { status = "completed" }), create "t2")
       assert(a:claim "t1")
       assert.equal("ELG_NOT_FOUND", select(2, a:claim "t3").status)
       for _ = 1, 10 do assert(a:claim "t2") end
@@ -255,7 +252,7 @@ describe("checkpoint.sqlite", function()
       local store = opened()
       for i = 1, 10000 do assert(store:reserve("t" .. i)) end
       local before = checkpoint.monotonic_us()
-      committed(store, create "t1")
+      stores.commit(store, create "t1")
       assert.is_true(checkpoint.monotonic_us() - before < 10000000)
       local other = opened()
       assert.equal("ELG_BUSY", select(2, other:reserve "t9999").status)
@@ -268,7 +265,7 @@ describe("checkpoint.sqlite", function()
   describe("two stores of one file", function()
     it("see each other's turns and aborts", function()
       local a, b = opened "a", opened "b"
-      committed(a, create "t1", create "t2")
+      stores.commit(a, create "t1", create "t2")
       assert(a:claim "t1")
       assert.equal(2, #b:run_list())
       assert.is_true(b:abort_request "t1")
@@ -312,12 +309,12 @@ describe("checkpoint.sqlite", function()
   describe("the WAL", function()
     it("stays bounded and is in the database after close", function()
       local store = opened()
-      committed(store, create "t1")
+      stores.commit(store, create "t1")
       for step = 0, 59 do
-        committed(store, finish("t1", step, nil, { stores.step(step, { state = ("x"):rep(300000) }) }))
+        stores.commit(store, finish("t1", step, nil, { stores.step(step, { state = ("x"):rep(300000) }) }))
       end
       assert.is_true(size_of(path .. "-wal") < 6 * 1048576)
-      committed(store, finish("t1", 60))
+      stores.commit(store, finish("t1", 60))
       store:close()
       os.remove(path .. "-wal")
       os.remove(path .. "-shm")
@@ -328,7 +325,7 @@ describe("checkpoint.sqlite", function()
     end)
     it("is not checkpointed while another process may write", function()
       local store = opened()
-      committed(store, create "t1")
+      stores.commit(store, create "t1")
       local child = stores.child(PRELUDE .. ([[
         assert(ffi.C.flock(ffi.C.open("%s-lock", 2), 1) == 0)
         print(sqlite.pid())
@@ -336,16 +333,16 @@ describe("checkpoint.sqlite", function()
       ]]):format(path))
       local pid = child:read "*l"
       for step = 0, 19 do
-        committed(store, finish("t1", step, nil, { stores.step(step, { state = ("x"):rep(300000) }) }))
+        stores.commit(store, finish("t1", step, nil, { stores.step(step, { state = ("x"):rep(300000) }) }))
       end
       assert.is_true(size_of(path) < 1048576)
       assert.is_true(size_of(path .. "-wal") > 5 * 1048576)
       stores.kill(pid)
-      committed(store, finish("t1", 20))
+      stores.commit(store, finish("t1", 20))
       local deadline = checkpoint.monotonic_us() + 20000000
       local step = 21
       repeat
-        committed(store, finish("t1", step))
+        stores.commit(store, finish("t1", step))
         step = step + 1
       until size_of(path) > 1048576 or checkpoint.monotonic_us() > deadline
       assert.is_true(size_of(path) > 1048576)
@@ -378,7 +375,7 @@ describe("checkpoint.sqlite", function()
       local store = opened()
       local count = store:run_get("t1").step_count
       assert.is_true(count > 0)
-      committed(store, finish("t1", count))
+      stores.commit(store, finish("t1", count))
       store:close()
     end)
   end)
@@ -406,12 +403,12 @@ describe("checkpoint.sqlite", function()
         store, err = stores.connect(url)
         return store, err
       end, 61) > 10)
-      committed(store, create "t1")
+      stores.commit(store, create "t1")
       store:close()
     end)
     it("gives an error from each call, and nothing half done", function()
       local store = opened()
-      committed(store, create "t1", finish("t1", 0, nil, { stores.step(0), stores.activity(0, 0) }))
+      stores.commit(store, create "t1", finish("t1", 0, nil, { stores.step(0), stores.activity(0, 0) }))
       local turns = { create "t2", finish("t1", 1, nil, { stores.step(1, { state = ("x"):rep(50000) }),
         stores.activity(1, 0) }) }
       each_failure(function() return store:run_get "t1" end)
