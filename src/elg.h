@@ -154,7 +154,7 @@ struct elg_host_options {
     /* Node code is loaded, checked and executed in processes of their own, one for each
      * graph, which can reach nothing but this one (docs/sandbox.md). ELG_UNSUPPORTED if
      * the system lacks a layer of that. allow_net NULL then is no host. A run that was
-     * begun in a jail is resumed and replayed in one. */
+     * begun in a jail is executed and replayed in one by every host. */
     bool jail;
     const char *jailer; /* path of elg-jail; NULL: beside the library or in libexec */
 };
@@ -298,7 +298,7 @@ ELG_API enum elg_status elg_run_submit(struct elg_host *host, struct elg_graph *
                                        struct elg_error *error);
 /* Takes up a run of the store. Fine for an ended run (nothing to do).
  * ELG_NOT_FOUND, ELG_BUSY, ELG_IO, ELG_CORRUPT, ELG_LIMIT when it is quarantined now;
- * ELG_DENIED: it was begun in a jail, and this host has none. */
+ * ELG_UNSUPPORTED: it was begun in a jail, and this system lacks a layer of that. */
 ELG_API enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
                                        struct elg_error *error);
 /* Asks for the run's abort, durably; its owner carries it out, without one this host
@@ -391,7 +391,7 @@ struct elg_replay_options {
 /* Executes a run again from its journal, with no effect at all. With verify:
  * {"trace_id","verified","steps","divergence":null|{"step","node","seq","what","expected",
  * "actual","where"},"fuel_not_compared"}; without: the result document as of step `to`.
- * ELG_NOT_FOUND, ELG_CORRUPT, ELG_IO, ELG_DENIED (see elg_run_resume); a divergence is
+ * ELG_NOT_FOUND, ELG_CORRUPT, ELG_IO, ELG_UNSUPPORTED (see elg_run_resume); a divergence is
  * not an error here. */
 ELG_API enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
                                        const struct elg_replay_options *options,

@@ -41,6 +41,7 @@ struct elg_prepared {
     struct elg_hash request_hash; /* of canonical {"request","type"} */
     struct elg_hash key;          /* idempotency key */
     bool at_most_once;
+    bool closed;         /* the caller's: no host but those that --allow-net names */
     int64_t sleep_ms;    /* SLEEP; WAIT: at most, -1 for ever */
     uint32_t timeout_ms; /* 0: the default in force */
 };

@@ -33,6 +33,9 @@ static struct elg_http *http_create(struct elg_performer *performer,
     http->op.self = self;
     http->timeout_ms = elg__timeout_ms(performer, prepared);
     http->op.due_us = elg__now_us(performer) + (int64_t)http->timeout_ms * 1000;
+    http->net = performer->net;
+    if (prepared->closed && http->net == NULL)
+        http->net = performer->net_closed;
     http->prepared = *prepared;
     elg_base_blob_ref(http->prepared.request);
     elg__http_request_init(&http->request, performer->alloc);

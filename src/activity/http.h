@@ -24,6 +24,7 @@ struct elg_http {
     struct elg_secrets secrets;
     CURL *easy;
     struct curl_slist *lines;
+    const struct elg_net *net; /* NULL: every host */
     bool queued, transferring;
     bool sent;
     bool by_peer;        /* the address decides */

@@ -35,7 +35,7 @@ static curl_socket_t on_open(void *self, curlsocktype purpose,
 {
     struct elg_http *http = self;
     (void)purpose;
-    if (http->by_peer && !elg__net_check_peer(http->op.performer->net, &address->addr)) {
+    if (http->by_peer && !elg__net_check_peer(http->net, &address->addr)) {
         http->denied = true;
         return CURL_SOCKET_BAD;
     }
@@ -48,8 +48,7 @@ static int on_prepared(void *self, char *peer, char *local, int peer_port, int l
     struct elg_http *http = self;
     (void)local;
     (void)local_port;
-    if (http->by_peer &&
-        !elg__net_check_address(http->op.performer->net, peer, peer_port)) {
+    if (http->by_peer && !elg__net_check_address(http->net, peer, peer_port)) {
         http->denied = true;
         http->code = "NET_DENIED";
         return CURL_PREREQFUNC_ABORT;
@@ -132,8 +131,7 @@ enum elg_status elg__http_hop(struct elg_http *http, struct elg_error *error)
     enum elg_status status = elg__http_request_origin(&http->request, &origin);
     if (status != ELG_OK)
         return elg_base_no_memory(error);
-    enum elg_net_answer answer =
-        elg__net_check_host(http->op.performer->net, origin.host, origin.port);
+    enum elg_net_answer answer = elg__net_check_host(http->net, origin.host, origin.port);
     elg__http_origin_fini(&origin);
     if (answer == ELG_NET_NO)
         return elg_base_fail(error, ELG_DENIED, "url", "not allowed; see --allow-net");

@@ -57,7 +57,8 @@ struct elg_performer {
     struct elg_clock clock;
     struct elg_random random;
     struct elg_sha256 *sha;
-    struct elg_net *net; /* NULL: every host */
+    struct elg_net *net;        /* NULL: every host */
+    struct elg_net *net_closed; /* of calls that are closed, if that is NULL: no host */
     struct elg_artifacts *artifacts;
     uint32_t timeout_ms;
     uint32_t body_bytes_max;

@@ -135,6 +135,15 @@ static enum elg_status open_descriptors(struct elg_performer *performer,
     return ELG_OK;
 }
 
+static enum elg_status open_net(struct elg_performer *performer, const char *const *rules,
+                                struct elg_error *error)
+{
+    static const char *const NONE[] = {NULL};
+    if (rules != NULL)
+        return elg__net_create(performer->alloc, rules, &performer->net, error);
+    return elg__net_create(performer->alloc, NONE, &performer->net_closed, error);
+}
+
 static enum elg_status open_parts(struct elg_performer *performer,
                                   const struct elg_performer_options *options,
                                   struct elg_error *error)
@@ -143,9 +152,8 @@ static enum elg_status open_parts(struct elg_performer *performer,
     if (performer->sha == NULL)
         return elg_base_no_memory(error);
     enum elg_status status = open_descriptors(performer, error);
-    if (status == ELG_OK && options->allow_net != NULL)
-        status =
-            elg__net_create(performer->alloc, options->allow_net, &performer->net, error);
+    if (status == ELG_OK)
+        status = open_net(performer, options->allow_net, error);
     if (status == ELG_OK)
         status = elg__artifacts_create(performer->alloc, options->artifact_source,
                                        options->artifacts, options->random,
@@ -191,6 +199,7 @@ void elg_activity_performer_destroy(struct elg_performer *performer)
     elg__http_client_close(performer);
     elg__call_unregister_all(performer);
     elg__artifacts_destroy(performer->artifacts);
+    elg__net_destroy(performer->net_closed);
     elg__net_destroy(performer->net);
     if (performer->timer_fd >= 0)
         close(performer->timer_fd);

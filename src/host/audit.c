@@ -15,21 +15,11 @@
 #define AUDIT_BASE ((uintptr_t)0x130000000000u) /* another than a sandbox's first */
 #define SHOWN_BYTES_MAX 160                     /* of each side, in the run's error */
 
-enum elg_status elg__audit_open(struct elg_host *host,
-                                const struct elg_sandbox_options *main_options,
-                                struct elg_error *error)
+void elg__audit_options(bool jail, struct elg_sandbox_options *options)
 {
-    double rate = host->options.audit_rate;
-    if (!(rate >= 0 && rate <= 1))
-        return elg_base_fail(error, ELG_USAGE, "audit_rate", "not from 0 to 1");
-    if (rate == 0)
-        return ELG_OK;
-    struct elg_sandbox_options options = *main_options;
-    options.base = 0; /* the main one has its place already, */
-    if (host->options.jail)
-        options.base = AUDIT_BASE; /* but not in a process of its own */
-    options.fresh_states = true;
-    return elg__host_open_box(host, &options, &host->audit_box, error);
+    options->base =
+        jail ? AUDIT_BASE : 0; /* in a process the other has its place already */
+    options->fresh_states = true;
 }
 
 /* ---- which
@@ -53,7 +43,7 @@ static bool is_due(const struct elg_host_run *hr)
 {
     const struct elg_run *run = hr->run;
     int64_t step = run->phase == ELG_PHASE_INITIAL ? -1 : (int64_t)run->row.step_count;
-    return hr->host->audit_box != NULL && run->asked_count >= run->call_count &&
+    return hr->graph->boxes->audit_box != NULL && run->asked_count >= run->call_count &&
            is_chosen(hr->host, run->row.trace_id, step);
 }
 
@@ -200,12 +190,12 @@ static enum elg_status audit(struct elg_replay *replay, struct elg_host_run *hr,
 {
     enum elg_status status = ELG_OK;
     if (hr->graph->audit_program == NULL)
-        status = elg__graph_program(hr->graph, hr->host->audit_box,
+        status = elg__graph_program(hr->graph, hr->graph->boxes->audit_box,
                                     &hr->graph->audit_program, error);
     if (status != ELG_OK)
         return status;
     replay->verify = true;
-    replay->box = hr->host->audit_box;
+    replay->box = hr->graph->boxes->audit_box;
     replay->program = hr->graph->audit_program;
     if (hr->run->phase == ELG_PHASE_INITIAL)
         return audit_initial(replay, outcome, error);

@@ -118,9 +118,7 @@ static enum elg_status recompute(struct elg_host *host, const struct elg_run_row
 {
     struct elg_graph *graph;
     struct elg_buf state;
-    enum elg_status status = elg__limits_check_jail(host, row, error);
-    if (status == ELG_OK)
-        status = elg__graph_stored(host, &row->graph_hash, &graph, error);
+    enum elg_status status = elg__boxes_graph(host, row, &graph, error);
     if (status != ELG_OK)
         return status;
     elg_base_buf_init(&state, host->alloc);

@@ -120,12 +120,14 @@ void elg_graph_close(struct elg_graph *graph)
     elg_base_free(host->alloc, graph, sizeof *graph);
 }
 
-static struct elg_graph *find_loaded(struct elg_host *host, const struct elg_hash *hash)
+static struct elg_graph *find_loaded(struct elg_host *host, const struct elg_boxes *boxes,
+                                     const struct elg_hash *hash)
 {
-    for (struct elg_graph *graph = host->graphs; graph != NULL; graph = graph->next)
-        if (elg_base_hash_equal(&graph->hash, hash))
-            return graph;
-    return NULL;
+    struct elg_graph *graph = host->graphs;
+    while (graph != NULL &&
+           (graph->boxes != boxes || !elg_base_hash_equal(&graph->hash, hash)))
+        graph = graph->next;
+    return graph;
 }
 
 /* Fills a graph whose program is there. */
@@ -151,21 +153,23 @@ static enum elg_status complete(struct elg_graph *graph, const char *entry,
 
 /* Another handle of the same version may be there already: that one is used. The arena is
  * borrowed for loading, so that no job may be in it. */
-static enum elg_status load(struct elg_host *host, const char *entry,
-                            const struct elg_program_loader *loader,
+static enum elg_status load(struct elg_host *host, const struct elg_boxes *boxes,
+                            const char *entry, const struct elg_program_loader *loader,
                             struct elg_graph **out, struct elg_error *error)
 {
     struct elg_graph *graph = elg_base_calloc(host->alloc, sizeof *graph);
     if (graph == NULL)
         return elg_base_no_memory(error);
     graph->host = host;
+    graph->boxes = boxes;
     graph->references = 1;
     elg__turn_vacate(host);
     enum elg_status status =
-        elg_sandbox_program_create(host->box, entry, loader, &graph->program, error);
+        elg_sandbox_program_create(boxes->box, entry, loader, &graph->program, error);
     if (status == ELG_OK)
         status = complete(graph, entry, error);
-    struct elg_graph *loaded = status == ELG_OK ? find_loaded(host, &graph->hash) : NULL;
+    struct elg_graph *loaded =
+        status == ELG_OK ? find_loaded(host, boxes, &graph->hash) : NULL;
     if (status != ELG_OK || loaded != NULL) {
         elg_graph_close(graph);
         if (loaded != NULL)
@@ -206,7 +210,7 @@ enum elg_status elg__graph_load_file(struct elg_host *host, const char *path,
                              strerror(errno));
     struct elg_source_folder folder = {folder_path, entry};
     struct elg_program_loader loader = {elg__source_from_folder, &folder};
-    return load(host, entry, &loader, out, error);
+    return load(host, &host->own, entry, &loader, out, error);
 }
 
 /* The first error among findings, as an error. */
@@ -285,7 +289,7 @@ static enum elg_status child_load(struct elg_graph *graph, const char *path,
         elg__source_from_definition,
         (void *)(uintptr_t)elg_json_get(elg_json_root(doc), "sources"),
     };
-    status = load(host, path, &loader, &loaded, error);
+    status = load(host, graph->boxes, path, &loader, &loaded, error);
     elg_json_doc_destroy(doc);
     if (status != ELG_OK)
         return status;
@@ -374,6 +378,7 @@ static enum elg_status check_names(const struct elg_graph_row *row,
 }
 
 static enum elg_status load_definition(struct elg_host *host,
+                                       const struct elg_boxes *boxes,
                                        const struct elg_graph_row *row,
                                        const struct elg_json_value *root,
                                        struct elg_graph **out, struct elg_error *error)
@@ -387,7 +392,7 @@ static enum elg_status load_definition(struct elg_host *host,
         return row_corrupt(row, "definition has no entry", error);
     enum elg_status status = check_sources(host, row, entry, sources, error);
     if (status == ELG_OK)
-        status = load(host, entry, &loader, &graph, error);
+        status = load(host, boxes, entry, &loader, &graph, error);
     if (status == ELG_OK)
         status = check_names(row, graph->data, error);
     if (status == ELG_OK)
@@ -397,8 +402,9 @@ static enum elg_status load_definition(struct elg_host *host,
     return status;
 }
 
-static enum elg_status load_row(struct elg_host *host, const struct elg_graph_row *row,
-                                struct elg_graph **out, struct elg_error *error)
+static enum elg_status load_row(struct elg_host *host, const struct elg_boxes *boxes,
+                                const struct elg_graph_row *row, struct elg_graph **out,
+                                struct elg_error *error)
 {
     struct elg_json_doc *doc;
     struct elg_error own;
@@ -410,7 +416,7 @@ static enum elg_status load_row(struct elg_host *host, const struct elg_graph_ro
         return status;
     if (status != ELG_OK)
         return row_corrupt(row, "definition is not JSON", error);
-    status = load_definition(host, row, elg_json_root(doc), out, error);
+    status = load_definition(host, boxes, row, elg_json_root(doc), out, error);
     elg_json_doc_destroy(doc);
     if (status == ELG_INVALID || status == ELG_NOT_FOUND || status == ELG_USAGE) {
         char text[ELG_ERROR_TEXT_MAX];
@@ -420,10 +426,11 @@ static enum elg_status load_row(struct elg_host *host, const struct elg_graph_ro
     return status;
 }
 
-enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_hash *hash,
-                                  struct elg_graph **out, struct elg_error *error)
+enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_boxes *boxes,
+                                  const struct elg_hash *hash, struct elg_graph **out,
+                                  struct elg_error *error)
 {
-    struct elg_graph *loaded = find_loaded(host, hash);
+    struct elg_graph *loaded = find_loaded(host, boxes, hash);
     if (loaded != NULL) {
         *out = elg__graph_ref(loaded);
         return ELG_OK;
@@ -433,7 +440,7 @@ enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_hash *
     enum elg_status status = elg_checkpoint_graph_get(host->store, hash, &row, error);
     if (status != ELG_OK)
         return status;
-    status = load_row(host, &row, out, error);
+    status = load_row(host, boxes, &row, out, error);
     if (status == ELG_OK)
         (*out)->stored = true;
     elg_checkpoint_graph_row_fini(&row);
@@ -447,7 +454,7 @@ enum elg_status elg_graph_open_stored(struct elg_host *host, const char *graph_h
     if (!elg_base_hash_parse(elg_base_bytes(graph_hash), &hash))
         return elg_base_fail(error, ELG_USAGE, "graph_hash",
                              "a hash is 64 lower-case hex digits");
-    return elg__graph_stored(host, &hash, out, error);
+    return elg__graph_stored(host, &host->own, &hash, out, error);
 }
 
 enum elg_status elg__graph_program(const struct elg_graph *graph, struct elg_sandbox *box,

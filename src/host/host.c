@@ -163,36 +163,6 @@ static enum elg_status open_store(struct elg_host *host, struct elg_error *error
     return open_artifacts(host, error);
 }
 
-enum elg_status elg__host_open_box(struct elg_host *host,
-                                   const struct elg_sandbox_options *options,
-                                   struct elg_sandbox **out, struct elg_error *error)
-{
-    if (host->options.jail)
-        return elg_jail_open(options, host->jailer_path, out, error);
-    return elg_sandbox_create(options, out, error);
-}
-
-static enum elg_status open_sandbox(struct elg_host *host, struct elg_error *error)
-{
-    struct elg_limits limits;
-    enum elg_status status = elg_sandbox_compiler_create(host->alloc, host->compiler_path,
-                                                         &host->compiler, error);
-    if (status != ELG_OK)
-        return status;
-    elg__limits_of_options(&host->options, &limits);
-    struct elg_sandbox_options options = {
-        .alloc = host->alloc,
-        .compiler = host->compiler,
-        .fresh_states = host->options.fresh_states,
-        .slice_instructions = host->options.slice_instructions,
-        .memory_bytes_max = limits.memory_bytes > ELG_MEMORY_BYTES_DEFAULT
-                                ? limits.memory_bytes
-                                : ELG_MEMORY_BYTES_DEFAULT,
-    };
-    status = elg__host_open_box(host, &options, &host->box, error);
-    return status == ELG_OK ? elg__audit_open(host, &options, error) : status;
-}
-
 static enum elg_status open_performer(struct elg_host *host, struct elg_error *error)
 {
     struct elg_limits limits;
@@ -220,7 +190,7 @@ static enum elg_status open_parts(struct elg_host *host, struct elg_error *error
         return elg_base_no_memory(error);
     enum elg_status status = open_store(host, error);
     if (status == ELG_OK)
-        status = open_sandbox(host, error);
+        status = elg__boxes_open(host, error);
     if (status == ELG_OK)
         status = open_performer(host, error);
     if (status == ELG_OK)
@@ -287,9 +257,7 @@ void elg_host_close(struct elg_host *host)
         host->graphs->references = 1; /* handles that the caller forgot */
         elg_graph_close(host->graphs);
     }
-    elg_sandbox_destroy(host->audit_box);
-    elg_sandbox_destroy(host->box);
-    elg_sandbox_compiler_destroy(host->compiler);
+    elg__boxes_close(host);
     elg_checkpoint_close(host->store);
     elg_activity_artifacts_close(host->payloads);
     elg_base_intern_destroy(host->intern);

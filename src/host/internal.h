@@ -25,9 +25,17 @@
     1000 /* a tick with less never waits for the disk itself */
 #define ELG_HOST_RUN_AHEAD_BYTES (256u << 10) /* of one run, not yet durable */
 
+/* Where node code is executed: in this process, or in a jail. */
+struct elg_boxes {
+    struct elg_compiler *compiler;
+    struct elg_sandbox *box;
+    struct elg_sandbox *audit_box; /* NULL: no audits */
+};
+
 /* A graph version that this host has loaded. Public as an opaque handle. */
 struct elg_graph {
     struct elg_host *host;
+    const struct elg_boxes *boxes; /* those of its programs */
     struct elg_graph *next;
     uint32_t references;
     bool stored;       /* the store has it, */
@@ -174,9 +182,9 @@ struct elg_host {
     struct elg_artifacts *payloads; /* the store's; NULL: in its rows, or stored */
     bool artifacts_stored;          /* the store keeps them itself */
     struct elg_artifact_source artifact_source; /* of all; put NULL: in memory */
-    struct elg_compiler *compiler;
-    struct elg_sandbox *box;
-    struct elg_sandbox *audit_box; /* NULL: no audits */
+    struct elg_boxes own;                       /* as the options ask */
+    struct elg_boxes jailed; /* of jailed runs, if those are no jail; made when needed */
+    struct elg_error jail_missing; /* why they cannot be made; ELG_OK: not known */
     struct elg_performer *performer;
     struct elg_committer *committer;
     struct elg_serving serving;
@@ -212,17 +220,27 @@ struct elg_host {
     struct elg_buf scratch;
 };
 
-/* ---- host.c
- * ------------------------------------------------------------------------------ */
-/* A sandbox as the host's options ask: in this process, or a jail. */
-enum elg_status elg__host_open_box(struct elg_host *host,
-                                   const struct elg_sandbox_options *options,
-                                   struct elg_sandbox **out, struct elg_error *error);
+/* ---- boxes.c
+ * ----------------------------------------------------------------------------- */
+/* Makes those that the host's options ask for: in this process, or in jails. */
+enum elg_status elg__boxes_open(struct elg_host *host, struct elg_error *error);
+/* Destroys all of them; no program of theirs may be left. */
+void elg__boxes_close(struct elg_host *host);
+/* Those in which a run with these limits is executed: a run that was begun in a jail is
+ * executed in one on any host. ELG_UNSUPPORTED, ELG_IO: there is no jail here. */
+enum elg_status elg__boxes_of_limits(struct elg_host *host,
+                                     const struct elg_limits *limits,
+                                     const struct elg_boxes **out,
+                                     struct elg_error *error);
+/* The run's graph, from the store, loaded in the boxes that are the run's. */
+enum elg_status elg__boxes_graph(struct elg_host *host, const struct elg_run_row *row,
+                                 struct elg_graph **out, struct elg_error *error);
 
 /* ---- graphs.c
  * ---------------------------------------------------------------------------- */
-enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_hash *hash,
-                                  struct elg_graph **out, struct elg_error *error);
+enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_boxes *boxes,
+                                  const struct elg_hash *hash, struct elg_graph **out,
+                                  struct elg_error *error);
 struct elg_graph *elg__graph_ref(struct elg_graph *graph);
 struct elg_source_list {
     struct elg_graph_source items[ELG_GRAPH_SOURCES_MAX];
@@ -466,10 +484,8 @@ enum elg_status elg__replay_state(struct elg_host *host, struct elg_graph *graph
 
 /* ---- audit.c
  * ----------------------------------------------------------------------------- */
-/* The second sandbox, if the options ask for audits. ELG_USAGE: no such rate. */
-enum elg_status elg__audit_open(struct elg_host *host,
-                                const struct elg_sandbox_options *main_options,
-                                struct elg_error *error);
+/* What the second sandbox is to be made of. */
+void elg__audit_options(bool jail, struct elg_sandbox_options *options);
 /* Executes the attempt that has just ended again, if its step is to be audited. False:
  * that ended the run (diverged), or it was lost. */
 bool elg__audit(struct elg_host_run *hr, const struct elg_outcome *outcome);

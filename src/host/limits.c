@@ -82,19 +82,3 @@ enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes
     out->checkpoint_interval = (uint32_t)v[4];
     return ELG_OK;
 }
-
-enum elg_status elg__limits_check_jail(const struct elg_host *host,
-                                       const struct elg_run_row *row,
-                                       struct elg_error *error)
-{
-    struct elg_limits limits;
-    if (host->options.jail)
-        return ELG_OK;
-    enum elg_status status =
-        elg__limits_read(host->alloc, elg_base_blob_bytes(row->limits), &limits, error);
-    if (status == ELG_OK && limits.jail)
-        status = elg_base_fail(error, ELG_DENIED, row->trace_id,
-                               "this run was begun in a jail: its code is not executed "
-                               "without one; add --jail");
-    return status;
-}

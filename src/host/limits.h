@@ -22,9 +22,5 @@ struct elg_blob *elg__limits_write(const struct elg_alloc *alloc,
                                    const struct elg_limits *limits);
 enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes text,
                                  struct elg_limits *out, struct elg_error *error);
-/* ELG_DENIED if the run was begun in a jail and this host has none. */
-enum elg_status elg__limits_check_jail(const struct elg_host *host,
-                                       const struct elg_run_row *row,
-                                       struct elg_error *error);
 
 #endif

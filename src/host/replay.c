@@ -175,7 +175,7 @@ void elg__replay_prepare(struct elg_replay *replay, struct elg_host *host,
     memset(replay, 0, sizeof *replay);
     replay->host = host;
     replay->graph = graph;
-    replay->box = host->box;
+    replay->box = graph ? graph->boxes->box : NULL;
     replay->program = graph ? graph->program : NULL;
     replay->row = row;
     replay->to = -1;
@@ -398,11 +398,17 @@ static enum elg_status replay_row(struct elg_host *host, const struct elg_run_ro
 {
     struct elg_graph *graph = NULL;
     struct elg_replay replay;
-    enum elg_status found = ELG_OK;
-    if (options->graph != NULL)
+    struct elg_limits limits;
+    enum elg_status found =
+        elg__limits_read(host->alloc, elg_base_blob_bytes(row->limits), &limits, error);
+    if (found == ELG_CORRUPT && options->verify) {
+        report_unreadable(host, row, "run", error, out);
+        return ELG_OK;
+    }
+    if (found == ELG_OK && options->graph != NULL)
         graph = elg__graph_ref(options->graph);
-    else
-        found = elg__graph_stored(host, &row->graph_hash, &graph, error);
+    else if (found == ELG_OK)
+        found = elg__boxes_graph(host, row, &graph, error);
     bool no_graph = found == ELG_CORRUPT || found == ELG_NOT_FOUND;
     if (found != ELG_OK && !(no_graph && options->verify))
         return found;
@@ -415,10 +421,6 @@ static enum elg_status replay_row(struct elg_host *host, const struct elg_run_ro
         status = replay_graph(&replay, options, out, error);
     elg__replay_fini(&replay);
     elg_graph_close(graph);
-    if (status == ELG_CORRUPT && options->verify) { /* its limits */
-        report_unreadable(host, row, "run", error, out);
-        status = ELG_OK;
-    }
     return status;
 }
 
@@ -465,8 +467,6 @@ static enum elg_status replay_once(struct elg_host *host, const char *trace_id,
         report_run(host, trace_id, error, out);
         return ELG_OK;
     }
-    if (status == ELG_OK && options->graph == NULL)
-        status = elg__limits_check_jail(host, &row, error);
     if (status == ELG_OK)
         status = replay_row(host, &row, options, out, error);
     if (status == ELG_OK && options->verify)

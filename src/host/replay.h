@@ -19,7 +19,7 @@ struct elg_divergence {
 struct elg_replay {
     struct elg_host *host;
     struct elg_graph *graph;
-    struct elg_sandbox *box;     /* the host's own, or that of audits */
+    struct elg_sandbox *box;     /* the graph's, or that of audits */
     struct elg_program *program; /* the graph's, in that box */
     const struct elg_run_row *row;
     struct elg_limits limits;

@@ -413,10 +413,10 @@ static enum elg_status run_attempt(struct elg_replay *replay, struct asker *aske
     return status;
 }
 
-/* The host's own box may have a job in it. */
+/* A box of runs may have a job in it. */
 static void vacate(struct elg_replay *replay)
 {
-    if (replay->box == replay->host->box)
+    if (replay->box == replay->graph->boxes->box)
         elg__turn_vacate(replay->host);
 }
 

@@ -45,9 +45,7 @@ static enum elg_status retry_row(struct elg_host *host, struct elg_run_row *row,
 {
     struct elg_graph *graph = NULL;
     struct elg_run *run = NULL;
-    enum elg_status status = elg__limits_check_jail(host, row, error);
-    if (status == ELG_OK)
-        status = elg__graph_stored(host, &row->graph_hash, &graph, error);
+    enum elg_status status = elg__boxes_graph(host, row, &graph, error);
     if (status != ELG_OK)
         return status;
     status = elg_executor_create(host->alloc, host->sha, host->intern, graph->data, row,

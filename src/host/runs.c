@@ -96,7 +96,7 @@ static void run_remove(struct elg_host_run *hr)
 {
     struct elg_host *host = hr->host;
     if (host->current == hr) {
-        elg_sandbox_discard(host->box);
+        elg_sandbox_discard(hr->graph->boxes->box);
         host->current = NULL;
     }
     if (hr->parked != NULL) {
@@ -265,27 +265,10 @@ enum elg_status elg__run_take(struct elg_host *host, struct elg_run_row *row,
 {
     struct elg_graph *graph = NULL;
     struct elg_host_run *hr;
-    enum elg_status status = elg__limits_check_jail(host, row, error);
-    if (status == ELG_OK)
-        status = elg__graph_stored(host, &row->graph_hash, &graph, error);
+    enum elg_status status = elg__boxes_graph(host, row, &graph, error);
     if (status == ELG_OK)
         status = elg__run_load(host, row, false, graph, &hr, error);
     elg_graph_close(graph);
-    return status;
-}
-
-/* Before the claim, which counts. Who has ended is not executed. */
-static enum elg_status may_execute(struct elg_host *host, const char *trace_id,
-                                   struct elg_error *error)
-{
-    struct elg_run_row row;
-    if (host->options.jail)
-        return ELG_OK;
-    memset(&row, 0, sizeof row);
-    enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
-    if (status == ELG_OK && !elg_checkpoint_status_ended(row.status))
-        status = elg__limits_check_jail(host, &row, error);
-    elg_checkpoint_run_row_fini(&row);
     return status;
 }
 
@@ -299,9 +282,7 @@ enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
         return ELG_OK;
     memset(&row, 0, sizeof row);
     host->lapses_claimed = elg_checkpoint_lease_lapses(host->store);
-    enum elg_status status = may_execute(host, trace_id, error);
-    if (status == ELG_OK)
-        status = elg_checkpoint_claim(host->store, trace_id, &row, error);
+    enum elg_status status = elg_checkpoint_claim(host->store, trace_id, &row, error);
     if (status != ELG_OK)
         return status;
     if (elg_checkpoint_status_ended(row.status)) {
@@ -309,8 +290,8 @@ enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
         return ELG_OK;
     }
     status = elg__run_take(host, &row, error);
-    if (status != ELG_OK)
-        elg_checkpoint_release(host->store, trace_id);
+    if (status != ELG_OK) /* who asked for it is told: no claim that counts */
+        elg_checkpoint_hand_back(host->store, trace_id, false);
     elg_checkpoint_run_row_fini(&row);
     return status;
 }

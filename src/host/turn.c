@@ -17,7 +17,7 @@ static void lua_forget(struct elg_host_run *hr, enum elg_lua_state then)
 {
     struct elg_host *host = hr->host;
     if (hr->lua == ELG_LUA_CURRENT) {
-        elg_sandbox_discard(host->box);
+        elg_sandbox_discard(hr->graph->boxes->box);
         host->current = NULL;
     }
     if (hr->lua == ELG_LUA_PARKED) {
@@ -37,7 +37,7 @@ void elg__turn_vacate(struct elg_host *host)
     if (hr == NULL)
         return;
     if (host->parked_bytes > ELG_HOST_PARKED_BYTES_MAX ||
-        elg_sandbox_park(host->box, &hr->parked, &error) != ELG_OK) {
+        elg_sandbox_park(hr->graph->boxes->box, &hr->parked, &error) != ELG_OK) {
         lua_forget(hr, ELG_LUA_DROPPED);
         return;
     }
@@ -71,7 +71,7 @@ static enum elg_status begin_job(struct elg_host_run *hr, struct elg_error *erro
         .fuel_max = hr->limits.fuel,
         .memory_bytes_max = hr->limits.memory_bytes,
     };
-    return elg_sandbox_begin(hr->host->box, hr->graph->program, &job, error);
+    return elg_sandbox_begin(hr->graph->boxes->box, hr->graph->program, &job, error);
 }
 
 /* A fresh attempt, or one whose Lua state is gone. */
@@ -107,7 +107,7 @@ static enum elg_status load(struct elg_host_run *hr, struct elg_error *error)
     if (hr->lua != ELG_LUA_PARKED)
         return load_fresh(hr, error);
     size_t bytes = elg_sandbox_parked_bytes(hr->parked);
-    enum elg_status status = elg_sandbox_unpark(host->box, hr->parked, error);
+    enum elg_status status = elg_sandbox_unpark(hr->graph->boxes->box, hr->parked, error);
     if (status == ELG_OK) {
         host->parked_bytes -= bytes;
         hr->parked = NULL;
@@ -134,7 +134,8 @@ static enum elg_status execute(struct elg_host_run *hr, struct elg_outcome *outc
         hr->answer_due = false;
     }
     int64_t began_us = elg_base_monotonic_us(host->clock);
-    enum elg_status status = elg_sandbox_resume(host->box, answer, outcome, error);
+    enum elg_status status =
+        elg_sandbox_resume(hr->graph->boxes->box, answer, outcome, error);
     hr->used_us += elg_base_monotonic_us(host->clock) - began_us;
     if (status == ELG_OK)
         hr->fuel = outcome->fuel;
@@ -222,13 +223,13 @@ static void fail_with_outcome(struct elg_host_run *hr, const struct elg_outcome 
         failure.traceback = outcome->traceback;
         failure.retry = outcome->retry && strcmp(outcome->code, "NET_DENIED") != 0;
     } else if (outcome->kind == ELG_OUTCOME_FUEL) {
-        failure.where = elg_sandbox_where(hr->host->box);
+        failure.where = elg_sandbox_where(hr->graph->boxes->box);
         failure.code = "FUEL";
         failure.message =
             "the attempt spent all its fuel (VM instructions); a loop without "
             "end? --fuel raises the limit of new runs";
     } else {
-        failure.where = elg_sandbox_where(hr->host->box);
+        failure.where = elg_sandbox_where(hr->graph->boxes->box);
         failure.status = ELG_ATTEMPT_MEMORY;
         failure.code = "MEMORY";
         failure.message =
@@ -352,7 +353,7 @@ static bool run_time_over(const struct elg_host_run *hr)
 static bool slice_over(struct elg_host_run *hr)
 {
     if (hr->used_us > (int64_t)hr->timeout_ms * 1000) {
-        fail_timeout(hr, "fuel", elg_sandbox_where(hr->host->box));
+        fail_timeout(hr, "fuel", elg_sandbox_where(hr->graph->boxes->box));
         return false;
     }
     if (run_time_over(hr)) {

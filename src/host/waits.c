@@ -238,6 +238,7 @@ static void start(struct elg_wait *wait)
                 elg__wait_is_parked_kind(wait->prepared.kind);
     bool taken;
     wait->state = ELG_WAIT_STARTED;
+    wait->prepared.closed = hr->limits.jail;
     call_begins(hr);
     struct elg_operation *operation = NULL;
     enum elg_status status = ELG_OK;

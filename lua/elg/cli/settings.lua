@@ -66,7 +66,7 @@ function M.open_host(options, more)
     fresh_states = options["fresh-states"],
     audit_rate = options.audit,
     jail = options.jail,
-    jailer = options.jail and jailer() or nil,
+    jailer = jailer(),
     allow_net = options["allow-net"],
     read_only = more.read_only,
     on_event = more.on_event,

@@ -1,0 +1,80 @@
+-- A worker that was started without --jail over runs that were begun in a jail, and others.
+local ledger = require "ledger"
+local outside = require "outside"
+local served = require "served"
+
+local PARENT = [[
+local elg = require "elg"
+local child = require "child"
+local function work(state, input, ctx)
+  local res, err = ctx.http { url = input.url .. "/echo", method = "POST", body = "b" }
+  ctx.sleep(50)
+  local sums = ctx.map(child, { { n = 1 }, { n = 2 } })
+  return nil, { net = res and res.status or err.code, sums = sums }
+end
+return elg.graph { id = "parent", version = "1", entry = "work", nodes = { work = work }, edges = {} }
+]]
+local CHILD = [[
+local elg = require "elg"
+local function sum(state, input, ctx)
+  for i = 1, 20000 do state.x = (state.x or 0) + i end
+  ctx.sleep(20)
+  return nil, state.x * input.n
+end
+return elg.graph { id = "child", version = "1", entry = "sum", nodes = { sum = sum }, edges = {} }
+]]
+
+-- How many processes of a jail the process has.
+local function jails_of(pid)
+  local count = 0
+  local children = outside.read(("/proc/%d/task/%d/children"):format(pid, pid)) or ""
+  for child in children:gmatch("%d+") do
+    if outside.read("/proc/" .. child .. "/comm") == "elg-jail\n" then count = count + 1 end
+  end
+  return count
+end
+
+for _, store in ipairs(served.stores) do
+  describe("elg worker without --jail (" .. store.name .. ")", function()
+    local world, server
+    before_each(function()
+      world = served.create(store)
+      world.place:write("parent.lua", PARENT)
+      world.place:write("child.lua", CHILD)
+      server = ledger.start()
+    end)
+    after_each(function()
+      server:stop()
+      world:destroy()
+    end)
+
+    local function submit(...)
+      local done = world:json { "submit", "parent.lua", "--input", ('{"url":%q}'):format(server.url),
+        ... }
+      assert.equal(0, done.code, done.err)
+      return done.doc.trace_id
+    end
+
+    it("executes jailed runs in a jail, with their children, and others as ever", function()
+      local traces = {}
+      for i = 1, 8 do traces[i] = i % 2 == 0 and submit("--jail") or submit() end
+      local worker = world:worker("--audit", "1")
+      for i, trace_id in ipairs(traces) do
+        local doc = world:await(trace_id, "completed")
+        local jailed = i % 2 == 0
+        assert.equal(jailed and "NET_DENIED" or 200, doc.output.net)
+        assert.same({ { ok = true, value = 200010000 }, { ok = true, value = 400020000 } }, doc.output.sums)
+        assert.is_true(world:json({ "replay", trace_id, "--verify" }).doc.verified)
+      end
+      local burning = world:submit({ steps = 2000000, spin = 300000 }, "--jail")
+      assert.is_true(outside.eventually(function() return jails_of(worker.pid) > 0 end))
+      assert.equal(0, world:elg({ "abort", burning }).code)
+      world:await(burning, "aborted")
+      worker:kill(served.SIGTERM)
+      assert.equal(0, worker:wait(5000).code)
+      local open = world:worker("--allow-net", "127.0.0.1")
+      assert.equal(200, world:await(submit("--jail"), "completed").output.net)
+      open:stop()
+    end)
+  end)
+end
