@@ -51,15 +51,15 @@ for _, backend in ipairs(stores.backends) do
     end
 
     it("do not begin without their graph, nor does what the turn wrote stay", function()
-      commit(store, create "p")
+      stores.commit(store, create "p")
       local turn = finish("p", 0)
       turn.children = { child("c1", "p"), child("c2", "p", { graph_hash = stores.hash "nowhere" }) }
-      assert.equal("NOT_FOUND OK", commit(store, turn, create "other"))
+      assert.equal("NOT_FOUND OK", results(store, turn, create "other"))
       assert.equal(0, store:run_get("p").step_count)
       assert.equal(0, #store:journal "p")
       assert.is_nil((store:run_get "c1"))
       assert(store:graph_put { hash = stores.hash "nowhere", id = "g", version = "2", definition = "{}" })
-      assert.equal("OK", commit(store, turn))
+      assert.equal("OK", results(store, turn))
       assert.equal("pending", store:run_get("c2").status)
     end)
     it("begin with a turn of their parent, pending and no one's", function()

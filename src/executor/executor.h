@@ -202,8 +202,9 @@ struct elg_attempt_failure {
     enum elg_attempt_status status; /* ERROR, TIMEOUT, MEMORY */
     const char *code, *message, *where, *traceback;
     bool retry;
-    /* NULL, or where it was stopped: "fuel" (in code), "call", or "crash" (with its
-     * jailed process: not to be repeated). */
+    /* NULL, or where it was stopped: "fuel" (in code), "call", "answer" (the call's
+     * result was recorded, and not handed on), or "crash" (with its jailed process: not
+     * to be repeated). */
     const char *stop_kind;
     uint64_t fuel;
     const char *fingerprint;

@@ -83,7 +83,7 @@ enum elg_status elg__replay_check_input(struct elg_replay *replay);
 enum elg_status elg__replay_check_end(struct elg_replay *replay);
 /* Where the collected attempt was stopped from outside, if it was. */
 struct elg_replay_stop {
-    bool in_code, in_call, in_crash;
+    bool in_code, in_call, in_answer, in_crash;
     uint32_t seq;
     uint64_t fuel;
 };

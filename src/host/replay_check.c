@@ -203,7 +203,7 @@ enum elg_status elg__replay_check_end(struct elg_replay *replay)
 
 struct elg_replay_stop elg__replay_stop(const struct elg_replay *replay)
 {
-    struct elg_replay_stop stop = {false, false, false, 0, 0};
+    struct elg_replay_stop stop = {0};
     struct elg_json_doc *doc;
     if (replay->attempt_row.stop == NULL ||
         elg_json_parse(replay->host->alloc, elg_base_blob_bytes(replay->attempt_row.stop),
@@ -215,6 +215,7 @@ struct elg_replay_stop elg__replay_stop(const struct elg_replay *replay)
     double fuel = elg_json_number(elg_json_get(root, "fuel"), 0);
     stop.in_code = elg_base_bytes_equal(kind, elg_base_bytes("fuel"));
     stop.in_call = elg_base_bytes_equal(kind, elg_base_bytes("call"));
+    stop.in_answer = elg_base_bytes_equal(kind, elg_base_bytes("answer"));
     stop.in_crash = elg_base_bytes_equal(kind, elg_base_bytes("crash"));
     stop.seq = seq >= 0 && seq <= ELG_ACTIVITIES_PER_STEP_MAX ? (uint32_t)seq : 0;
     stop.fuel = fuel >= 0 && fuel < 9e15 ? (uint64_t)fuel : 0;

@@ -175,6 +175,7 @@ static void attempt_over(struct elg_host_run *hr)
 {
     struct elg_host *host = hr->host;
     lua_forget(hr, ELG_LUA_NONE);
+    hr->attempt_began_us = 0;
     elg__release_move(hr, &hr->logs, &hr->releases);
     tell_end(hr);
     elg__commit_want(hr);
@@ -190,8 +191,11 @@ static void attempt_over(struct elg_host_run *hr)
         elg__loop_ready(hr);
 }
 
+/* 0: it was not executed here. */
 static int64_t attempt_us(const struct elg_host_run *hr)
 {
+    if (hr->attempt_began_us == 0)
+        return 0;
     return elg_base_monotonic_us(hr->host->clock) - hr->attempt_began_us;
 }
 
@@ -368,6 +372,12 @@ static bool slice_over(struct elg_host_run *hr)
 /* ---- ends from outside
  * --------------------------------------------------------------------- */
 
+/* Where node code stood: in a call, in one whose answer it did not get, or in itself. */
+static const char *stop_kind(const struct elg_host_run *hr)
+{
+    return hr->blocked ? "call" : hr->answer_due ? "answer" : "fuel";
+}
+
 void elg__turn_stop(struct elg_host_run *hr, enum elg_run_status status, const char *code,
                     const char *message, const char *where)
 {
@@ -380,7 +390,7 @@ void elg__turn_stop(struct elg_host_run *hr, enum elg_run_status status, const c
         .code = code,
         .message = message,
         .where = where ? where : hr->run->node_id,
-        .stop_kind = hr->blocked ? "call" : "fuel",
+        .stop_kind = stop_kind(hr),
         .fuel = hr->fuel,
         .fingerprint = elg_sandbox_fingerprint(),
         .wall_ms = elg_base_wall_ms(hr->host->clock),

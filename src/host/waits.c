@@ -130,6 +130,8 @@ void elg__call_over(struct elg_wait *wait)
     if (--hr->waits_open > 0) {
         if (wait->prepared.kind == ELG_ACTIVITY_RUN)
             elg__child_next(hr);
+        if (hr->blocked && !hr->lost)
+            elg__wait_tell(hr); /* what is left may be parked, or be due later */
         return;
     }
     waits_clear(hr);
