@@ -391,8 +391,8 @@ struct elg_replay_options {
 /* Executes a run again from its journal, with no effect at all. With verify:
  * {"trace_id","verified","steps","divergence":null|{"step","node","seq","what","expected",
  * "actual","where"},"fuel_not_compared"}; without: the result document as of step `to`.
- * ELG_NOT_FOUND, ELG_CORRUPT, ELG_IO, ELG_UNSUPPORTED (see elg_run_resume); a divergence is
- * not an error here. */
+ * ELG_NOT_FOUND, ELG_CORRUPT, ELG_IO, ELG_UNSUPPORTED (see elg_run_resume); a divergence
+ * is not an error here. */
 ELG_API enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
                                        const struct elg_replay_options *options,
                                        struct elg_text *out, struct elg_error *error);
