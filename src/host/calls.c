@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/internal.h"
+#include "host/plan.h"
 #include "json/json.h"
 
 /* ---- answers

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/internal.h"
+#include "host/plan.h"
 #include "json/json.h"
 
 static enum elg_status plan_answer(struct elg_call_plan *plan, const char *code,

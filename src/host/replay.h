@@ -88,6 +88,19 @@ struct elg_replay_stop {
     uint64_t fuel;
 };
 struct elg_replay_stop elg__replay_stop(const struct elg_replay *replay);
+/* What an execution of the collected attempt came to, against its row: well; badly, or
+ * stopped in its code; the fuel alone. asked: calls. ELG_DIVERGED with
+ * replay->divergence; ELG_NO_MEMORY. */
+enum elg_status elg__replay_compare_done(struct elg_replay *replay,
+                                         const struct elg_outcome *outcome,
+                                         uint32_t asked);
+enum elg_status elg__replay_compare_failed(struct elg_replay *replay,
+                                           const struct elg_outcome *outcome,
+                                           uint32_t asked, struct elg_error *error);
+enum elg_status elg__replay_compare_fuel(struct elg_replay *replay, uint64_t fuel);
+/* The node that the outcome's edge leads to; "" if none. */
+const char *elg__replay_next_of(const struct elg_replay *replay,
+                                const struct elg_outcome *outcome);
 /* Executes the collected attempt; on ELG_OK the replay stands behind it. ELG_DIVERGED
  * with replay->divergence; other errors as they are. */
 enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error);
