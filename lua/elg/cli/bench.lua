@@ -2,6 +2,7 @@
 local codes = require "elg.cli.codes"
 local flags = require "elg.cli.flags"
 local json = require "elg.json"
+local out = require "elg.cli.out"
 local loop = require "elg.cli.loop"
 local settings = require "elg.cli.settings"
 local sys = require "elg.sys"
@@ -83,9 +84,9 @@ local function figures(m)
   local document = json.object { "steps", m.steps, "seconds", m.seconds, "steps_per_s", rate,
     "step_us", { raw = json.object { "p50", m.p50, "p95", m.p95, "p99", m.p99 } },
     "cpu_us_per_step", cpu, "rss_peak_kb", rss_kb }
-  local text = ("%d steps in %.2f s: %.0f steps/s\n"
+  local text = ("%s in %.2f s: %.0f steps/s\n"
     .. "a step: %.0f us (half), %.0f us (95%%), %.0f us (99%%); CPU %.1f us\n"
-    .. "peak memory %.1f MB"):format(m.steps, m.seconds, rate, m.p50, m.p95, m.p99, cpu,
+    .. "peak memory %.1f MB"):format(out.count(m.steps, "step"), m.seconds, rate, m.p50, m.p95, m.p99, cpu,
     rss_kb / 1024)
   return document, text
 end

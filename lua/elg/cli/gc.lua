@@ -2,6 +2,7 @@
 local codes = require "elg.cli.codes"
 local flags = require "elg.cli.flags"
 local json = require "elg.json"
+local out = require "elg.cli.out"
 local settings = require "elg.cli.settings"
 
 local M = {}
@@ -31,9 +32,10 @@ function M.run(options, _, printer)
     local text = codes.check(host:gc { older_than_ms = options["older-than"],
       status = options.status and table.concat(options.status, ","), dry_run = options["dry-run"] })
     local counts = codes.check(json.decode(text))
-    printer:data_or(text, ("%s%d runs, %d graphs, %d artifacts (%d bytes)"):format(
-      counts.dry_run and "would remove " or "removed ", counts.runs, counts.graphs,
-      counts.artifacts, counts.artifact_bytes))
+    printer:data_or(text, ("%s%s, %s, %s (%s)"):format(
+      counts.dry_run and "would remove " or "removed ", out.count(counts.runs, "run"),
+      out.count(counts.graphs, "graph"), out.count(counts.artifacts, "artifact"),
+      out.count(counts.artifact_bytes, "byte")))
     return codes.exit.done
   end)
 end

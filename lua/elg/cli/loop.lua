@@ -113,8 +113,8 @@ function loop:show_progress()
   if not self.printer.live or now_us - self.shown_us < PROGRESS_US then return end
   self.shown_us = now_us
   local seconds, steps = (now_us - self.begun_us) / 1e6, self.host:steps()
-  self.printer:progress(("%d ended, %d in hand, %d steps, %.0f steps/s, %s"):format(
-    self.done_count, self.in_hand, steps, steps / seconds, out.duration(seconds * 1000)))
+  self.printer:progress(("%d ended, %d in hand, %s, %.0f steps/s, %s"):format(
+    self.done_count, self.in_hand, out.count(steps, "step"), steps / seconds, out.duration(seconds * 1000)))
 end
 
 -- The runs that are begun and not finished, sorted.

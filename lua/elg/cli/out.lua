@@ -15,6 +15,11 @@ function M.plain(text)
   return (text:gsub("[%z\1-\9\11-\31\127]", " "):gsub("\194[\128-\159]", " "):gsub("\n", "\n  "))
 end
 
+-- count(n, noun): "1 step", "2 steps".
+function M.count(n, noun)
+  return ("%d %s%s"):format(n, noun, n == 1 and "" or "s")
+end
+
 -- The printer of one command: options json and quiet.
 local printer = {}
 printer.__index = printer

@@ -3,6 +3,7 @@ local codes = require "elg.cli.codes"
 local flags = require "elg.cli.flags"
 local journal = require "elg.cli.journal"
 local json = require "elg.json"
+local out = require "elg.cli.out"
 local report = require "elg.cli.report"
 local settings = require "elg.cli.settings"
 
@@ -40,7 +41,8 @@ end
 
 local function verdict(printer, result)
   local skipped = tonumber(result.fuel_not_compared) or 0
-  printer:text(("verified    %s  %d steps agree%s"):format(result.trace_id, result.steps,
+  printer:text(("verified    %s  %s agree%s%s"):format(result.trace_id, out.count(result.steps, "step"),
+    result.steps == 1 and "s" or "",
     skipped > 0 and (" (fuel not compared in %d: another engine)"):format(skipped) or ""))
 end
 

@@ -39,8 +39,7 @@ end
 
 -- The result of a run: its JSON text and the decoded document. elapsed_ms may be nil.
 function M.result(text, result, elapsed_ms)
-  local head = ("%-11s %s  %d step%s"):format(result.status, result.trace_id, result.steps,
-    result.steps == 1 and "" or "s")
+  local head = ("%-11s %s  %s"):format(result.status, result.trace_id, out.count(result.steps, "step"))
   if elapsed_ms then head = head .. " in " .. out.duration(elapsed_ms) end
   local lines = { head }
   local output = member_text(text, "output")

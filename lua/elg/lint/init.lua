@@ -1,6 +1,7 @@
 -- lint: warnings about a graph's Lua that loads, but hardly does what is meant. A helper
 -- for authors: it knows only what can be told from the text, and leaves alone what cannot.
 -- Uses the files beside it. Knows nothing of hosts: it is given texts.
+local index = require "elg.lint.index"
 local rules_calls = require "elg.lint.rules_calls"
 local rules_edges = require "elg.lint.rules_edges"
 local rules_holes = require "elg.lint.rules_holes"
@@ -13,13 +14,21 @@ local tree = require "elg.lint.tree"
 local M = {}
 
 local FILES_MAX = 256 -- as the library's limit of a graph's files
+local BYTES_MAX = 8 * 1024 * 1024 -- of all files together
 local FINDINGS_MAX = 1000
+-- What a rule may look at: so many nodes, and each node of the files so many times.
+local WORK_MAX = 1000000
+local WORK_PER_NODE = 40
 
--- Of each file, and of the graph as a whole.
-local FILE_RULES = { rules_state.outer, rules_state.json, rules_holes.holes,
-  rules_order.order, rules_sums.sums, rules_calls.endless, rules_calls.ctx,
-  rules_calls.require, rules_calls.globals }
-local GRAPH_RULES = { rules_edges.edges }
+-- Of each file, and of the graph as a whole: a rule and the codes of its findings.
+local FILE_RULES = {
+  { rules_state.outer, "OUTER_ASSIGN, OUTER_CHANGE, GLOBAL_ASSIGN" },
+  { rules_state.json, "NOT_JSON" }, { rules_holes.holes, "HOLES" },
+  { rules_order.order, "PAIRS_ORDER, NEXT_FIRST" }, { rules_sums.sums, "FLOAT_EQUAL" },
+  { rules_calls.endless, "ENDLESS_CALLS" }, { rules_calls.ctx, "CTX_SHADOWED, CTX_PLACE" },
+  { rules_calls.require, "REQUIRE_IN_NODE" }, { rules_calls.globals, "UNKNOWN_GLOBAL" },
+}
+local GRAPH_RULES = { { rules_edges.edges, "UNUSED_EDGE, NO_EDGE, CANNOT_END" } }
 
 local function warning(code, path, line, text)
   return { level = "warning", code = code, where = ("%s:%d"):format(path, line), text = text,
@@ -44,9 +53,16 @@ local function add_file(project, path, read, found)
   if not text then return false end
   project.seen[path] = true
   project.count = project.count + 1
-  local file, problem = tree.read(path, text)
+  project.bytes = project.bytes + #text
+  if project.bytes > BYTES_MAX then
+    found[#found + 1] = warning("CHECK_LIMIT", path, 1, ("the file is left out of this check, which looks "
+      .. "at %d MiB in all"):format(BYTES_MAX / 2 ^ 20))
+    return true
+  end
+  local file, problem = tree.read(path, text, project.work)
   if file then
     project.files[path] = file
+    project.node_count = project.node_count + #file.nodes
   else
     found[#found + 1] = warning("UNREADABLE", path, problem.line, problem.text
       .. ": the file is left out of this check")
@@ -78,14 +94,29 @@ local function is_ignored(file, line, code)
   return codes and (codes[code] or codes["*"]) or false
 end
 
-local function apply(project, rules, file, found)
-  local function report(code, node, text, path)
-    path = path or file.path
-    if #found < FINDINGS_MAX and not is_ignored(project.files[path], node.line, code) then
-      found[#found + 1] = warning(code, path, node.line, text)
-    end
+-- One finding for each file, line, code and text.
+local function keep(project, found, finding)
+  local key = finding.where .. "\0" .. finding.code .. "\0" .. finding.text
+  if project.known[key] or is_ignored(project.files[finding.path], finding.line, finding.code) then return end
+  project.known[key] = true
+  if #found < FINDINGS_MAX then
+    found[#found + 1] = finding
+  else
+    project.is_full = true
   end
-  for _, rule in ipairs(rules) do rule(project, file, report) end
+end
+
+-- Lets a rule look at a file. One that would look at too much says so in its place.
+local function apply(project, rule, file, found)
+  local function report(code, node, text, path)
+    keep(project, found, warning(code, path or file.path, node.line, text))
+  end
+  project.work:begin(WORK_MAX + WORK_PER_NODE * project.node_count)
+  local ok, raised = pcall(rule[1], project, file, report)
+  if ok then return end
+  if raised ~= index.TOO_MUCH then error(raised, 0) end
+  keep(project, found, warning("CHECK_LIMIT", file.path, 1, rule[2] .. ": only a part was looked at, "
+    .. "because of how large and entangled the file is; smaller functions and files are checked to the end"))
 end
 
 local function in_order(a, b)
@@ -102,28 +133,16 @@ local function sorted_paths(files)
   return paths
 end
 
--- One finding for each place and code.
-local function without_doubles(found)
-  local kept = {}
-  for _, finding in ipairs(found) do
-    local before = kept[#kept]
-    if not (before and before.where == finding.where and before.code == finding.code
-      and before.text == finding.text) then
-      kept[#kept + 1] = finding
-    end
-  end
-  return kept
-end
-
 -- The library sees edges only: where a node may return nil as its key, it can end.
 local function is_ending(project, path, line)
   if not project.can_end then return true end -- who knows
-  for _, node in ipairs(project.described.nodes) do
-    if node.line == line and path == project.entry.path and project.can_end[node.id] then
-      return true
+  if not project.end_lines then
+    project.end_lines = {}
+    for _, node in ipairs(project.described.nodes) do
+      if project.can_end[node.id] then project.end_lines[node.line] = true end
     end
   end
-  return false
+  return path == project.entry.path and project.end_lines[line] or false
 end
 
 -- check(entry, read, described): findings { level = "warning", code, where = "path:line",
@@ -133,7 +152,8 @@ end
 -- ignored(path, line, code), whether a finding of the library is to be left out: a comment
 -- there asks for it, or the text shows that it is not so.
 function M.check(entry, read, described)
-  local project = { files = {}, seen = {}, count = 0, described = described }
+  local project = { files = {}, seen = {}, count = 0, bytes = 0, node_count = 0, described = described,
+    work = index.new_work(), known = {} }
   local found, paths = {}, { entry }
   for path in pairs(described and described.sources or {}) do
     if path ~= entry then paths[#paths + 1] = path end
@@ -143,12 +163,16 @@ function M.check(entry, read, described)
   if project.entry then
     steps.read(project)
     for _, path in ipairs(sorted_paths(project.files)) do
-      apply(project, FILE_RULES, project.files[path], found)
+      for _, rule in ipairs(FILE_RULES) do apply(project, rule, project.files[path], found) end
     end
-    apply(project, GRAPH_RULES, project.entry, found)
+    for _, rule in ipairs(GRAPH_RULES) do apply(project, rule, project.entry, found) end
+  end
+  if project.is_full then
+    found[#found + 1] = warning("CHECK_LIMIT", entry, 1, ("more than %d warnings: the others are left out")
+      :format(FINDINGS_MAX))
   end
   table.sort(found, in_order)
-  return without_doubles(found), function(path, line, code)
+  return found, function(path, line, code)
     return is_ignored(project.files[path], line, code)
       or (code == "CANNOT_END" and is_ending(project, path, line))
   end

@@ -14,7 +14,7 @@ local lexer = require "elg.lint.lexer"
 local M = {}
 
 local DEPTH_MAX = 200 -- of blocks and expressions, as in LuaJIT
-local CHAIN_MAX = 2000 -- of operators or suffixes in a row
+local CHAIN_MAX = 1000000 -- of operators or suffixes in a row
 
 -- left and right binding power
 local BINARY = {
@@ -73,12 +73,15 @@ end
 
 -- ---- scopes
 
+-- self.names has what each name stands for here; a scope, what its names stood for before.
 function parser:open_scope()
-  self.scope = { parent = self.scope, names = {} }
+  self.scope = { parent = self.scope, names = {}, hidden = {} }
 end
 
 function parser:close_scope()
-  self.scope = self.scope.parent
+  local scope = self.scope
+  for i = #scope.names, 1, -1 do self.names[scope.names[i]] = scope.hidden[i] or nil end
+  self.scope = scope.parent
 end
 
 function parser:variable(name, line, kind)
@@ -86,16 +89,15 @@ function parser:variable(name, line, kind)
 end
 
 function parser:declare(variable)
-  self.scope.names[variable.name] = variable
+  local scope, name = self.scope, variable.name
+  table.insert(scope.names, name)
+  table.insert(scope.hidden, self.names[name] or false)
+  self.names[name] = variable
   return variable
 end
 
 function parser:find(name)
-  local scope = self.scope
-  while scope do
-    if scope.names[name] then return scope.names[name] end
-    scope = scope.parent
-  end
+  return self.names[name]
 end
 
 function parser:name_node(token)
@@ -457,7 +459,7 @@ end
 function M.parse(text)
   local ok, tokens, ignores = pcall(lexer.read, text)
   if not ok then return nil, as_problem(tokens) end
-  local self = setmetatable({ tokens = tokens, at = 1, token = tokens[1], depth = 0 }, parser)
+  local self = setmetatable({ tokens = tokens, at = 1, token = tokens[1], depth = 0, names = {} }, parser)
   local main = { tag = "Function", line = 0, params = {}, vararg = true, main = true }
   self.func = main
   self:open_scope()

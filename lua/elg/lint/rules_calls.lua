@@ -1,5 +1,6 @@
 -- rules_calls: ctx and what is called: endless calls, ctx hidden or misplaced, require in a
--- node, names that the sandbox does not have. Uses tree, steps, library, numbers.
+-- node, names that the sandbox does not have. Uses tree, index, steps, library, numbers.
+local index = require "elg.lint.index"
 local library = require "elg.lint.library"
 local numbers = require "elg.lint.numbers"
 local steps = require "elg.lint.steps"
@@ -21,15 +22,21 @@ local function is_always(condition, value)
   return condition.tag == "False" or condition.tag == "Nil"
 end
 
+local function gives_no_nil(func)
+  if tree.can_fall_off(func) then return false end
+  for ret in tree.returns(func) do
+    local first = ret.values[1]
+    if not (first and (ALWAYS[first.tag] or first.tag == "False")) then return false end
+  end
+  return true
+end
+
 -- for _ in function() return 1 end do: never given nil
 local function never_gives_nil(iterator)
   local func = tree.value(iterator)
-  if func.tag ~= "Function" or tree.can_fall_off(func) then return false end
-  for ret in tree.each(func.file, "Return", func) do
-    local first = ret.func == func and ret.values[1]
-    if ret.func == func and not (first and (ALWAYS[first.tag] or first.tag == "False")) then return false end
-  end
-  return true
+  if func.tag ~= "Function" then return false end
+  if func.no_nil == nil then func.no_nil = gives_no_nil(func) end
+  return func.no_nil
 end
 
 local function is_endless(loop)
@@ -40,17 +47,29 @@ local function is_endless(loop)
   return numbers.is_infinite(loop.values[2]) or (step and step.tag == "Number" and step.value == 0)
 end
 
+local LEAVES = { Goto = true, Return = true, Break = true }
+
+-- What may be a way out of something, in order.
+local function exits_of(file)
+  if file.exits then return file.exits end
+  file.exits = {}
+  for _, node in ipairs(file.nodes) do
+    if LEAVES[node.tag] or (node.tag == "Call" and (tree.global(node.callee, "error")
+      or tree.global(node.callee, "assert"))) then
+      table.insert(file.exits, node)
+    end
+  end
+  return file.exits
+end
+
 -- Is there a way out of what goes round from node `first` to node `last` of the function,
 -- but what leads back?
 local function has_exit(file, func, first, last, back)
-  for i = first, last do
-    local node = file.nodes[i]
-    if node.tag == "Goto" and node ~= back then return true end
-    if node.tag == "Return" and node.func == func and node ~= back then return true end
-    local loop = node.tag == "Break" and tree.enclosing(node, LOOPS)
-    if loop and loop.index < first then return true end
-    if node.tag == "Call" and (tree.global(node.callee, "error")
-      or tree.global(node.callee, "assert")) then
+  for node in index.nodes(file.work, exits_of(file), first, last) do
+    if node.tag == "Break" then
+      local loop = tree.enclosing(node, LOOPS)
+      if loop and loop.index < first then return true end
+    elseif node ~= back and (node.tag ~= "Return" or node.func == func) then
       return true
     end
   end
@@ -59,9 +78,8 @@ end
 
 -- Reports the first call of what goes round from node `first` to node `last`.
 local function report_call(project, file, func, first, last, what, report)
-  for i = first, last do
-    local call = file.nodes[i]
-    if call.tag == "Call" and call.func == func and steps.is_activity(project, call) then
+  for call in index.nodes(file.work, file.tags.Call, first, last) do
+    if call.func == func and steps.is_activity(project, call) then
       return report("ENDLESS_CALLS", call, ("calls in %s without an end (line %d): a step has "
         .. "at most 1,000; bound the loop, or go round by an edge"):format(what, file.nodes[first].line))
     end
@@ -75,11 +93,21 @@ local function check_loop(project, file, loop, report)
   end
 end
 
+-- The Labels of a block by name.
+local function labels_of(block)
+  if block.labels then return block.labels end
+  block.labels = {}
+  for _, node in ipairs(block.statements) do
+    if node.tag == "Label" then index.add(block.labels, node.name, node) end
+  end
+  return block.labels
+end
+
 -- ::again:: ... goto again, in the same block
 local function check_goto(project, file, back, report)
-  for label in tree.each(file, "Label", back.parent) do
-    if label.name == back.name and label.parent == back.parent and label.index < back.index
-      and not has_exit(file, back.func, label.index, back.index, back) then
+  local labels = labels_of(back.parent)[back.name]
+  for label in index.nodes(file.work, labels, 1, back.index) do
+    if not has_exit(file, back.func, label.index, back.index, back) then
       report_call(project, file, back.func, label.index, back.index, "a loop of goto", report)
     end
   end
@@ -105,12 +133,14 @@ local function is_of_itself(project, file, call)
     and steps.resolve(project, file, callee) == func
 end
 
--- A function that calls itself, whatever happens.
+-- A function that calls itself, whatever happens. Nothing is executed behind the first call
+-- that does.
 local function check_recursion(project, file, call, report)
   local func = call.func
-  if not is_of_itself(project, file, call) or not is_certain(call) then return end
+  if func.is_endless or not is_of_itself(project, file, call) or not is_certain(call) then return end
   local back = call.parent.tag == "Return" and call.parent or nil
   if not has_exit(file, func, func.index + 1, call.last, back) then
+    func.is_endless = true
     report_call(project, file, func, func.index + 1, call.last, "a function that calls itself", report)
   end
 end

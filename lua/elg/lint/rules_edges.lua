@@ -5,13 +5,12 @@ local tree = require "elg.lint.tree"
 
 local M = {}
 
-local LOOK_MAX = 200 -- expressions that one node's keys are looked for in
-
 -- Values assigned to a local variable; nil if one cannot be told.
 local function values_of(file, var)
   if var.kind ~= "local" or (not var.value and #var.declared.values > 0) then return nil end
   local values = { var.value }
-  for assign in tree.each(file, "Assign") do
+  for _, assign in ipairs(file.assigns[var] or {}) do
+    file.work:spend(1)
     for i, target in ipairs(assign.targets) do
       if target.var == var then
         if not assign.values[i] or #assign.values ~= #assign.targets then return nil end
@@ -37,10 +36,8 @@ end
 local function push_returns(look, func)
   if look.seen[func] then return end
   look.seen[func] = true
-  for ret in tree.each(func.file, "Return", func) do
-    if ret.func == func then
-      if ret.values[1] then push(look, ret.values[1], ret) else look.ends = true end
-    end
+  for ret in tree.returns(func) do
+    if ret.values[1] then push(look, ret.values[1], ret) else look.ends = true end
   end
   look.ends = look.ends or tree.can_fall_off(func)
 end
@@ -97,28 +94,27 @@ end
 local function keys_of(project, func)
   local look = { project = project, keys = {}, open = false, stack = {}, seen = {} }
   push_returns(look, func)
-  for _ = 1, LOOK_MAX do
+  while #look.stack > 0 do
     local at = table.remove(look.stack)
-    if not at then return look end
+    func.file.work:spend(1)
     local reader = read[at.node.tag]
     if reader then reader(look, at.node, at.ret) else look.open = true end
   end
-  look.open = true
   return look
 end
 
--- Where an edge is written, if its ends are.
-local function edge_place(project, edge)
-  local edges = project.edges_node and tree.value(project.edges_node)
+-- { from = { key = the Item of the edge } }, for edges whose ends are written out.
+local function edge_places(project)
+  local edges, places = project.edges_node and tree.value(project.edges_node), {}
   for _, item in ipairs(edges and edges.items or {}) do
-    if item.value.tag == "Table" then
-      local fields = tree.fields(project.entry, item.value)
-      if fields.from and fields.from.value == edge.from and fields.key
-        and fields.key.value == edge.key then
-        return item
-      end
+    local fields = item.value.tag == "Table" and tree.fields(project.entry, item.value) or {}
+    if fields.from and fields.key then
+      local from, key = fields.from.value or false, fields.key.value or false
+      places[from] = places[from] or {}
+      places[from][key] = places[from][key] or item
     end
   end
+  return places
 end
 
 local function edges_by_key(described)
@@ -130,28 +126,36 @@ local function edges_by_key(described)
   return found
 end
 
-local function check_unused(project, edge, looks, report)
+local function check_unused(project, edge, looks, places, report)
   local func = project.node_functions[edge.from]
   local look = func and looks[func]
   if not look or look.open or look.keys[edge.key] then return end
-  local place = edge_place(project, edge)
+  local place = (places[edge.from] or {})[edge.key]
   report("UNUSED_EDGE", place or func, ("edge %q from %q: no return of the node gives that key")
     :format(edge.key, edge.from), (place and project.entry or func.file).path)
 end
 
+-- { Function = ids of the nodes that have it }, sorted.
+local function ids_by_function(project)
+  local ids = {}
+  for id, func in pairs(project.node_functions) do
+    ids[func] = ids[func] or {}
+    table.insert(ids[func], id)
+  end
+  for _, list in pairs(ids) do table.sort(list) end
+  return ids
+end
+
 -- A key is lost if no node that has the function has an edge for it.
-local function check_missing(project, func, look, edges, report)
+local function check_missing(ids, look, edges, report)
+  local known = {}
+  for _, id in ipairs(ids) do
+    for key in pairs(edges[id] or {}) do known[key] = true end
+  end
   for key, ret in pairs(look.keys) do
-    local known, id = false, nil
-    for node_id, other in pairs(project.node_functions) do
-      if other == func then
-        known = known or (edges[node_id] and edges[node_id][key])
-        id = (not id or node_id < id) and node_id or id
-      end
-    end
-    if not known then
+    if not known[key] then
       report("NO_EDGE", ret, ("returns %q, but no edge from %q has that key: the run fails")
-        :format(key, id), ret.func.file.path)
+        :format(key, ids[1]), ret.func.file.path)
     end
   end
 end
@@ -159,17 +163,22 @@ end
 -- Ids of nodes from which one can be reached that may return nil, or whose keys cannot be
 -- told: of these nobody can say that they go round for ever.
 local function find_endings(project, looks)
-  local can_end, changed = {}, true
+  local can_end, before, queue = {}, {}, {}
   for _, node in ipairs(project.described.nodes) do
     local func = project.node_functions[node.id]
     local look = func and looks[func]
-    can_end[node.id] = not look or look.open or look.ends
+    can_end[node.id] = not look or look.open or look.ends or false
+    if can_end[node.id] then queue[#queue + 1] = node.id end
   end
-  while changed do
-    changed = false
-    for _, edge in ipairs(project.described.edges) do
-      if can_end[edge.to] and not can_end[edge.from] then
-        can_end[edge.from], changed = true, true
+  for _, edge in ipairs(project.described.edges) do
+    before[edge.to] = before[edge.to] or {}
+    table.insert(before[edge.to], edge.from)
+  end
+  while #queue > 0 do
+    for _, from in ipairs(before[table.remove(queue)] or {}) do
+      if not can_end[from] then
+        can_end[from] = true
+        queue[#queue + 1] = from
       end
     end
   end
@@ -180,15 +189,17 @@ end
 -- of nodes that the run can end behind.
 function M.edges(project, _, report)
   if not project.described then return end
-  local looks, edges = {}, edges_by_key(project.described)
+  local looks, edges, places = {}, edges_by_key(project.described), edge_places(project)
   for _, func in pairs(project.node_functions) do
     looks[func] = looks[func] or keys_of(project, func)
   end
   project.can_end = find_endings(project, looks)
   for _, edge in ipairs(project.described.edges) do
-    check_unused(project, edge, looks, report)
+    check_unused(project, edge, looks, places, report)
   end
-  for func, look in pairs(looks) do check_missing(project, func, look, edges, report) end
+  for func, ids in pairs(ids_by_function(project)) do
+    check_missing(ids, looks[func], edges, report)
+  end
 end
 
 return M

@@ -1,4 +1,5 @@
--- rules_holes: lists with holes, whose length is not certain. Uses tree, steps.
+-- rules_holes: lists with holes, whose length is not certain. Uses tree, index, steps.
+local index = require "elg.lint.index"
 local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
 
@@ -37,8 +38,8 @@ local function length_matters(project, file, node)
   local parent = node.parent
   local var = parent.tag == "Local" and #parent.vars == 1 and parent.vars[1]
   if not var or var.assigned then return false end
-  for name in tree.each(file, "Name") do
-    if name.var == var and is_measured(name) then return true end
+  for _, name in ipairs(file.names[var] or {}) do
+    if is_measured(name) then return true end
   end
   return false
 end
@@ -68,38 +69,45 @@ local function is_place_within(key, var)
     and call.args[1] and call.args[1].var == var, loop
 end
 
+-- The calls of a file that move the places of a list.
+local function moves_of(file)
+  if file.moves then return file.moves end
+  file.moves = {}
+  for call in tree.each(file, "Call") do
+    if tree.global(call.callee, "table.remove") or tree.global(call.callee, "table.insert") then
+      table.insert(file.moves, call)
+    end
+  end
+  return file.moves
+end
+
 -- Does the loop assign anything else to fields of the list, or empty it altogether?
 local function is_rebuilt(file, loop, var, assign)
   if #loop.body.statements == 1 and loop.body.statements[1] == assign then return true end
-  for other in tree.each(file, "Assign", loop) do
-    for i, target in ipairs(other.targets) do
-      local value = other.values[i]
-      if target.tag == "Index" and target.object.var == var
-        and not (value and value.tag == "Nil") then
-        return true
-      end
+  return (index.between(file.settings[var], loop.index, loop.last)
+    or index.between(moves_of(file), loop.index, loop.last)) ~= nil
+end
+
+-- { var = the Assigns to its fields and the Unarys that ask for its length }
+local function events_of(file)
+  if file.events then return file.events end
+  file.events = {}
+  for _, node in ipairs(file.nodes) do
+    for _, target in ipairs(node.tag == "Assign" and node.targets or {}) do
+      local var = target.tag == "Index" and target.object.var
+      if var then index.add(file.events, var, node) end
+    end
+    if node.tag == "Unary" and node.op == "#" and node.operand.var then
+      index.add(file.events, node.operand.var, node)
     end
   end
-  for call in tree.each(file, "Call", loop) do
-    if tree.global(call.callee, "table.remove") or tree.global(call.callee, "table.insert") then
-      return true
-    end
-  end
-  return false
+  return file.events
 end
 
 -- The first #list behind `after`, in the same function and with nothing assigned between.
 local function length_behind(file, var, after)
-  for i = after.last + 1, after.func.last do
-    local node = file.nodes[i]
-    if node.tag == "Assign" then
-      for _, target in ipairs(node.targets) do
-        if target.tag == "Index" and target.object.var == var then return nil end
-      end
-    elseif node.tag == "Unary" and node.op == "#" and node.operand.var == var then
-      return node
-    end
-  end
+  local event = index.between(events_of(file)[var], after.last + 1, after.func.last)
+  return event and event.tag == "Unary" and event or nil
 end
 
 -- list[i] = nil, and #list later
@@ -129,16 +137,25 @@ local function is_place(key)
   return key.tag == "Number" and key.value ~= nil and key.value >= 1 and key.value % 1 == 0
 end
 
--- The places that a list has as it is written out, as a set; nil: that cannot be told.
+-- Places of a list: the set `has` of them, their count, and how many at the front are known
+-- to have nothing missing before them.
+local function set_place(places, place, value)
+  if (places.has[place] or false) == value then return end
+  places.has[place] = value or nil
+  places.count = places.count + (value and 1 or -1)
+  if not value then places.front = math.min(places.front, place - 1) end
+end
+
+-- The places that a list has as it is written out; nil: that cannot be told.
 local function written_places(list)
-  local places, count = {}, 0
+  local places, count = { has = {}, count = 0, front = 0 }, 0
   for i, item in ipairs(list.items) do
     if not item.key then
       count = count + 1
-      places[count] = true
+      set_place(places, count, true)
       if (i == #list.items and SPREADS[item.value.tag]) or tree.bare(item.value).tag == "Nil" then return nil end
     elseif is_place(item.key) then
-      places[item.key.value] = true
+      set_place(places, item.key.value, true)
     elseif item.key.tag ~= "String" or item.key.value == "n" then
       return nil
     end
@@ -147,12 +164,15 @@ local function written_places(list)
 end
 
 -- The last place, if one before it is missing.
-local function last_behind_hole(places)
-  local last, count = 0, 0
-  for place in pairs(places) do
-    last, count = math.max(last, place), count + 1
+local function last_behind_hole(file, places)
+  while places.has[places.front + 1] do
+    places.front = places.front + 1
+    file.work:spend(1)
   end
-  return last > count and last or nil
+  if places.front == places.count then return nil end
+  local last = 0
+  for place in pairs(places.has) do last = math.max(last, place) end
+  return last
 end
 
 local LEAVES = { Return = true, Break = true, Goto = true }
@@ -168,14 +188,12 @@ end
 -- Notes list[2] = value among its places; false: what it does cannot be told.
 local function note_place(file, places, var, block, target)
   local assign = target.parent
-  for name in tree.each(file, "Name", assign) do
-    if name.var == var and name ~= target.object then return false end
-  end
+  if index.other_between(file.names[var], assign.index, assign.last, target.object) then return false end
   if target.key.tag == "String" then return target.key.value ~= "n" end
   if not is_place(target.key) or #assign.targets ~= #assign.values or is_apart(assign, block) then return false end
   local is_nil = tree.bare(assign.values[1]).tag == "Nil"
   if #assign.targets > 1 or (not is_nil and assign.parent ~= block) then return false end
-  places[target.key.value] = not is_nil or nil
+  set_place(places, target.key.value, not is_nil)
   return true
 end
 
@@ -192,11 +210,7 @@ end
 local function use_of(project, name)
   local parent = name.parent
   if parent.tag == "Index" and parent.object == name then
-    local above = parent.parent
-    for _, target in ipairs(above.tag == "Assign" and above.targets or {}) do
-      if target == parent then return "write" end
-    end
-    return "read"
+    return parent.is_target and "write" or "read"
   end
   if parent.tag == "Call" and tree.global(parent.callee, "unpack") and #parent.args > 1 then return "read" end
   return (is_measured(name) or is_output(project, name)) and "length" or nil
@@ -214,44 +228,34 @@ end
 -- local t = { ... }: follows its places through the text up to where its length matters.
 local function check_written(project, file, declared, var, report)
   local places, block = written_places(tree.bare(var.value)), declared.parent
-  for i = declared.last + 1, places and block.last or 0 do
-    local node = file.nodes[i]
-    if node.tag == "Goto" then return end
-    if node.tag == "Name" and node.var == var then
-      local use = use_of(project, node)
-      if not use or node.func ~= declared.func then return end
-      if use == "write" and not note_place(file, places, var, block, node.parent) then return end
-      local last = use == "length" and last_behind_hole(places)
-      if last then
-        return report("HOLES", node, ("%s has something at %d, but not at every place before it: %s")
-          :format(var.name, last, HOLE_ADVICE))
-      end
-      if is_changed(node) then return end
+  if not places then return end
+  local jump = index.between(file.tags.Goto, declared.last + 1, block.last)
+  for node in index.nodes(file.work, file.names[var], declared.last + 1, jump and jump.index or block.last) do
+    local use = use_of(project, node)
+    if not use or node.func ~= declared.func then return end
+    if use == "write" and not note_place(file, places, var, block, node.parent) then return end
+    local last = use == "length" and last_behind_hole(file, places)
+    if last then
+      return report("HOLES", node, ("%s has something at %d, but not at every place before it: %s")
+        :format(var.name, last, HOLE_ADVICE))
     end
+    if is_changed(node) then return end
   end
 end
 
 -- Does anything else than the assignment of nil touch the list's places, or ask for them
 -- before: then its author knows how long it is?
 local function is_known_otherwise(file, var, assign)
-  local clause = tree.enclosing(assign, CONDITIONS)
+  local func, clause = assign.func, tree.enclosing(assign, CONDITIONS)
   while clause do
-    for name in tree.each(file, "Name", clause.condition or clause.body) do
-      if name.var == var and not tree.contains(clause.body, name) then return true end
+    if clause.condition
+      and index.between(file.names[var], clause.condition.index, clause.condition.last) then
+      return true
     end
     clause = tree.enclosing(clause, CONDITIONS)
   end
-  for other in tree.each(file, "Assign", assign.func) do
-    for _, target in ipairs(other ~= assign and other.targets or {}) do
-      if target.tag == "Index" and target.object.var == var then return true end
-    end
-  end
-  for call in tree.each(file, "Call", assign.func) do
-    for _, arg in ipairs(call.args) do
-      if arg.var == var then return true end
-    end
-  end
-  return false
+  return (index.other_between(file.writes[var], func.index, func.last, assign)
+    or index.between(file.arguments[var], func.index, func.last)) ~= nil
 end
 
 -- t[2] = nil of a list from elsewhere, and #t later

@@ -1,5 +1,9 @@
 -- rules_order: what depends on the order of pairs and next, which is by key here and any
--- elsewhere. Uses tree, steps, numbers.
+-- elsewhere. Uses tree, index, steps, numbers.
+--
+-- info: what is known of one loop: loop, turn (the set of variables that a turn gives), and
+-- what is found out once for all of its statements.
+local index = require "elg.lint.index"
 local numbers = require "elg.lint.numbers"
 local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
@@ -47,15 +51,26 @@ local function is_inside(var, loop)
     or (var.declared and tree.contains(loop, var.declared)) or false
 end
 
+local MAKERS = { Local = true, Assign = true, ForIn = true, ForNumber = true }
+
+-- The nodes of a file that give variables values, in order.
+local function makers_of(file)
+  if file.makers then return file.makers end
+  file.makers = {}
+  for _, node in ipairs(file.nodes) do
+    if MAKERS[node.tag] then table.insert(file.makers, node) end
+  end
+  return file.makers
+end
+
 -- The set of variables that a turn of the loop gives: its own, and those within it that are
 -- made of them.
 local function variables_of(file, loop)
   local found = {}
   for _, var in ipairs(loop.vars) do found[var] = true end
-  for i = loop.body.index, loop.last do
-    local node = file.nodes[i]
+  for node in index.nodes(file.work, makers_of(file), loop.body.index, loop.last) do
     local made = node.vars or (node.tag == "ForNumber" and { node.var }) or {}
-    for _, target in ipairs(node.tag == "Assign" and node.targets or {}) do
+    for _, target in ipairs(node.targets or {}) do
       if target.var and is_inside(target.var, loop) then made[#made + 1] = target.var end
     end
     if #made > 0 and any_mentions(file, node.values, found) then
@@ -72,36 +87,47 @@ local function is_first_turn(file, loop, turn)
   return last and (last.tag == "Return" or last.tag == "Break") and mentions(file, loop.body, turn)
 end
 
--- A place that outlives the loop: a variable from outside of it, or a member of the state
--- under names that are written out: { name, var or key }; nil: it is neither.
-local function place_of(project, loop, node)
-  node = tree.bare(node)
-  if node.tag == "Name" then
-    local var = node.var
-    return var and var.declared and not is_inside(var, loop) and { name = var.name, var = var } or nil
-  end
-  local names, at = {}, node
+-- A member of the state under names that are written out: { name, key, state = its
+-- variable }; nil: it is none.
+local function member_of(project, file, node)
+  local names, at = {}, tree.bare(node)
   while at.tag == "Index" and (at.key.tag == "String" or at.key.tag == "Number") do
-    table.insert(names, 1, tostring(at.key.value))
+    names[#names + 1] = tostring(at.key.value)
+    file.work:spend(1)
     at = tree.value(at.object)
   end
   if #names == 0 or not steps.is_parameter(project, at, "state", 1) or not steps.root(project, at) then
     return nil
   end
-  return { name = at.name .. "." .. table.concat(names, "."), key = names[#names], state = at.var }
+  local key = names[1]
+  for i = 1, math.floor(#names / 2) do names[i], names[#names + 1 - i] = names[#names + 1 - i], names[i] end
+  return { name = at.name .. "." .. table.concat(names, "."), key = key, state = at.var }
 end
 
-local function is_place(project, loop, node, place)
-  local other = place_of(project, loop, node)
-  return other and other.name == place.name and other.var == place.var or false
+-- A place that outlives the loop: a variable from outside of it, { name, var }, or a member
+-- of the state; nil: it is neither. One place has one `id`.
+local function place_of(project, file, loop, node)
+  node = tree.bare(node)
+  if node.tag == "Name" then
+    local var = node.var
+    return var and var.declared and not is_inside(var, loop) and { name = var.name, var = var, id = var } or nil
+  end
+  local member = member_of(project, file, node)
+  if member then member.id = member.name end
+  return member
+end
+
+local function is_place(project, file, loop, node, place)
+  local other = place_of(project, file, loop, node)
+  return other and other.id == place.id or false
 end
 
 -- Is the place an operand of the chain of `..`, or of arithmetic?
-local function is_operand(project, loop, value, place, is_joint)
+local function is_operand(project, file, loop, value, place, is_joint)
   local stack = { value }
   while #stack > 0 do
     local at = tree.bare(table.remove(stack))
-    if is_place(project, loop, at, place) then return true end
+    if is_place(project, file, loop, at, place) then return true end
     if is_joint(at) then stack[#stack + 1], stack[#stack + 2] = at.left, at.right end
   end
   return false
@@ -113,20 +139,20 @@ end
 
 -- list[#list + 1] = value, text = text .. value, table.insert(list, value): the place, and
 -- what is added to it.
-local function grown(project, loop, statement)
+local function grown(project, file, loop, statement)
   if statement.tag == "Call" then
     local known = tree.global(statement.callee, "table.insert") and #statement.args == 2
-    return known and place_of(project, loop, statement.args[1]) or nil, statement.args[2]
+    return known and place_of(project, file, loop, statement.args[1]) or nil, statement.args[2]
   end
   if statement.tag ~= "Assign" or #statement.targets ~= 1 then return nil end
   local target, value = statement.targets[1], tree.bare(statement.values[1])
   local key = target.tag == "Index" and target.key
   if key and key.tag == "Binary" and key.op == "+" and key.left.tag == "Unary" and key.left.op == "#" then
-    local place = place_of(project, loop, target.object)
-    return place and is_place(project, loop, key.left.operand, place) and place or nil, value
+    local place = place_of(project, file, loop, target.object)
+    return place and is_place(project, file, loop, key.left.operand, place) and place or nil, value
   end
-  local place = is_concat(value) and place_of(project, loop, target)
-  return place and is_operand(project, loop, value, place, is_concat) and place or nil, value
+  local place = is_concat(value) and place_of(project, file, loop, target)
+  return place and is_operand(project, file, loop, value, place, is_concat) and place or nil, value
 end
 
 -- Keys under which any file may sort a list; ["*"] if that cannot be told of one.
@@ -145,18 +171,25 @@ local function sorted_keys(project)
   return found
 end
 
+-- { name of a member of the state = Assigns to it }
+local function member_assigns(project, file)
+  if file.members then return file.members end
+  file.members = {}
+  for assign in tree.each(file, "Assign") do
+    for _, target in ipairs(assign.targets) do
+      local member = target.tag == "Index" and member_of(project, file, target)
+      if member then index.add(file.members, member.name, assign) end
+    end
+  end
+  return file.members
+end
+
 -- Does a member of the state stay as it is behind node `from` of the function: neither
 -- assigned again, nor sorted, nor the state given to another function?
-local function is_kept(project, file, place, from, loop, func)
-  for i = from, func.last do
-    local node = file.nodes[i]
-    if node.tag == "Assign" then
-      for _, target in ipairs(node.targets) do
-        if is_place(project, loop, target, place) then return false end
-      end
-    elseif node.tag == "Name" and node.var == place.state and node.parent.tag ~= "Index" then
-      return false
-    end
+local function is_kept(project, file, place, from, func)
+  if index.between(member_assigns(project, file)[place.name], from, func.last)
+    or index.between(file.bare[place.state], from, func.last) then
+    return false
   end
   local sorted = sorted_keys(project)
   return not (sorted["*"] or sorted[place.key])
@@ -170,12 +203,26 @@ local function is_through(node)
     or (node.tag == "Unary" and node.op == "-")
 end
 
+-- The whole that the node is a part of, through brackets, tables and operators.
+local function outermost(file, node)
+  local at, passed = node, {}
+  while not at.whole and is_through(at.parent) do
+    file.work:spend(1)
+    passed[#passed + 1] = at
+    at = at.parent
+  end
+  local whole = at.whole or at
+  for _, part in ipairs(passed) do part.whole = whole end
+  return whole
+end
+
 -- "order" if the assignment keeps the value in the state.
 local function use_in_assign(project, file, loop, assign, value)
   for i, target in ipairs(assign.targets) do
-    local place = assign.values[i] == value and place_of(project, loop, target)
+    file.work:spend(1)
+    local place = assign.values[i] == value and place_of(project, file, loop, target)
     if place and place.state then
-      return is_kept(project, file, place, assign.last + 1, loop, assign.func) and "order" or "other"
+      return is_kept(project, file, place, assign.last + 1, assign.func) and "order" or "other"
     end
   end
   return "other"
@@ -183,10 +230,8 @@ end
 
 -- "order": the use shows the order; "other": who knows; nil: it does not.
 local function use_of(project, file, loop, name)
+  name = outermost(file, name)
   local parent = name.parent
-  while is_through(parent) do
-    name, parent = parent, parent.parent
-  end
   if parent.tag == "Return" then return project.roots[parent.func] == "node" and "order" or "other" end
   if parent.tag == "Unary" and parent.op == "#" then return nil end
   if parent.tag == "Index" then return parent.object == name and parent.key.value == 1 and "order" or nil end
@@ -199,46 +244,46 @@ local function use_of(project, file, loop, name)
   return "other"
 end
 
--- Is what the place holds behind the loop shown from there on, for certain?
-local function is_shown(project, file, loop, place)
-  if not place.var then return is_kept(project, file, place, loop.last + 1, loop, loop.func) end
+local function find_shown(project, file, loop, place)
+  if not place.var then return is_kept(project, file, place, loop.last + 1, loop.func) end
   local shown = false
-  for i = loop.last + 1, place.var.declared.parent.last do
-    local name = file.nodes[i]
-    if name.tag == "Name" and name.var == place.var then
-      local use = use_of(project, file, loop, name)
-      if use == "other" then return false end
-      shown = shown or use == "order"
-    end
+  for name in index.nodes(file.work, file.names[place.var], loop.last + 1, place.var.declared.parent.last) do
+    local use = use_of(project, file, loop, name)
+    if use == "other" then return false end
+    shown = shown or use == "order"
   end
   return shown
 end
 
+-- Is what the place holds behind the loop shown from there on, for certain?
+local function is_shown(project, file, info, place)
+  local holder = place.state or place.var
+  info.shown[holder] = info.shown[holder] or {}
+  local shown = info.shown[holder]
+  if shown[place.id] == nil then shown[place.id] = find_shown(project, file, info.loop, place) end
+  return shown[place.id]
+end
+
+local GROWERS = { "Call", "Assign" }
+
 -- for k, v in pairs(t) do list[#list + 1] = k end, and nothing sorts the list.
-local function check_grown(project, file, loop, turn, report)
-  for i = loop.body.index, loop.last do
-    local statement = file.nodes[i]
-    local place, value = grown(project, loop, statement)
-    if place and mentions(file, value, turn) and is_shown(project, file, loop, place) then
-      report("PAIRS_ORDER", statement, place.name .. " grows " .. ORDER .. "sort it, if it matters")
+local function check_grown(project, file, info, report)
+  for _, tag in ipairs(GROWERS) do
+    for statement in tree.each(file, tag, info.loop.body) do
+      local place, value = grown(project, file, info.loop, statement)
+      if place and mentions(file, value, info.turn) and is_shown(project, file, info, place) then
+        report("PAIRS_ORDER", statement, place.name .. " grows " .. ORDER .. "sort it, if it matters")
+      end
     end
   end
 end
 
--- Does a function have calls with effects in it?
-local function has_effect(project, func)
-  for call in tree.each(func.file, "Call", func) do
-    if steps.is_effect(project, call) then return true end
-  end
-  return false
-end
-
 -- for k, v in pairs(t) do ctx.http { url = v } end
-local function check_calls(project, file, loop, turn, report)
-  for call in tree.each(file, "Call", loop.body) do
-    if call.func == loop.func and any_mentions(file, call.args, turn) then
+local function check_calls(project, file, info, report)
+  for call in tree.each(file, "Call", info.loop.body) do
+    if call.func == info.loop.func and any_mentions(file, call.args, info.turn) then
       local helper = steps.resolve(project, file, call.callee)
-      if steps.is_effect(project, call) or (helper and has_effect(project, helper)) then
+      if steps.is_effect(project, call) or (helper and steps.has_effect(project, helper)) then
         report("PAIRS_ORDER", call, "calls that are recorded " .. ORDER
           .. "go through sorted keys, if it matters")
       end
@@ -251,6 +296,7 @@ local COMPARES = { ["<"] = true, [">"] = true, ["<="] = true, [">="] = true }
 local UNCLEAR = { Call = true, Method = true, Function = true, Goto = true }
 
 local function has_unclear(file, node)
+  file.work:spend(node.last - node.index)
   for i = node.index, node.last do
     local at = file.nodes[i]
     if UNCLEAR[at.tag] or (at.tag == "Binary" and (at.op == "==" or at.op == "~="))
@@ -261,68 +307,82 @@ local function has_unclear(file, node)
   return false
 end
 
--- Conditions under which a statement of the loop is executed in each turn; nil: it is within
--- another loop or function.
-local function conditions_of(loop, statement)
-  local found, at = {}, statement
-  while at ~= loop.body do
-    local parent = at.parent
-    if not PLAIN[parent.tag] then return nil end
-    if parent.tag == "If" then
-      for _, clause in ipairs(parent.clauses) do
-        found[#found + 1] = clause.condition
-        if clause == at then break end
-      end
+-- The set of places that are assigned to in the loop, by id.
+local function assigned_places(project, file, info)
+  if info.assigned then return info.assigned end
+  info.assigned = {}
+  for assign in tree.each(file, "Assign", info.loop.body) do
+    for _, target in ipairs(assign.targets) do
+      local place = place_of(project, file, info.loop, target)
+      if place then info.assigned[place.id] = true end
     end
-    at = parent
   end
-  return found
+  return info.assigned
 end
 
 -- Does the condition hold for several keys, as far as its text says: a comparison by size of
 -- what the turn gives, with what no turn changes?
-local function is_for_several(project, file, loop, turn, condition)
+local function is_for_several(project, file, info, condition)
   if has_unclear(file, condition) then return false end
-  for assign in tree.each(file, "Assign", loop.body) do
-    for _, target in ipairs(assign.targets) do
-      local place = place_of(project, loop, target)
-      for i = condition.index, place and condition.last or 0 do
-        if is_place(project, loop, file.nodes[i], place) then return false end
-      end
-    end
+  local assigned = assigned_places(project, file, info)
+  for i = condition.index, condition.last do
+    local place = place_of(project, file, info.loop, file.nodes[i])
+    if place and assigned[place.id] then return false end
   end
   for comparison in tree.each(file, "Binary", condition) do
-    if COMPARES[comparison.op] and mentions(file, comparison, turn) then return true end
+    if COMPARES[comparison.op] and mentions(file, comparison, info.turn) then return true end
   end
   return false
 end
 
--- Is the statement executed in several turns, so that the order says what it leaves?
-local function is_of_several_turns(project, file, loop, turn, statement)
-  local conditions = conditions_of(loop, statement)
-  if not conditions then return false end
-  for _, condition in ipairs(conditions) do
-    if not is_for_several(project, file, loop, turn, condition) then return false end
+-- The place of the first clause whose condition does not hold for several keys; behind the
+-- last one if there is none.
+local function first_single(project, file, info, statement)
+  local found = info.singles[statement]
+  if found then return found end
+  for i, clause in ipairs(statement.clauses) do
+    clause.place = i
+    if not found and clause.condition and not is_for_several(project, file, info, clause.condition) then
+      found = i
+    end
   end
-  return #conditions > 0 or (not is_first_turn(file, loop, turn) and not tree.each(file, "Goto", loop.body)())
+  info.singles[statement] = found or #statement.clauses + 1
+  return info.singles[statement]
+end
+
+-- Is the statement executed in several turns, so that the order says what it leaves?
+local function is_of_several_turns(project, file, info, statement)
+  local at, conditional = statement, false
+  while at ~= info.loop.body do
+    local parent = at.parent
+    if not PLAIN[parent.tag] then return false end -- within another loop or function
+    if parent.tag == "If" then
+      if first_single(project, file, info, parent) <= at.place then return false end
+      conditional = true
+    end
+    file.work:spend(1)
+    at = parent
+  end
+  return conditional or (not info.is_first and not info.has_goto)
 end
 
 -- x = x or value: the first one stays.
-local function kept_first(project, loop, value, place)
-  return value.tag == "Binary" and value.op == "or" and is_place(project, loop, value.left, place)
+local function kept_first(project, file, loop, value, place)
+  return value.tag == "Binary" and value.op == "or" and is_place(project, file, loop, value.left, place)
     and value.right or value
 end
 
-local function check_last(project, file, loop, turn, assign, report)
+local function check_last(project, file, info, assign, report)
+  local loop = info.loop
   for i, target in ipairs(assign.targets) do
-    local place = assign.values[i] and place_of(project, loop, target)
-    local value = place and kept_first(project, loop, tree.bare(assign.values[i]), place)
-    if place and mentions(file, value, turn) and not has_unclear(file, value)
-      and is_of_several_turns(project, file, loop, turn, assign) then
+    local place = assign.values[i] and place_of(project, file, loop, target)
+    local value = place and kept_first(project, file, loop, tree.bare(assign.values[i]), place)
+    if place and mentions(file, value, info.turn) and not has_unclear(file, value)
+      and is_of_several_turns(project, file, info, assign) then
       for k = value.index, value.last do
-        if is_place(project, loop, file.nodes[k], place) then return end
+        if is_place(project, file, loop, file.nodes[k], place) then return end
       end
-      if is_shown(project, file, loop, place) then
+      if is_shown(project, file, info, place) then
         report("PAIRS_ORDER", assign, place.name .. " keeps what one turn gives " .. ORDER
           .. "say which one you mean")
       end
@@ -331,16 +391,29 @@ local function check_last(project, file, loop, turn, assign, report)
 end
 
 -- if v > 3 then return nil, k end
-local function check_return(project, file, loop, turn, ret, report)
+local function check_return(project, file, info, ret, report)
+  local loop = info.loop
   if ret.func == loop.func and project.roots[ret.func] == "node" and ret.parent ~= loop.body
-    and any_mentions(file, ret.values, turn) and is_of_several_turns(project, file, loop, turn, ret) then
+    and any_mentions(file, ret.values, info.turn) and is_of_several_turns(project, file, info, ret) then
     report("PAIRS_ORDER", ret, "returns what one turn gives " .. ORDER .. "say which one you mean")
   end
 end
 
+-- Has the table that the loop goes through, as it is written out, fractions that are not exact?
+local function has_fractions(info)
+  if info.fractions == nil then
+    local list = tree.value(walked(info.loop))
+    info.fractions = false
+    for _, item in ipairs(list.tag == "Table" and list.items or {}) do
+      info.fractions = info.fractions or numbers.is_inexact(item.value) or false
+    end
+  end
+  return info.fractions
+end
+
 -- Does rounding matter in the sum: has it, its start or the table fractions that are not exact?
-local function is_rounded(file, loop, value, place)
-  local start, list = place.var and place.var.value, tree.value(walked(loop))
+local function is_rounded(file, info, value, place)
+  local start = place.var and place.var.value
   if start and numbers.is_inexact(start) then return true end
   for i = value.index, value.last do
     local node = file.nodes[i]
@@ -349,18 +422,16 @@ local function is_rounded(file, loop, value, place)
       return true
     end
   end
-  for _, item in ipairs(list.tag == "Table" and list.items or {}) do
-    if numbers.is_inexact(item.value) then return mentions(file, value, { [loop.vars[2] or 0] = true }) end
-  end
-  return false
+  return has_fractions(info) and mentions(file, value, { [info.loop.vars[2] or 0] = true })
 end
 
 -- for _, v in pairs(t) do sum = sum + v / 3 end
-local function check_sum(project, file, loop, turn, assign, report)
+local function check_sum(project, file, info, assign, report)
+  local loop = info.loop
   local value = #assign.targets == 1 and tree.bare(assign.values[1])
-  local place = value and numbers.is_arithmetic(value) and place_of(project, loop, assign.targets[1])
-  if place and mentions(file, value, turn) and is_operand(project, loop, value, place, numbers.is_arithmetic)
-    and is_rounded(file, loop, value, place) and is_shown(project, file, loop, place) then
+  local place = value and numbers.is_arithmetic(value) and place_of(project, file, loop, assign.targets[1])
+  if place and mentions(file, value, info.turn) and is_operand(project, file, loop, value, place, numbers.is_arithmetic)
+    and is_rounded(file, info, value, place) and is_shown(project, file, info, place) then
     report("PAIRS_ORDER", assign, place.name .. " adds up fractions, whose rounding depends on it, " .. ORDER
       .. "go through sorted keys, or count in whole units")
   end
@@ -368,18 +439,20 @@ end
 
 local function check_loop(project, file, loop, report)
   local turn = variables_of(file, loop)
-  if is_first_turn(file, loop, turn) then
+  local info = { loop = loop, turn = turn, shown = {}, singles = {}, is_first = is_first_turn(file, loop, turn),
+    has_goto = index.between(file.tags.Goto, loop.body.index, loop.last) ~= nil }
+  if info.is_first then
     report("NEXT_FIRST", loop, "relies on which key pairs gives first: " .. FIRST_ADVICE)
   end
-  check_grown(project, file, loop, turn, report)
-  check_calls(project, file, loop, turn, report)
+  check_grown(project, file, info, report)
+  check_calls(project, file, info, report)
   for assign in tree.each(file, "Assign", loop.body) do
     if assign.func == loop.func then
-      check_last(project, file, loop, turn, assign, report)
-      check_sum(project, file, loop, turn, assign, report)
+      check_last(project, file, info, assign, report)
+      check_sum(project, file, info, assign, report)
     end
   end
-  for ret in tree.each(file, "Return", loop.body) do check_return(project, file, loop, turn, ret, report) end
+  for ret in tree.each(file, "Return", loop.body) do check_return(project, file, info, ret, report) end
 end
 
 -- Order of iteration that would not be the same elsewhere.

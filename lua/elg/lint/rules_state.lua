@@ -1,5 +1,6 @@
 -- rules_state: nothing outlives a step but its state and output (I3), and these are JSON.
--- Uses tree, steps, library, numbers.
+-- Uses tree, index, steps, library, numbers.
+local index = require "elg.lint.index"
 local library = require "elg.lint.library"
 local numbers = require "elg.lint.numbers"
 local steps = require "elg.lint.steps"
@@ -14,12 +15,7 @@ local CHANGES = { "table.insert", "table.remove", "table.sort", "rawset", "setme
 
 -- Declared outside the function: there before the step, and made anew for the next one.
 local function is_outer(var, root)
-  local func = var.func
-  while func do
-    if func == root then return false end
-    func = func.func
-  end
-  return true
+  return var.func.file ~= root.file or not tree.contains(root, var.func)
 end
 
 local function outer_text(verb, var, path)
@@ -38,14 +34,14 @@ end
 
 -- The only value that a function returns; nil if there are several, or none.
 local function only_returned(func)
-  local found
-  for ret in tree.each(func.file, "Return", func) do
-    if ret.func == func then
-      if found or #ret.values ~= 1 then return nil end
-      found = ret.values[1]
+  if func.only == nil then
+    local count, found = 0, false
+    for ret in tree.returns(func) do
+      count, found = count + 1, #ret.values == 1 and ret.values[1]
     end
+    func.only = count == 1 and found
   end
-  return found
+  return func.only or nil
 end
 
 -- The outer variable, or the Name of a library's table, that the table at hand is or belongs
@@ -155,9 +151,10 @@ local function is_mixed(node)
   return listed and named
 end
 
--- Reports what cannot be kept of a value, also within a table that is written out. passing:
--- it may be replaced before it is kept, so that an infinity there is no mistake yet.
-local function check_value(project, node, what, report, passing)
+-- Reports what cannot be kept of a value, also within a table that is written out.
+-- is_replaced(), if given: may it be replaced before it is kept, so that an infinity there
+-- is no mistake yet?
+local function check_value(project, node, what, report, is_replaced)
   local stack = { node }
   while #stack > 0 do
     local at = table.remove(stack)
@@ -171,7 +168,7 @@ local function check_value(project, node, what, report, passing)
           :format(what, verb))
       end
       for _, item in ipairs(at.items) do stack[#stack + 1] = item.value end
-    elseif not passing and numbers.is_infinite(at) then
+    elseif numbers.is_infinite(at) and not (is_replaced and is_replaced()) then
       report("NOT_JSON", at, ("%s %s a number that is infinite or none; JSON has finite numbers")
         :format(what, verb))
     end
@@ -180,43 +177,48 @@ end
 
 local LOOPS = { While = true, Repeat = true, ForNumber = true, ForIn = true }
 
--- May the assignment at `at` come after the one at `assign`?
-local function is_later(assign, at)
-  if at.index > assign.index then return true end
-  local loop = tree.enclosing(assign, LOOPS)
+-- The index from which on a node may be executed after the assignment: that of the outermost
+-- loop around it, or the next one.
+local function later_than(assign)
+  local from, loop = assign.index + 1, tree.enclosing(assign, LOOPS)
   while loop do
-    if tree.contains(loop, at) then return true end
-    loop = tree.enclosing(loop, LOOPS)
+    from, loop = loop.index, tree.enclosing(loop, LOOPS)
   end
-  return false
+  return from
 end
 
 local CONSTANT = { String = true, Number = true }
+local ANY, OPEN = {}, {}
 
--- May the target be the key's member, or within it?
-local function is_within(target, key)
-  local at = tree.bare(target)
-  while at.tag == "Index" do
-    local known = CONSTANT[key.tag] and CONSTANT[at.key.tag]
-    if not known or key.value == at.key.value then return true end
-    at = tree.bare(at.object)
+-- Assigns by the constant keys that are in their targets; those with another key under
+-- OPEN, all that have any under ANY.
+local function assigns_by_key(file)
+  if file.by_key then return file.by_key end
+  file.by_key = {}
+  for assign in tree.each(file, "Assign") do
+    for _, target in ipairs(assign.targets) do
+      local at = tree.bare(target)
+      while at.tag == "Index" do
+        index.add(file.by_key, CONSTANT[at.key.tag] and at.key.value or OPEN, assign)
+        index.add(file.by_key, ANY, assign)
+        file.work:spend(1)
+        at = tree.bare(at.object)
+      end
+    end
   end
-  return false
+  return file.by_key
 end
 
 -- May what is assigned to the state's member be replaced within the step: by an assignment to
 -- a member of that name, or by a function that is given the state?
 local function is_passing(file, assign, target, state)
-  local root = assign.func
-  for other in tree.each(file, "Assign", root) do
-    for _, there in ipairs(other ~= assign and is_later(assign, other) and other.targets or {}) do
-      if is_within(there, target.key) then return true end
-    end
-  end
-  for name in tree.each(file, "Name", root) do
-    if name.var == state.var and name.parent.tag ~= "Index" and is_later(assign, name) then return true end
-  end
-  return false
+  local from, last = later_than(assign), assign.func.last
+  local by_key, key = assigns_by_key(file), ANY
+  from = math.max(from, assign.func.index)
+  if CONSTANT[target.key.tag] then key = target.key.value or OPEN end
+  return (index.other_between(by_key[key], from, last, assign)
+    or (key ~= ANY and index.other_between(by_key[OPEN], from, last, assign))
+    or index.between(file.bare[state.var], from, last)) and true or false
 end
 
 -- return { output =, state =, next =, metadata = }
@@ -246,7 +248,7 @@ function M.json(project, file, report)
       if deep and assign.values[i] and steps.is_parameter(project, name, "state", 1)
         and steps.root(project, assign) then
         check_value(project, assign.values[i], "the state's member", report,
-          is_passing(file, assign, target, name))
+          function() return is_passing(file, assign, target, name) end)
       end
     end
   end

@@ -8,8 +8,6 @@ local tree = require "elg.lint.tree"
 
 local M = {}
 
-local FUNCTIONS_MAX = 20000 -- looked at in all
-
 local function module_file(project, name)
   local path = name:gsub("%.", "/")
   return project.files[path .. ".lua"] or project.files[path .. "/init.lua"]
@@ -108,9 +106,10 @@ end
 local function add_helpers(project)
   local queue = {}
   for func in pairs(project.roots) do queue[#queue + 1] = func end
-  for i = 1, FUNCTIONS_MAX do
+  local i = 0
+  while i < #queue do -- each function comes once
+    i = i + 1
     local func = queue[i]
-    if not func then return end
     for k = func.index + 1, func.last do
       local node = func.file.nodes[k]
       local mentioned = (node.tag == "Name" or node.tag == "Index")
@@ -127,6 +126,7 @@ end
 -- read(project): finds the functions.
 function M.read(project)
   project.roots, project.node_functions = {}, {}
+  project.outermost, project.effects = {}, {}
   local file = project.entry
   local argument = graph_argument(file)
   local fields = argument and tree.fields(file, argument) or {}
@@ -155,16 +155,35 @@ function M.assigned_globals(project)
   return found
 end
 
+local NO_ROOT = {}
+
 -- root(project, node): the outermost function around a node that is executed in a step; nil:
 -- none is.
 function M.root(project, node)
-  local found
-  local func = node.func
-  while func do
-    if project.roots[func] then found = func end
-    func = func.func
+  local found = node.func and project.outermost[node.func]
+  if not found then
+    found = NO_ROOT
+    local func = node.func
+    while func do
+      if project.roots[func] then found = func end
+      func = func.func
+    end
+    if node.func then project.outermost[node.func] = found end
   end
-  return found
+  return found ~= NO_ROOT and found or nil
+end
+
+-- has_effect(project, func): has the function calls with effects in it?
+function M.has_effect(project, func)
+  local known = project.effects[func]
+  if known == nil then
+    known = false
+    for call in tree.each(func.file, "Call", func) do
+      known = known or M.is_effect(project, call)
+    end
+    project.effects[func] = known
+  end
+  return known
 end
 
 -- is_parameter(project, node, name, place): is an expression the parameter of that name, or

@@ -1,8 +1,10 @@
 -- tree: a parsed file laid out flat, in the order of its text, with what its names stand
--- for. Uses parser. Nothing here recurses, however deep the file nests.
+-- for. Uses parser, index. Nothing here recurses, however deep the file nests.
 --
--- file: { path, nodes, main, ignores, exports = { name = Function } }. Each node also has:
--- index, last (of its last descendant in nodes), parent, func (the Function around it).
+-- file: { path, nodes, main, ignores, exports = { name = Function }, work } and what index
+-- adds. Each node also has: index, last (of its last descendant in nodes), parent, func (the
+-- Function around it).
+local index = require "elg.lint.index"
 local parser = require "elg.lint.parser"
 
 local M = {}
@@ -58,12 +60,8 @@ end
 
 -- each(file, tag, within): the nodes of a tag, within a node if one is given, in order.
 function M.each(file, tag, within)
-  local i = within and within.index - 1 or 0
-  local last = within and within.last or #file.nodes
-  return function()
-    repeat i = i + 1 until i > last or file.nodes[i].tag == tag
-    return i <= last and file.nodes[i] or nil
-  end
+  return index.nodes(file.work, file.tags[tag], within and within.index or 1,
+    within and within.last or #file.nodes)
 end
 
 -- contains(outer, node): is `node` `outer`, or within it?
@@ -73,9 +71,10 @@ end
 
 -- The node's nearest enclosing node of one of the tags, at most up to `top`; nil: none.
 function M.enclosing(node, tags, top)
-  local at = node.parent
+  local at, work = node.parent, node.func and node.func.file.work
   while at and at ~= top do
     if tags[at.tag] then return at end
+    work:spend(1)
     at = at.parent
   end
 end
@@ -138,8 +137,7 @@ local function is_error(statement)
   return statement.tag == "Call" and M.global(statement.callee, "error")
 end
 
--- can_fall_off(func): may the function come to its end without a return?
-function M.can_fall_off(func)
+local function find_fall(func)
   local blocks = { func.body }
   while #blocks > 0 do
     local statements = table.remove(blocks).statements
@@ -155,6 +153,23 @@ function M.can_fall_off(func)
   return false
 end
 
+-- can_fall_off(func): may the function come to its end without a return?
+function M.can_fall_off(func)
+  if func.falls_off == nil then func.falls_off = find_fall(func) end
+  return func.falls_off
+end
+
+-- returns(func): iterates over the Returns of the function itself.
+function M.returns(func)
+  if not func.returns then
+    func.returns = {}
+    for ret in M.each(func.file, "Return", func) do
+      if ret.func == func then table.insert(func.returns, ret) end
+    end
+  end
+  return index.nodes(func.file.work, func.returns, func.index, func.last)
+end
+
 -- required(node): the module name of `require "name"`, also behind a name; nil: none.
 function M.required(node)
   node = M.value(node)
@@ -162,33 +177,36 @@ function M.required(node)
   return name and name.tag == "String" and name.value or nil
 end
 
--- fields(file, table_node): { name = value node } of a table: what its constructor has and
--- what is assigned to fields of the variable that holds it; a name with two values is false.
--- Second result: whether fields with computed names are assigned as well.
-function M.fields(file, node)
-  local var = node.tag == "Name" and node.var or nil
-  local value, fields, open = M.value(node), {}, false
+local function find_fields(file, node, var)
+  local value, found = M.value(node), { fields = {}, open = false }
   local function put(key, field)
     if key.tag ~= "String" then
-      open = true
+      found.open = true
     else
-      fields[key.value] = fields[key.value] == nil and field or false
+      found.fields[key.value] = found.fields[key.value] == nil and field or false
     end
   end
-  if value.tag == "Table" then
-    for _, item in ipairs(value.items) do
-      if item.key then put(item.key, item.value) end
-    end
+  for _, item in ipairs(value.tag == "Table" and value.items or {}) do
+    if item.key then put(item.key, item.value) end
   end
-  if not var then return fields, open end
-  for assign in M.each(file, "Assign") do
+  for _, assign in ipairs(var and file.writes[var] or {}) do
     for i, target in ipairs(assign.targets) do
       if target.tag == "Index" and target.object.var == var then
         put(target.key, assign.values[i])
       end
     end
   end
-  return fields, open
+  return found
+end
+
+-- fields(file, table_node): { name = value node } of a table: what its constructor has and
+-- what is assigned to fields of the variable that holds it; a name with two values is false.
+-- Second result: whether fields with computed names are assigned as well.
+function M.fields(file, node)
+  local var = node.tag == "Name" and node.var or nil
+  local key = var or node
+  file.fields[key] = file.fields[key] or find_fields(file, node, var)
+  return file.fields[key].fields, file.fields[key].open
 end
 
 -- The functions that a file's returned table has.
@@ -204,16 +222,17 @@ local function find_exports(file)
   end
 end
 
--- read(path, text): a file, or nil, { line, text }.
-function M.read(path, text)
+-- read(path, text, work): a file, or nil, { line, text }. work: what its rules spend; nil:
+-- there is no maximum.
+function M.read(path, text, work)
   local main, ignores = parser.parse(text)
   if not main then return nil, ignores end
-  local file = { path = path, main = main, ignores = ignores, nodes = flatten(main) }
+  local file = { path = path, main = main, ignores = ignores, nodes = flatten(main),
+    fields = {}, work = work or index.new_work() }
+  index.build(file)
+  for func in M.each(file, "Function") do func.file = file end
   bind_values(file)
   find_exports(file)
-  for _, node in ipairs(file.nodes) do
-    if node.tag == "Function" then node.file = file end
-  end
   return file
 end
 

@@ -51,6 +51,11 @@ describe("elg init", function()
     local code, out, err = project(command)
     assert.equal(0, code, out .. err)
     assert.truthy(out:find("3 successes / 0 failures / 0 errors", 1, true), out)
+    -- with a built one, too
+    local here = io.popen("pwd"):read("*l")
+    code, out, err = project(("LUA_PATH='%s/lua/?.lua;;' LUA_CPATH='%s/spec/?.so;;' busted"):format(here,
+      helper.build:sub(1, 1) == "/" and helper.build or here .. "/" .. helper.build))
+    assert.equal(0, code, out .. err)
     -- and that fails when the graph is wrong
     local graph = read_all(p.folder .. "/project/graph.lua")
     p:write("project/graph.lua", (graph:gsub("%%s, %%s!", "%%s %%s?")))

@@ -276,6 +276,8 @@ describe("elg", function()
       assert.same({ 2, 2 }, { result.state.n, result.steps })
       local _, out = p:run "replay r --verify"
       assert.equal("verified    r  5 steps agree\n", out)
+      p:run [[run count.lua --input '{"steps":1}' --trace one --quiet]]
+      assert.equal("verified    one  1 step agrees\n", (select(2, p:run "replay one --verify")))
     end)
 
     it("shows where other code parts from the journal, with code 5", function()
