@@ -45,6 +45,18 @@ for _, backend in ipairs(stores.backends) do
         store:release "a"
         assert.equal("a", next_id())
       end)
+      it("passes over the runs that it was told of, and those of a jail, until it is told otherwise", function()
+        for i = 1, 4 do
+          freed(create("t" .. i, { created_at_ms = 1000 + i,
+            limits = i > 2 and '{"fuel":1,"jail":true}' or '{"fuel":1}' }))
+        end
+        store:pass_over({ "t1" }, true)
+        assert.same({ "t2", "ELG_NOT_FOUND" }, { next_id(), next_id() })
+        store:pass_over({ "t4" }, false)
+        assert.same({ "t1", "t3", "ELG_NOT_FOUND" }, { next_id(), next_id(), next_id() })
+        store:pass_over(nil, false)
+        assert.equal("t4", next_id())
+      end)
       it("leaves what is held, has ended, waits for a time or for a signal", function()
         freed(create("ended", { status = "completed" }),
           create("later", { status = "waiting", due_ms = 4102444800000 }),

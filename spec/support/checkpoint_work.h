@@ -10,6 +10,28 @@ static int l_hand_back(lua_State *L)
     return 0;
 }
 
+#define PASSED_MAX 64
+
+/* store:pass_over(list of trace ids or nil, jailed). One store of the process at a time.
+ */
+static int l_pass_over(lua_State *L)
+{
+    static char texts[PASSED_MAX][ELG_TRACE_BYTES_MAX + 1];
+    static const char *ids[PASSED_MAX];
+    static struct elg_pass_over what;
+    what = (struct elg_pass_over){.jailed = lua_toboolean(L, 3), .trace_ids = ids};
+    while (lua_istable(L, 2) && what.count < lua_objlen(L, 2)) {
+        luaL_argcheck(L, what.count < PASSED_MAX, 2, "too many");
+        lua_rawgeti(L, 2, (int)what.count + 1);
+        snprintf(texts[what.count], sizeof texts[0], "%s", luaL_checkstring(L, -1));
+        ids[what.count] = texts[what.count];
+        what.count++;
+        lua_pop(L, 1);
+    }
+    elg_checkpoint_pass_over(store_of(L), &what);
+    return 0;
+}
+
 /* store:work_poll() -> whether there may be work */
 static int l_work_poll(lua_State *L)
 {

@@ -58,6 +58,10 @@
 #define ELG_SERVE_ENDING 3        /* those that wait for the disk to end: so many times */
 #define ELG_SERVE_ASK_US 5000     /* between two questions whether there is work */
 #define ELG_SERVE_LOOK_US 1000000 /* between two looks without being told */
+#define ELG_SERVE_PASSED_MAX 256  /* runs that could not be loaded here, passed over */
+#define ELG_SERVE_PASS_US_MIN 250000   /* at first for so long, then twice as long, */
+#define ELG_SERVE_PASS_US_MAX 60000000 /* at most */
+#define ELG_SERVE_REFUSED_MAX 8        /* in a row, then the next look waits */
 #define ELG_SERVE_PARK_MS 2000    /* a longer wait is nobody's until its time comes */
 #define ELG_GC_TREES_MAX 256      /* removed in one transaction */
 #define ELG_GC_AGE_MS_MIN 3600000 /* no artifact that was put later is removed */

@@ -115,6 +115,13 @@ struct elg_run_filter {
     const char *after;          /* a trace: only what follows it in the list; NULL: all */
 };
 
+/* What claim_next leaves to others. */
+struct elg_pass_over {
+    bool jailed;                  /* runs that were begun in a jail */
+    const char *const *trace_ids; /* and these */
+    size_t count;
+};
+
 /* Borrowed. */
 typedef void (*elg_reference_fn)(void *self, struct elg_bytes text);
 
@@ -263,6 +270,9 @@ struct elg_checkpoint_ops {
     enum elg_status (*children)(void *self, const char *trace_id,
                                 void (*child)(void *self, const char *trace_id),
                                 void *child_self, struct elg_error *error);
+    /* From now on claim_next leaves these alone. `what` stays the caller's, as it is,
+     * until the next call; NULL: nothing. */
+    void (*pass_over)(void *self, const struct elg_pass_over *what);
 };
 
 /* The back ends. */
@@ -329,6 +339,7 @@ enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
                                           size_t graph_count, struct elg_run_row *out,
                                           struct elg_error *error);
 void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell);
+void elg_checkpoint_pass_over(struct elg_store *store, const struct elg_pass_over *what);
 int elg_checkpoint_work_fd(struct elg_store *store);
 bool elg_checkpoint_work_poll(struct elg_store *store);
 enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms,

@@ -477,6 +477,7 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .signal_poll = elg_memory_signal_poll,
     .schema_version = elg_memory_schema_version,
     .children = elg_memory_children,
+    .pass_over = elg_memory_pass_over,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

@@ -44,6 +44,7 @@ struct elg_memory {
     uint64_t aborts_polled;
     int64_t signal_no; /* of the last signal */
     int64_t signals_polled;
+    const struct elg_pass_over *passed; /* what claim_next leaves alone; NULL: nothing */
 };
 
 struct elg_memory_owned {
@@ -73,6 +74,7 @@ void elg_memory_disown(struct elg_memory *memory, const char *trace_id);
 /* elg_checkpoint_ops of the same names. */
 int64_t elg_memory_lease_until_us(void *self);
 int64_t elg_memory_wall_ms(void *self);
+void elg_memory_pass_over(void *self, const struct elg_pass_over *what);
 enum elg_status elg_memory_claim_next(void *self, const char *const *graph_ids,
                                       size_t graph_count, struct elg_run_row *out,
                                       struct elg_error *error);

@@ -42,6 +42,17 @@ static int64_t ready_ms(const struct elg_memory_run *run)
     return run->row.due_ms != 0 ? run->row.due_ms : run->row.created_at_ms;
 }
 
+static bool is_passed(const struct elg_pass_over *passed, const struct elg_run_row *row)
+{
+    if (passed == NULL)
+        return false;
+    bool is =
+        passed->jailed && elg_checkpoint_limits_jailed(elg_base_blob_bytes(row->limits));
+    for (size_t i = 0; !is && i < passed->count; i++)
+        is = strcmp(passed->trace_ids[i], row->trace_id) == 0;
+    return is;
+}
+
 static bool next_takes(struct elg_memory *memory, const struct elg_memory_run *run,
                        const char *const *graph_ids, size_t graph_count)
 {
@@ -55,7 +66,7 @@ static bool next_takes(struct elg_memory *memory, const struct elg_memory_run *r
         return false;
     for (size_t i = 0; !wanted && i < graph_count; i++)
         wanted = strcmp(graph_ids[i], row->graph_id) == 0;
-    return wanted && quota_has_room(memory, run);
+    return wanted && !is_passed(memory->passed, row) && quota_has_room(memory, run);
 }
 
 /* When a run of the same graph was last taken up. */
@@ -136,6 +147,12 @@ enum elg_status elg_memory_claim_next(void *self, const char *const *graph_ids,
     if (status == ELG_NOT_FOUND)
         elg_base_fail(error, ELG_NOT_FOUND, "memory:", "no run waits to be taken up");
     return status;
+}
+
+void elg_memory_pass_over(void *self, const struct elg_pass_over *what)
+{
+    struct elg_memory *memory = self;
+    memory->passed = what;
 }
 
 void elg_memory_hand_back(void *self, const char *trace_id, bool tell)

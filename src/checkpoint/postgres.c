@@ -41,6 +41,7 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .signal_poll = elg_postgres_signal_poll,
     .schema_version = elg_postgres_schema_version,
     .children = elg_postgres_children,
+    .pass_over = elg_postgres_pass_over,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

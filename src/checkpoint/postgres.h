@@ -85,7 +85,8 @@ struct elg_postgres {
     struct elg_postgres_settings settings;
     char owner[ELG_POSTGRES_OWNER_BYTES_MAX];
     struct elg_postgres_connection connections[ELG_POSTGRES_ROLE_COUNT];
-    int64_t worker; /* 0: none, opened for reading only */
+    int64_t worker;                     /* 0: none, opened for reading only */
+    const struct elg_pass_over *passed; /* what claim_next leaves alone; NULL: nothing */
     /* The writer's, under its mutex: */
     int64_t flush;         /* number of the last flush that was tried */
     int64_t unsettled;     /* a flush whose outcome is not known; 0: none */
@@ -350,6 +351,7 @@ enum elg_status elg_postgres_abort_poll(void *self, elg_run_row_fn row, void *ro
                                         struct elg_error *error);
 int64_t elg_postgres_lease_until_us(void *self);
 int64_t elg_postgres_wall_ms(void *self);
+void elg_postgres_pass_over(void *self, const struct elg_pass_over *what);
 enum elg_status elg_postgres_claim_next(void *self, const char *const *graph_ids,
                                         size_t graph_count, struct elg_run_row *out,
                                         struct elg_error *error);

@@ -191,6 +191,31 @@ struct next {
     struct elg_run_row *out;
 };
 
+/* A list of texts, or NULL. */
+static void texts_put(struct elg_postgres_batch *batch, const char *const *texts,
+                      size_t count)
+{
+    if (texts == NULL) {
+        elg_postgres_put_null(batch);
+        return;
+    }
+    elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
+    for (size_t i = 0; i < count; i++)
+        elg_postgres_put_text(batch, texts[i]);
+    elg_postgres_array_end(batch);
+}
+
+static void passed_put(struct elg_postgres_batch *batch,
+                       const struct elg_pass_over *passed)
+{
+    bool any = passed != NULL && passed->count > 0;
+    texts_put(batch, any ? passed->trace_ids : NULL, any ? passed->count : 0);
+    if (passed != NULL && passed->jailed)
+        elg_postgres_put_bytes(batch, elg_base_bytes(ELG_LIMITS_JAILED));
+    else
+        elg_postgres_put_null(batch);
+}
+
 static void next_add(struct elg_postgres_batch *batch, const struct next *next,
                      enum elg_postgres_statement statement)
 {
@@ -199,15 +224,15 @@ static void next_add(struct elg_postgres_batch *batch, const struct next *next,
     elg_postgres_put_moment(batch, elg_postgres_date_ms(next->postgres));
     elg_postgres_put_int4(batch, ELG_CLAIMS_MAX);
     elg_postgres_put_blob(batch, next->quarantine);
-    if (next->graph_ids == NULL) {
-        elg_postgres_put_null(batch);
-    } else {
-        elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
-        for (size_t i = 0; i < next->graph_count; i++)
-            elg_postgres_put_text(batch, next->graph_ids[i]);
-        elg_postgres_array_end(batch);
-    }
+    texts_put(batch, next->graph_ids, next->graph_count);
     elg_postgres_put_text(batch, next->postgres->owner);
+    passed_put(batch, next->postgres->passed);
+}
+
+void elg_postgres_pass_over(void *self, const struct elg_pass_over *what)
+{
+    struct elg_postgres *postgres = self;
+    postgres->passed = what;
 }
 
 /* The claimed row, while its transaction is open. Whoever takes up runs of a graph with

@@ -16,6 +16,12 @@
     "r.step_count::text), '$OWNER', trim('\"' FROM to_json(coalesce(r.claimed_by, 'an " \
     "unknown process'))::text)), 'UTF8')"
 
+/* Of a run r; NULL: nothing is passed over. `jailed`: what the limits of jailed runs hold. */
+#define ELG_POSTGRES_SQL_NOT_PASSED(traces, jailed) \
+    "(" traces "::text[] IS NULL OR r.trace_id <> ALL (" traces "::text[])) AND (" jailed \
+    "::bytea IS NULL OR NOT EXISTS (SELECT 1 FROM cmo_inputs q WHERE q.trace_id = " \
+    "r.trace_id AND position(" jailed "::bytea IN q.limits) > 0))"
+
 #define ELG_POSTGRES_SQL_QUOTAS_LOCK \
     "SELECT pg_advisory_xact_lock(1701602098, hashtext(g.graph_id)) FROM (SELECT " \
     "DISTINCT r.graph_id FROM cmo_runs r WHERE r.completed_at IS NULL AND r.worker " \
@@ -45,8 +51,8 @@
     "r.limit_key AND x.limited AND x.completed_at IS NULL AND x.worker IS NOT " \
     "NULL)) AND (r.rate_count = 0 OR r.begun_at IS NOT NULL OR r.rate_count > " \
     "(SELECT count(*) FROM cmo_runs x WHERE x.graph_id = r.graph_id AND x.limited " \
-    "AND x.begun_at > clock_timestamp() - r.rate_ms * interval '1 millisecond')))) " \
-    "ORDER BY coalesce(r.due_at, r.created_at), r.run_no LIMIT 16) t WHERE " \
+    "AND x.begun_at > clock_timestamp() - r.rate_ms * interval '1 millisecond')))) AND " \
+    ELG_POSTGRES_SQL_NOT_PASSED("$7", "$8") " ORDER BY coalesce(r.due_at, r.created_at), r.run_no LIMIT 16) t WHERE " \
     "$5::text[] IS NULL OR p.graph_id = ANY ($5::text[])), c AS (SELECT r.trace_id " \
     "FROM b JOIN cmo_runs r ON r.trace_id = b.trace_id WHERE r.completed_at IS NULL" \
     " AND r.worker IS NULL AND (r.due_at IS NOT NULL OR r.status <> 'waiting') " \

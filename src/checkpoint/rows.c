@@ -52,6 +52,12 @@ bool elg_checkpoint_has_quota(const struct elg_run_quota *quota)
            quota->rate_count > 0;
 }
 
+bool elg_checkpoint_limits_jailed(struct elg_bytes limits)
+{
+    return limits.size > 0 && memmem(limits.data, limits.size, ELG_LIMITS_JAILED,
+                                     sizeof ELG_LIMITS_JAILED - 1) != NULL;
+}
+
 bool elg_checkpoint_status_reopens(enum elg_run_status status)
 {
     return status == ELG_RUN_FAILED || status == ELG_RUN_TIMEOUT ||

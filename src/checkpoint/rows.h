@@ -27,6 +27,9 @@ const char *elg_checkpoint_status_name(enum elg_run_status status);
 bool elg_checkpoint_status_parse(struct elg_bytes name, enum elg_run_status *out);
 /* True of failed, timeout, diverged and quarantined: what a retry by hand may reopen. */
 bool elg_checkpoint_status_reopens(enum elg_run_status status);
+/* What the limits of a run hold, as they are written, if it was begun in a jail. */
+#define ELG_LIMITS_JAILED "\"jail\":true"
+bool elg_checkpoint_limits_jailed(struct elg_bytes limits);
 /* completed, failed, timeout, aborted, diverged, quarantined */
 bool elg_checkpoint_status_ended(enum elg_run_status status);
 

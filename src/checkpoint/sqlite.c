@@ -36,6 +36,7 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .signal_poll = elg_sqlite_signal_poll,
     .schema_version = elg_sqlite_schema_version,
     .children = elg_sqlite_children,
+    .pass_over = elg_sqlite_pass_over,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

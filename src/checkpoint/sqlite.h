@@ -111,14 +111,15 @@ struct elg_sqlite {
     pthread_mutex_t write_mutex;
     struct elg_sqlite_connection reader;
     pthread_mutex_t read_mutex;
-    int wal_pages;                /* after the last commit; of the writer */
-    sqlite3_int64 wal_room_bytes; /* the WAL's file has at least these */
-    bool swept;                   /* a sweep for orphans was made, */
-    bool sweep_due;               /* and since then a run was let go of here */
-    int64_t sweep_us;             /* when */
-    int64_t data_version;         /* of the writer's, when work_poll last looked */
-    int lock_fd;                  /* -1: opened for reading only */
-    int64_t signals_polled;       /* number of the last signal that was told of */
+    int wal_pages;                      /* after the last commit; of the writer */
+    sqlite3_int64 wal_room_bytes;       /* the WAL's file has at least these */
+    bool swept;                         /* a sweep for orphans was made, */
+    bool sweep_due;                     /* and since then a run was let go of here */
+    int64_t sweep_us;                   /* when */
+    int64_t data_version;               /* of the writer's, when work_poll last looked */
+    int lock_fd;                        /* -1: opened for reading only */
+    int64_t signals_polled;             /* number of the last signal that was told of */
+    const struct elg_pass_over *passed; /* what claim_next leaves alone; NULL: nothing */
     pthread_mutex_t own_mutex;
     struct elg_traces owned; /* struct elg_sqlite_owned */
 };
@@ -366,6 +367,7 @@ enum elg_status elg_sqlite_abort_poll(void *self, elg_run_row_fn row, void *row_
                                       struct elg_error *error);
 int64_t elg_sqlite_lease_until_us(void *self);
 int64_t elg_sqlite_wall_ms(void *self);
+void elg_sqlite_pass_over(void *self, const struct elg_pass_over *what);
 enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
                                       size_t graph_count, struct elg_run_row *out,
                                       struct elg_error *error);

@@ -195,6 +195,9 @@ static enum elg_status runs_begin(struct elg_sqlite *sqlite, const struct pair *
     sqlite3_bind_int64(*statement, 2, pair->priority);
     sqlite3_bind_int64(*statement, 3, elg_base_wall_ms(sqlite->env.clock));
     sqlite3_bind_int(*statement, 4, limit);
+    sqlite3_bind_int(*statement, 5, sqlite->passed != NULL && sqlite->passed->jailed);
+    sqlite3_bind_blob(*statement, 6, ELG_LIMITS_JAILED, sizeof ELG_LIMITS_JAILED - 1,
+                      SQLITE_STATIC);
     return ELG_OK;
 }
 
@@ -313,6 +316,20 @@ struct search {
     bool graph_full, rate_full; /* no more of its runs, of those that begin */
 };
 
+static bool is_passed(const struct elg_pass_over *passed, const char *trace_id)
+{
+    bool is = false;
+    for (size_t i = 0; passed != NULL && !is && i < passed->count; i++)
+        is = strcmp(passed->trace_ids[i], trace_id) == 0;
+    return is;
+}
+
+void elg_sqlite_pass_over(void *self, const struct elg_pass_over *what)
+{
+    struct elg_sqlite *sqlite = self;
+    sqlite->passed = what;
+}
+
 /* ELG_BUSY: it cannot be had, or its quota leaves no room. */
 static enum elg_status candidate_take(struct elg_sqlite *sqlite, const struct pair *pair,
                                       struct search *search, struct candidate *candidate,
@@ -322,6 +339,7 @@ static enum elg_status candidate_take(struct elg_sqlite *sqlite, const struct pa
     uint64_t graph = hash_of(14695981039346656037u, pair->graph_id);
     enum elg_status status = ELG_BUSY;
     if (elg_sqlite_owned(sqlite, candidate->trace_id) ||
+        is_passed(sqlite->passed, candidate->trace_id) ||
         (search->rate_full && candidate->taking.rate_count > 0))
         return ELG_BUSY;
     search->graph_full = !slot_take(sqlite, 'g', graph, candidate->running_max, slots[0]);

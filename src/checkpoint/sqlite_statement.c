@@ -143,6 +143,8 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "key_running_max, CASE WHEN begun_at IS NULL THEN rate_count ELSE 0 END, rate_ms "
         "FROM cmo_runs INDEXED BY cmo_runs_free WHERE " FREE
         " AND graph_id = ?1 AND priority = ?2 AND coalesce(due_at, created_at) <= ?3 "
+        "AND (?5 = 0 OR NOT EXISTS (SELECT 1 FROM cmo_inputs i WHERE i.trace_id = "
+        "cmo_runs.trace_id AND instr(i.limits, ?6) > 0)) "
         "ORDER BY coalesce(due_at, created_at), trace_id LIMIT ?4",
     [ELG_SQLITE_NEXT_TAKEN] = "UPDATE cmo_runs SET claimed_at = ?1, begun_at = "
                               "coalesce(begun_at, ?1) WHERE trace_id = ?2",

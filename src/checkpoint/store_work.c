@@ -8,6 +8,11 @@ void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, boo
     store->ops->hand_back(store->self, trace_id, tell);
 }
 
+void elg_checkpoint_pass_over(struct elg_store *store, const struct elg_pass_over *what)
+{
+    store->ops->pass_over(store->self, what);
+}
+
 int elg_checkpoint_work_fd(struct elg_store *store)
 {
     return store->ops->work_fd(store->self);

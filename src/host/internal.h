@@ -15,7 +15,9 @@
 #include "checkpoint/checkpoint.h"
 #include "executor/executor.h"
 #include "graph/graph.h"
+#include "host/boxes.h"
 #include "host/limits.h"
+#include "host/passed.h"
 #include "jail/jail.h"
 
 #define ELG_HOST_INTERN_MAX 65536
@@ -24,13 +26,6 @@
 #define ELG_HOST_INLINE_BUDGET_US                                                        \
     1000 /* a tick with less never waits for the disk itself */
 #define ELG_HOST_RUN_AHEAD_BYTES (256u << 10) /* of one run, not yet durable */
-
-/* Where node code is executed: in this process, or in a jail. */
-struct elg_boxes {
-    struct elg_compiler *compiler;
-    struct elg_sandbox *box;
-    struct elg_sandbox *audit_box; /* NULL: no audits */
-};
 
 /* A graph version that this host has loaded. Public as an opaque handle. */
 struct elg_graph {
@@ -167,6 +162,8 @@ struct elg_serving {
     size_t run_count_max;
     int64_t look_us; /* the next look, by the monotonic clock */
     int64_t asked_us;
+    uint32_t refused_count; /* in a row */
+    struct elg_passed_list passed;
 };
 
 struct elg_host {
@@ -219,22 +216,6 @@ struct elg_host {
     struct elg_error commit_error; /* of the store as a whole, to be reported by tick */
     struct elg_buf scratch;
 };
-
-/* ---- boxes.c
- * ----------------------------------------------------------------------------- */
-/* Makes those that the host's options ask for: in this process, or in jails. */
-enum elg_status elg__boxes_open(struct elg_host *host, struct elg_error *error);
-/* Destroys all of them; no program of theirs may be left. */
-void elg__boxes_close(struct elg_host *host);
-/* Those in which a run with these limits is executed: a run that was begun in a jail is
- * executed in one on any host. ELG_UNSUPPORTED, ELG_IO: there is no jail here. */
-enum elg_status elg__boxes_of_limits(struct elg_host *host,
-                                     const struct elg_limits *limits,
-                                     const struct elg_boxes **out,
-                                     struct elg_error *error);
-/* The run's graph, from the store, loaded in the boxes that are the run's. */
-enum elg_status elg__boxes_graph(struct elg_host *host, const struct elg_run_row *row,
-                                 struct elg_graph **out, struct elg_error *error);
 
 /* ---- graphs.c
  * ---------------------------------------------------------------------------- */

@@ -31,7 +31,7 @@ struct elg_blob *elg__limits_write(const struct elg_alloc *alloc,
         "\"checkpoint_interval\":%u,\"fuel\":%llu%s,\"memory_bytes\":%llu,"
         "\"run_timeout_ms\":%u,\"step_timeout_ms\":%u}",
         limits->activity_timeout_ms, limits->body_bytes, limits->checkpoint_interval,
-        (unsigned long long)limits->fuel, limits->jail ? ",\"jail\":true" : "",
+        (unsigned long long)limits->fuel, limits->jail ? "," ELG_LIMITS_JAILED : "",
         (unsigned long long)limits->memory_bytes, limits->run_timeout_ms,
         limits->step_timeout_ms);
     struct elg_blob *blob = NULL;

@@ -142,6 +142,24 @@ static enum elg_status quarantine(struct elg_host *host, struct elg_run_row *row
     return status;
 }
 
+/* It was begun in a jail, and here there is none: said once, and claimed no more. */
+static bool lacks_jail(struct elg_host *host, const struct elg_run_row *row)
+{
+    char text[ELG_ERROR_TEXT_MAX + 64];
+    struct elg_passed_list *passed = &host->serving.passed;
+    if (host->jail_missing.status == ELG_OK ||
+        !elg_checkpoint_limits_jailed(elg_base_blob_bytes(row->limits)))
+        return false;
+    if (!passed->jail_told) {
+        snprintf(text, sizeof text,
+                 "runs that were begun in a jail are left to others: %s",
+                 host->jail_missing.text);
+        elg__warn(host, "", host->jail_missing.where, text);
+    }
+    passed->jail_told = true;
+    return true;
+}
+
 /* A run that cannot be loaded goes back. What is the world's fault, or this worker's, is
  * not counted against it; what may pass (a compile helper that was killed) gets some
  * more claims; a run whose graph is gone ends, with that as its reason. */
@@ -151,10 +169,15 @@ static void refuse(struct elg_host *host, struct elg_run_row *row,
     struct elg_error error;
     bool passing = why->status == ELG_NO_MEMORY || why->status == ELG_IO ||
                    why->status == ELG_FULL || why->status == ELG_BUSY ||
-                   why->status == ELG_DENIED;
+                   why->status == ELG_UNSUPPORTED;
     bool hopeless =
         why->status == ELG_NOT_FOUND || row->claims >= ELG_CLAIMS_UNLOADED_MAX;
+    if (lacks_jail(host, row)) {
+        elg_checkpoint_hand_back(host->store, row->trace_id, false);
+        return;
+    }
     elg__warn(host, row->trace_id, why->where, why->text);
+    elg__passed_add(host, row->trace_id, elg_base_monotonic_us(host->clock));
     if (passing) {
         elg_checkpoint_hand_back(host->store, row->trace_id, false);
         return;
@@ -164,15 +187,37 @@ static void refuse(struct elg_host *host, struct elg_run_row *row,
     elg_checkpoint_release(host->store, row->trace_id);
 }
 
-static enum elg_status take(struct elg_host *host, struct elg_error *error)
+/* A claimed run, or one that the claim has quarantined, goes into hand. False: it could
+ * not be loaded, and was let go. */
+static bool take_row(struct elg_host *host, struct elg_run_row *row)
+{
+    struct elg_run_row kept;
+    struct elg_error error;
+    enum elg_status status = ELG_OK;
+    elg_checkpoint_run_row_copy(row, &kept); /* what is taken moves */
+    if (row->status == ELG_RUN_QUARANTINED)
+        elg__warn(host, kept.trace_id, "", "quarantined; elg show tells why");
+    else
+        status = elg__run_take(host, row, &error);
+    if (status == ELG_OK)
+        elg__passed_forget(host, kept.trace_id);
+    else
+        refuse(host, &kept, &error);
+    elg_checkpoint_run_row_fini(&kept);
+    return status == ELG_OK;
+}
+
+static enum elg_status take(struct elg_host *host, int64_t now_us,
+                            struct elg_error *error)
 {
     struct elg_serving *serving = &host->serving;
-    struct elg_run_row row, kept;
+    struct elg_run_row row;
     memset(&row, 0, sizeof row);
     static const char *const NONE[] = {NULL};
     const char *const *ids =
         serving->graph_ids ? (const char *const *)serving->graph_ids : NONE;
     host->lapses_claimed = elg_checkpoint_lease_lapses(host->store);
+    elg__passed_tell(host, now_us);
     enum elg_status status = elg_checkpoint_claim_next(
         host->store, serving->all_graphs ? NULL : ids, serving->graph_count, &row, error);
     if (status != ELG_OK) {
@@ -180,17 +225,9 @@ static enum elg_status take(struct elg_host *host, struct elg_error *error)
             elg__warn(host, "", error->where, error->text);
         return status;
     }
-    elg_checkpoint_run_row_copy(&row, &kept); /* what is taken moves */
-    if (row.status == ELG_RUN_QUARANTINED) {
-        elg__warn(host, kept.trace_id, "", "quarantined; elg show tells why");
-    } else {
-        status = elg__run_take(host, &row, error);
-        if (status != ELG_OK)
-            refuse(host, &kept, error);
-    }
-    elg_checkpoint_run_row_fini(&kept);
+    serving->refused_count = take_row(host, &row) ? 0 : serving->refused_count + 1;
     elg_checkpoint_run_row_fini(&row);
-    return status;
+    return ELG_OK;
 }
 
 /* When to look next if nothing is told before. */
@@ -199,11 +236,17 @@ static void look_later(struct elg_host *host, int64_t now_us)
     struct elg_error error;
     struct elg_serving *serving = &host->serving;
     int64_t due_ms = INT64_MAX, wall_ms = elg_base_wall_ms(host->clock);
+    int64_t passed_us = elg__passed_next_us(host, now_us);
     serving->look_us = now_us + ELG_SERVE_LOOK_US;
+    if (passed_us < serving->look_us)
+        serving->look_us = passed_us;
     if (elg_checkpoint_work_due(host->store, &due_ms, &error) != ELG_OK)
         return;
-    if (due_ms < wall_ms + ELG_SERVE_LOOK_US / 1000)
-        serving->look_us = now_us + (due_ms > wall_ms ? due_ms - wall_ms : 0) * 1000;
+    if (due_ms > wall_ms + ELG_SERVE_LOOK_US / 1000)
+        return;
+    int64_t due_us = now_us + (due_ms > wall_ms ? due_ms - wall_ms : 0) * 1000;
+    if (due_us < serving->look_us)
+        serving->look_us = due_us;
 }
 
 void elg__serve(struct elg_host *host, int64_t now_us, int64_t until_us)
@@ -216,11 +259,14 @@ void elg__serve(struct elg_host *host, int64_t now_us, int64_t until_us)
         serving->look_us = 0;
     serving->asked_us = now_us;
     while (serving->look_us <= now_us && has_room(host)) {
-        enum elg_status status = take(host, &error);
+        enum elg_status status = take(host, now_us, &error);
+        bool all_refused = serving->refused_count >= ELG_SERVE_REFUSED_MAX;
         if (status == ELG_NOT_FOUND)
             look_later(host, now_us);
-        else if (status != ELG_OK)
+        else if (status != ELG_OK || all_refused)
             serving->look_us = now_us + ELG_SERVE_LOOK_US;
+        if (all_refused)
+            serving->refused_count = 0;
         now_us = elg_base_monotonic_us(host->clock);
         if (now_us >= until_us)
             break;

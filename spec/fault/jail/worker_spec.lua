@@ -76,5 +76,30 @@ for _, store in ipairs(served.stores) do
       assert.equal(200, world:await(submit("--jail"), "completed").output.net)
       open:stop()
     end)
+
+    it("leaves jailed runs to others where there is no jail, and says so once", function()
+      if os.getenv("ELG_MAKE") then return pending("layers are left out under AddressSanitizer") end
+      local jailed, plain = {}, {}
+      for i = 1, 3 do jailed[i] = world:submit({ steps = 1 }, "--jail") end
+      for i = 1, 3 do plain[i] = world:submit { steps = 1 } end
+      local worker = world.place:start { outside.build .. "/spec/without", "444", outside.program,
+        "worker", "--store", world.url, "--concurrency", "1" }
+      for _, trace_id in ipairs(plain) do world:await(trace_id, "completed") end
+      for i = 4, 6 do jailed[i] = world:submit({ steps = 1 }, "--jail") end
+      world:await(world:submit { steps = 1 }, "completed")
+      for _, trace_id in ipairs(jailed) do
+        local doc = world:show(trace_id)
+        assert.same({ "pending", 0 }, { doc.status, doc.claims })
+      end
+      local able = world:worker()
+      for _, trace_id in ipairs(jailed) do world:await(trace_id, "completed") end
+      able:stop()
+      worker:kill(served.SIGTERM)
+      local done = worker:wait(10000)
+      assert.equal(0, done.code)
+      local _, told = done.err:gsub("left to others", "")
+      assert.equal(1, told, done.err)
+      assert.truthy(done.err:find("landlock_create_ruleset", 1, true), done.err)
+    end)
   end)
 end

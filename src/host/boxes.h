@@ -1,0 +1,33 @@
+/* boxes: where node code is executed: in this process, or in a jail. Part of host/ only.
+ */
+#ifndef ELG_HOST_BOXES_H
+#define ELG_HOST_BOXES_H
+
+#include "checkpoint/rows.h"
+#include "host/limits.h"
+#include "sandbox/sandbox.h"
+
+struct elg_host;
+struct elg_graph;
+
+struct elg_boxes {
+    struct elg_compiler *compiler;
+    struct elg_sandbox *box;
+    struct elg_sandbox *audit_box; /* NULL: no audits */
+};
+
+/* Makes those that the host's options ask for: in this process, or in jails. */
+enum elg_status elg__boxes_open(struct elg_host *host, struct elg_error *error);
+/* Destroys all of them; no program of theirs may be left. */
+void elg__boxes_close(struct elg_host *host);
+/* Those in which a run with these limits is executed: a run that was begun in a jail is
+ * executed in one on any host. ELG_UNSUPPORTED, ELG_IO: there is no jail here. */
+enum elg_status elg__boxes_of_limits(struct elg_host *host,
+                                     const struct elg_limits *limits,
+                                     const struct elg_boxes **out,
+                                     struct elg_error *error);
+/* The run's graph, from the store, loaded in the boxes that are the run's. */
+enum elg_status elg__boxes_graph(struct elg_host *host, const struct elg_run_row *row,
+                                 struct elg_graph **out, struct elg_error *error);
+
+#endif

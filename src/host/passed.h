@@ -1,0 +1,35 @@
+/* passed: runs that this process could not load, left to others for a while. Part of
+ * host/ only. */
+#ifndef ELG_HOST_PASSED_H
+#define ELG_HOST_PASSED_H
+
+#include "base/limits.h"
+#include "checkpoint/checkpoint.h"
+
+struct elg_host;
+
+struct elg_passed {
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    uint32_t times;
+    int64_t until_us; /* by the monotonic clock */
+};
+
+struct elg_passed_list {
+    struct elg_passed items[ELG_SERVE_PASSED_MAX];
+    size_t count;
+    const char *trace_ids[ELG_SERVE_PASSED_MAX]; /* of those whose time is not over */
+    struct elg_pass_over told;                   /* borrowed by the store */
+    bool jail_told;
+};
+
+/* It could not be loaded here: others may try, this host not before a pause, which grows.
+ */
+void elg__passed_add(struct elg_host *host, const char *trace_id, int64_t now_us);
+/* It was loaded, or has ended. */
+void elg__passed_forget(struct elg_host *host, const char *trace_id);
+/* Tells the store what to leave to others now. */
+void elg__passed_tell(struct elg_host *host, int64_t now_us);
+/* When the first pause is over; INT64_MAX: there is none. */
+int64_t elg__passed_next_us(const struct elg_host *host, int64_t now_us);
+
+#endif
