@@ -36,9 +36,10 @@ endif
 
 # Node code's frames are ended without being returned from, and copied away whole, which
 # AddressSanitizer's bookkeeping of stack variables does not know. What it calls on its own
-# stack is in these folders.
+# stack is in these folders; bind's functions are left by Lua errors.
 ifneq ($(findstring address,$(SAN)),)
-$(B)/obj/sandbox/%.o $(B)/obj/json/%.o $(B)/obj/base/%.o: LUA_FLAGS += --param asan-stack=0
+$(B)/obj/sandbox/%.o $(B)/obj/json/%.o $(B)/obj/base/%.o $(B)/obj/bind/%.o: \
+  LUA_FLAGS += --param asan-stack=0
 endif
 
 $(B)/elg-compile: $(B)/obj/compile/main.c.o $(B)/obj/jailed/confine.c.o \

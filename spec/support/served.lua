@@ -83,6 +83,11 @@ function world:json(argv, options)
   return done
 end
 
+-- Starts elg on the store.
+function world:start(argv, options)
+  return self.place:start_elg({ argv[1], "--store", self.url, unpack(argv, 2) }, options)
+end
+
 -- Submits a run of count.lua (or options.graph) on that input, a table; its trace.
 function world:submit(input, ...)
   local done = self:json { "submit", "count.lua", "--input", encode(input), ... }
@@ -92,7 +97,7 @@ end
 
 -- Starts a worker; once it is ready.
 function world:worker(...)
-  local child = self.place:start_elg { "worker", "--json", "--store", self.url, ... }
+  local child = self:start { "worker", "--json", ... }
   assert(outside.eventually(function()
     local _, err = child:output()
     return err:find("serving", 1, true)
