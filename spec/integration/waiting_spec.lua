@@ -4,7 +4,7 @@ local outside = require "outside"
 local process = require "process_c"
 local served = require "served"
 
-local RUNS = tonumber(os.getenv("ELG_WAITING_RUNS")) or 300
+local RUNS = tonumber(os.getenv("ELG_WAITING_RUNS")) or 2000
 local RSS_MB_MAX = 50
 
 local WAITER = [[
@@ -45,7 +45,7 @@ for _, store in ipairs(served.stores) do
       local row = world:sql(text)[1]
       return tonumber(row.n or row[1] or row.count) == RUNS
     end
-    assert(outside.eventually(waiting, 300000), "not all come to wait")
+    assert(outside.eventually(waiting, 120000), "not all come to wait")
     local seconds = (process.monotonic_us() - began_us) / 1e6
     local _, before = usage(worker.pid)
     process.sleep_us(3000000)

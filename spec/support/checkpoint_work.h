@@ -32,6 +32,69 @@ static int l_pass_over(lua_State *L)
     return 0;
 }
 
+/* Strings of a list, which live in it. */
+static size_t texts_read(lua_State *L, int index, const char **out, size_t max)
+{
+    size_t count = lua_istable(L, index) ? lua_objlen(L, index) : 0;
+    luaL_argcheck(L, count <= max, index, "too many");
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, index, (int)i + 1);
+        out[i] = luaL_checkstring(L, -1);
+        lua_pop(L, 1);
+    }
+    return count;
+}
+
+static int rows_result(lua_State *L, enum elg_status status, struct elg_run_row *rows,
+                       size_t count, const struct elg_error *error)
+{
+    if (status != ELG_OK)
+        return failed(L, status, error);
+    lua_newtable(L);
+    for (size_t i = 0; i < count; i++) {
+        row_push(L, RUN_FIELDS, &rows[i]);
+        elg_checkpoint_run_row_fini(&rows[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 1;
+}
+
+#define MANY_MAX (ELG_CLAIM_BATCH_RUNS_MAX + 1)
+
+/* store:claim_many(max, list of graph ids or nil) -> rows */
+static int l_claim_many(lua_State *L)
+{
+    struct elg_error error = {ELG_OK, "", ""};
+    static struct elg_run_row rows[MANY_MAX];
+    const char *graphs[MANY_MAX];
+    size_t count, graph_count = texts_read(L, 3, graphs, MANY_MAX);
+    enum elg_status status = elg_checkpoint_claim_many(
+        store_of(L), lua_istable(L, 3) ? graphs : NULL, graph_count, rows,
+        (size_t)luaL_checkint(L, 2), &count, &error);
+    return rows_result(L, status, rows, count, &error);
+}
+
+/* store:claim_named(list of traces) -> rows of those that were claimed */
+static int l_claim_named(lua_State *L)
+{
+    struct elg_error error = {ELG_OK, "", ""};
+    static struct elg_run_row rows[MANY_MAX];
+    const char *traces[MANY_MAX];
+    size_t count, trace_count = texts_read(L, 2, traces, MANY_MAX);
+    enum elg_status status = elg_checkpoint_claim_named(store_of(L), traces, trace_count,
+                                                        rows, &count, &error);
+    return rows_result(L, status, rows, count, &error);
+}
+
+/* store:hand_back_many(list of traces) */
+static int l_hand_back_many(lua_State *L)
+{
+    const char *traces[ELG_CLAIM_BATCH_RUNS_MAX];
+    size_t count = texts_read(L, 2, traces, ELG_CLAIM_BATCH_RUNS_MAX);
+    elg_checkpoint_hand_back_many(store_of(L), traces, count);
+    return 0;
+}
+
 /* store:work_poll() -> whether there may be work */
 static int l_work_poll(lua_State *L)
 {
@@ -67,7 +130,8 @@ static int l_lease_lapses(lua_State *L)
 
 #define WORK_METHODS                                                                     \
     {"hand_back", l_hand_back}, {"work_poll", l_work_poll}, {"work_fd", l_work_fd},      \
-        {"work_due", l_work_due},                                                        \
+        {"work_due", l_work_due}, {"claim_many", l_claim_many},                          \
+        {"claim_named", l_claim_named}, {"hand_back_many", l_hand_back_many},            \
     {                                                                                    \
         "lease_lapses", l_lease_lapses                                                   \
     }

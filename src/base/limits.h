@@ -54,7 +54,8 @@
 #define ELG_JAIL_ANSWER_MS_MAX 5000 /* for a slice, and 1 us per instruction */
 #define ELG_JAIL_LOST_MAX 10        /* times an attempt's process may be killed, I11 */
 #define ELG_JAIL_MESSAGE_BYTES_MAX (192u << 20) /* three values and room; replies */
-#define ELG_SERVE_RUNS_DEFAULT 64 /* in hand at once, of a host that serves */
+#define ELG_CLAIM_BATCH_RUNS_MAX 64 /* taken up, or handed back, in one transaction */
+#define ELG_SERVE_RUNS_DEFAULT 64   /* in hand at once, of a host that serves */
 #define ELG_SERVE_ENDING 3        /* those that wait for the disk to end: so many times */
 #define ELG_SERVE_ASK_US 5000     /* between two questions whether there is work */
 #define ELG_SERVE_LOOK_US 1000000 /* between two looks without being told */

@@ -273,6 +273,20 @@ struct elg_checkpoint_ops {
     /* From now on claim_next leaves these alone. `what` stays the caller's, as it is,
      * until the next call; NULL: nothing. */
     void (*pass_over)(void *self, const struct elg_pass_over *what);
+    /* As up to `max` calls of claim_next, one behind the other, in one transaction; it
+     * may stop before the last. rows[0..*count) are the caller's then. NULL: claim_next
+     * does. ELG_NOT_FOUND: there is none now. */
+    enum elg_status (*claim_many)(void *self, const char *const *graph_ids,
+                                  size_t graph_count, struct elg_run_row *rows,
+                                  size_t max, size_t *count, struct elg_error *error);
+    /* As claim of each of these, in one transaction; those that cannot be had at once
+     * (owned, ended, claimed too often, not there) are left out, and nothing is said of
+     * them. rows has room for all. NULL, and ELG_NOT_FOUND: none was claimed. */
+    enum elg_status (*claim_named)(void *self, const char *const *trace_ids,
+                                   size_t trace_count, struct elg_run_row *rows,
+                                   size_t *count, struct elg_error *error);
+    /* As hand_back of each, without telling. NULL: hand_back does. */
+    void (*hand_back_many)(void *self, const char *const *trace_ids, size_t trace_count);
 };
 
 /* The back ends. */
@@ -338,8 +352,20 @@ enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
                                           const char *const *graph_ids,
                                           size_t graph_count, struct elg_run_row *out,
                                           struct elg_error *error);
+/* At most ELG_CLAIM_BATCH_RUNS_MAX, of all three. */
+enum elg_status elg_checkpoint_claim_many(struct elg_store *store,
+                                          const char *const *graph_ids,
+                                          size_t graph_count, struct elg_run_row *rows,
+                                          size_t max, size_t *count,
+                                          struct elg_error *error);
+enum elg_status elg_checkpoint_claim_named(struct elg_store *store,
+                                           const char *const *trace_ids,
+                                           size_t trace_count, struct elg_run_row *rows,
+                                           size_t *count, struct elg_error *error);
 void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell);
 void elg_checkpoint_pass_over(struct elg_store *store, const struct elg_pass_over *what);
+void elg_checkpoint_hand_back_many(struct elg_store *store, const char *const *trace_ids,
+                                   size_t trace_count);
 int elg_checkpoint_work_fd(struct elg_store *store);
 bool elg_checkpoint_work_poll(struct elg_store *store);
 enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms,

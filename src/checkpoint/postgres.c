@@ -42,6 +42,9 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .schema_version = elg_postgres_schema_version,
     .children = elg_postgres_children,
     .pass_over = elg_postgres_pass_over,
+    .claim_many = elg_postgres_claim_many,
+    .claim_named = elg_postgres_claim_named,
+    .hand_back_many = elg_postgres_hand_back_many,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

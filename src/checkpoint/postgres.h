@@ -284,7 +284,18 @@ int64_t elg_postgres_date_ms(struct elg_postgres *postgres);
 /* Ends the thread; the lease and all that is held under it are given up. */
 void elg_postgres_keeper_stop(struct elg_postgres *postgres);
 
+/* ---- postgres_next.c: elg_checkpoint_ops of the same names */
+enum elg_status elg_postgres_claim_many(void *self, const char *const *graph_ids,
+                                        size_t graph_count, struct elg_run_row *rows,
+                                        size_t max, size_t *count,
+                                        struct elg_error *error);
+enum elg_status elg_postgres_claim_named(void *self, const char *const *trace_ids,
+                                         size_t trace_count, struct elg_run_row *rows,
+                                         size_t *count, struct elg_error *error);
+
 /* ---- postgres_work.c */
+void elg_postgres_hand_back_many(void *self, const char *const *trace_ids,
+                                 size_t trace_count);
 /* Tells all who wait for work. What goes wrong is left to their looking. */
 void elg_postgres_work_tell(struct elg_postgres_connection *connection);
 /* There may be work: work_poll and work_fd say so. Any thread. */

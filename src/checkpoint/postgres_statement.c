@@ -259,6 +259,7 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_HAND_BACK] =
         "UPDATE cmo_runs SET worker = NULL, claims = greatest(claims - 1, 0) WHERE "
         "trace_id = $1::text AND worker = $2::bigint AND completed_at IS NULL",
+    [ELG_POSTGRES_HAND_BACK_MANY] = ELG_POSTGRES_SQL_HAND_BACK_MANY,
     [ELG_POSTGRES_DUE_READ] =
         "SELECT min(due_at) FROM cmo_runs WHERE completed_at IS NULL AND worker IS NULL "
         "AND due_at IS NOT NULL AND due_at > now()",
@@ -281,6 +282,7 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "w.worker = r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
     [ELG_POSTGRES_QUOTAS_LOCK] = ELG_POSTGRES_SQL_QUOTAS_LOCK,
     [ELG_POSTGRES_CLAIM_NEXT] = ELG_POSTGRES_SQL_CLAIM_NEXT,
+    [ELG_POSTGRES_CLAIM_NAMED] = ELG_POSTGRES_SQL_CLAIM_NAMED,
     [ELG_POSTGRES_ABORT] =
         "UPDATE cmo_runs SET abort_requested = true, updated_at = $2::timestamptz WHERE "
         "trace_id = $1::text AND NOT abort_requested AND completed_at IS NULL",

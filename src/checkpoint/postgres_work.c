@@ -7,6 +7,7 @@
  */
 #include "checkpoint/postgres.h"
 
+#include <string.h>
 #include <unistd.h>
 
 /* ---- handing back */
@@ -57,6 +58,85 @@ void elg_postgres_hand_back(void *self, const char *trace_id, bool tell)
         atomic_store(&postgres->release_again, true);
     else if (tell)
         elg_postgres_work_tell(loop);
+}
+
+struct back_many {
+    struct elg_postgres *postgres;
+    const char *trace_ids[ELG_CLAIM_BATCH_RUNS_MAX];
+    size_t count;
+};
+
+/* What another transaction has locked just now is left out: two that wait for each
+ * other's rows would wait for long. */
+static enum elg_status back_many_attempt(struct elg_postgres_connection *connection,
+                                         void *self, struct elg_error *error)
+{
+    const struct back_many *back = self;
+    struct elg_postgres_batch *batch = &connection->batch;
+    elg_postgres_add(batch, ELG_POSTGRES_HAND_BACK_MANY);
+    elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
+    for (size_t i = 0; i < back->count; i++)
+        elg_postgres_put_text(batch, back->trace_ids[i]);
+    elg_postgres_array_end(batch);
+    elg_postgres_put_int8(batch, back->postgres->worker);
+    return elg_postgres_exchange(connection, error);
+}
+
+/* True if the last exchange's result has the trace. */
+static bool was_locked(const struct elg_postgres_connection *connection,
+                       const char *trace_id)
+{
+    const PGresult *result = connection->results[0];
+    bool found = false;
+    for (int i = 0; !found && i < PQntuples(result); i++)
+        found = (size_t)PQgetlength(result, i, 0) == strlen(trace_id) &&
+                memcmp(PQgetvalue(result, i, 0), trace_id, strlen(trace_id)) == 0;
+    return found;
+}
+
+/* The rest of them, one by one. */
+static enum elg_status back_all_attempt(struct elg_postgres_connection *connection,
+                                        void *self, struct elg_error *error)
+{
+    struct back_many *back = self;
+    size_t left = 0;
+    enum elg_status status = back_many_attempt(connection, back, error);
+    if (status != ELG_OK)
+        return status;
+    for (size_t i = 0; i < back->count; i++) {
+        if (!was_locked(connection, back->trace_ids[i]))
+            back->trace_ids[left++] = back->trace_ids[i];
+    }
+    back->count = left;
+    for (; status == ELG_OK && back->count > 0; back->count--) {
+        struct back one = {back->postgres, back->trace_ids[back->count - 1], false};
+        elg_postgres_batch_reset(&connection->batch);
+        status = back_attempt(connection, &one, error);
+    }
+    return status;
+}
+
+void elg_postgres_hand_back_many(void *self, const char *const *trace_ids,
+                                 size_t trace_count)
+{
+    struct elg_postgres *postgres = self;
+    struct back_many back = {.postgres = postgres};
+    for (size_t i = 0; i < trace_count; i++) {
+        bool reserved = false;
+        if (!elg_postgres_disown(postgres, trace_ids[i], &reserved))
+            continue;
+        back.trace_ids[back.count++] = trace_ids[i];
+        if (reserved) { /* it has a row more */
+            struct back one = {postgres, trace_ids[i], true};
+            back.count--;
+            if (elg_postgres_try(&postgres->connections[ELG_POSTGRES_LOOP], back_attempt,
+                                 &one, NULL) != ELG_OK)
+                atomic_store(&postgres->release_again, true);
+        }
+    }
+    if (back.count > 0 && elg_postgres_try(&postgres->connections[ELG_POSTGRES_LOOP],
+                                           back_all_attempt, &back, NULL) != ELG_OK)
+        atomic_store(&postgres->release_again, true);
 }
 
 /* ---- hearing of work */

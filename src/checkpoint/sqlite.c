@@ -37,6 +37,9 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .schema_version = elg_sqlite_schema_version,
     .children = elg_sqlite_children,
     .pass_over = elg_sqlite_pass_over,
+    .claim_many = elg_sqlite_claim_many,
+    .claim_named = elg_sqlite_claim_named,
+    .hand_back_many = elg_sqlite_hand_back_many,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

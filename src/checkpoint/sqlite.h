@@ -292,6 +292,31 @@ enum elg_status elg_sqlite_turn_write(struct elg_sqlite *sqlite, struct elg_turn
 enum elg_status elg_sqlite_claim_as(struct elg_sqlite *sqlite, const char *trace_id,
                                     struct elg_sqlite_taking *taking,
                                     struct elg_run_row *out, struct elg_error *error);
+/* Writes the claim of a row that was read in this transaction, into the row too; past the
+ * last claim it is quarantined. */
+enum elg_status elg_sqlite_claim_row(struct elg_sqlite *sqlite, struct elg_run_row *row,
+                                     const struct elg_sqlite_taking *taking,
+                                     struct elg_error *error);
+
+/* ---- sqlite_many.c: elg_checkpoint_ops of the same names */
+enum elg_status elg_sqlite_claim_many(void *self, const char *const *graph_ids,
+                                      size_t graph_count, struct elg_run_row *rows,
+                                      size_t max, size_t *count, struct elg_error *error);
+enum elg_status elg_sqlite_claim_named(void *self, const char *const *trace_ids,
+                                       size_t trace_count, struct elg_run_row *rows,
+                                       size_t *count, struct elg_error *error);
+
+/* ---- sqlite_next.c */
+struct elg_sqlite_names {
+    char trace_ids[ELG_CLAIM_BATCH_RUNS_MAX][ELG_TRACE_BYTES_MAX + 1];
+    size_t count, max;
+};
+/* Runs that are next, one behind the other, as far as that can be told without claiming
+ * them; none: the next one has limits, or several graphs take turns. */
+enum elg_status elg_sqlite_next_names(struct elg_sqlite *sqlite,
+                                      const char *const *graph_ids, size_t graph_count,
+                                      struct elg_sqlite_names *names,
+                                      struct elg_error *error);
 
 /* ---- sqlite_write.c: a writing transaction (S1, S2) */
 /* Takes write_mutex and the guard and begins. After ELG_OK exactly one of the ends. */
@@ -372,6 +397,8 @@ enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
                                       size_t graph_count, struct elg_run_row *out,
                                       struct elg_error *error);
 void elg_sqlite_hand_back(void *self, const char *trace_id, bool tell);
+void elg_sqlite_hand_back_many(void *self, const char *const *trace_ids,
+                               size_t trace_count);
 int elg_sqlite_work_fd(void *self);
 bool elg_sqlite_work_poll(void *self);
 enum elg_status elg_sqlite_work_due(void *self, int64_t *due_ms, struct elg_error *error);

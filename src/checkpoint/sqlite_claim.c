@@ -145,10 +145,9 @@ static enum elg_status taken_write(struct elg_sqlite *sqlite, const char *trace_
     return elg_sqlite_write(&sqlite->writer, statement, &changes, error);
 }
 
-/* The claim of a row that was read in this transaction. */
-static enum elg_status claim_row(struct elg_sqlite *sqlite, struct elg_run_row *row,
-                                 struct elg_sqlite_taking *taking,
-                                 struct elg_error *error)
+enum elg_status elg_sqlite_claim_row(struct elg_sqlite *sqlite, struct elg_run_row *row,
+                                     const struct elg_sqlite_taking *taking,
+                                     struct elg_error *error)
 {
     enum elg_status status = claim_count(sqlite, row, error);
     if (status == ELG_OK)
@@ -178,7 +177,7 @@ static enum elg_status claim(struct elg_sqlite *sqlite, const char *trace_id,
     if (status != ELG_OK || refused || elg_checkpoint_status_ended(row.status)) {
         elg_sqlite_write_rollback(sqlite);
     } else {
-        status = claim_row(sqlite, &row, taking, error);
+        status = elg_sqlite_claim_row(sqlite, &row, taking, error);
         if (status == ELG_OK)
             status = elg_sqlite_write_commit(sqlite, error);
         else

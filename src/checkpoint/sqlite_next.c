@@ -427,6 +427,53 @@ struct scratch {
     struct search search;
 };
 
+static bool is_limited(const struct candidate *candidate)
+{
+    return candidate->running_max > 0 || candidate->key_running_max > 0 ||
+           candidate->taking.rate_count > 0;
+}
+
+/* The first runs of the only pair of the highest priority, as far as none has limits. */
+static enum elg_status names_read(struct elg_sqlite *sqlite, struct next *next,
+                                  struct search *search, struct elg_sqlite_names *names,
+                                  struct elg_error *error)
+{
+    pthread_mutex_lock(&sqlite->read_mutex);
+    enum elg_status status = pairs_read(sqlite, next, error);
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    bool several =
+        next->pair_count > 1 && next->pairs[0].priority == next->pairs[1].priority;
+    if (status != ELG_OK || next->pair_count == 0 || several)
+        return status;
+    status =
+        search_read(sqlite, &next->pairs[0], ELG_CLAIM_BATCH_RUNS_MAX, search, error);
+    for (size_t i = 0; status == ELG_OK && i < search->count && names->count < names->max;
+         i++) {
+        if (is_limited(&search->candidates[i]))
+            break;
+        if (!elg_sqlite_owned(sqlite, search->candidates[i].trace_id) &&
+            !is_passed(sqlite->passed, search->candidates[i].trace_id))
+            strcpy(names->trace_ids[names->count++], search->candidates[i].trace_id);
+    }
+    return status;
+}
+
+enum elg_status elg_sqlite_next_names(struct elg_sqlite *sqlite,
+                                      const char *const *graph_ids, size_t graph_count,
+                                      struct elg_sqlite_names *names,
+                                      struct elg_error *error)
+{
+    struct scratch *scratch = elg_base_calloc(sqlite->env.alloc, sizeof *scratch);
+    if (scratch == NULL)
+        return elg_base_no_memory(error);
+    struct next next = {graph_ids, graph_count, scratch->pairs, 0};
+    enum elg_status status = sweep(sqlite, error);
+    if (status == ELG_OK)
+        status = names_read(sqlite, &next, &scratch->search, names, error);
+    elg_base_free(sqlite->env.alloc, scratch, sizeof *scratch);
+    return status;
+}
+
 enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
                                       size_t graph_count, struct elg_run_row *out,
                                       struct elg_error *error)

@@ -59,6 +59,25 @@ void elg_sqlite_hand_back(void *self, const char *trace_id, bool tell)
     elg_sqlite_disown(sqlite, trace_id);
 }
 
+void elg_sqlite_hand_back_many(void *self, const char *const *trace_ids,
+                               size_t trace_count)
+{
+    struct elg_sqlite *sqlite = self;
+    enum elg_status status = elg_sqlite_write_begin(sqlite, NULL);
+    if (status == ELG_OK) {
+        for (size_t i = 0; status == ELG_OK && i < trace_count; i++) {
+            if (elg_sqlite_owned(sqlite, trace_ids[i]))
+                status = unclaim_write(sqlite, trace_ids[i]);
+        }
+        if (status == ELG_OK)
+            elg_sqlite_write_commit(sqlite, NULL);
+        else
+            elg_sqlite_write_rollback(sqlite);
+    }
+    for (size_t i = 0; i < trace_count; i++)
+        elg_sqlite_disown(sqlite, trace_ids[i]);
+}
+
 /* ---- hearing of work */
 
 int elg_sqlite_work_fd(void *self)

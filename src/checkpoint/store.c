@@ -289,8 +289,8 @@ static enum elg_status fetched(struct elg_store *store, struct elg_run_row *out,
     return status;
 }
 
-static enum elg_status claimed(struct elg_store *store, struct elg_run_row *out,
-                               struct elg_error *error)
+enum elg_status elg_store_claimed(struct elg_store *store, struct elg_run_row *out,
+                                  struct elg_error *error)
 {
     char trace_id[ELG_TRACE_BYTES_MAX + 1];
     memcpy(trace_id, out->trace_id, sizeof trace_id);
@@ -306,7 +306,7 @@ enum elg_status elg_checkpoint_claim(struct elg_store *store, const char *trace_
     enum elg_status status = elg_store_enter(store, "claim", true, trace_id, error);
     if (status == ELG_OK)
         status = store->ops->claim(store->self, trace_id, out, error);
-    return status == ELG_OK ? claimed(store, out, error) : status;
+    return status == ELG_OK ? elg_store_claimed(store, out, error) : status;
 }
 
 void elg_checkpoint_release(struct elg_store *store, const char *trace_id)
@@ -428,5 +428,5 @@ enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
     enum elg_status status = elg_store_enter(store, "claim_next", true, NULL, error);
     if (status == ELG_OK)
         status = store->ops->claim_next(store->self, graph_ids, graph_count, out, error);
-    return status == ELG_OK ? claimed(store, out, error) : status;
+    return status == ELG_OK ? elg_store_claimed(store, out, error) : status;
 }

@@ -13,6 +13,86 @@ void elg_checkpoint_pass_over(struct elg_store *store, const struct elg_pass_ove
     store->ops->pass_over(store->self, what);
 }
 
+void elg_checkpoint_hand_back_many(struct elg_store *store, const char *const *trace_ids,
+                                   size_t trace_count)
+{
+    if (store->ops->hand_back_many != NULL) {
+        store->ops->hand_back_many(store->self, trace_ids, trace_count);
+        return;
+    }
+    for (size_t i = 0; i < trace_count; i++)
+        store->ops->hand_back(store->self, trace_ids[i], false);
+}
+
+/* ---- taking up many */
+
+/* Payloads that lie elsewhere are fetched. A run whose payloads cannot be is let go; the
+ * reason is told if no other was claimed. */
+static enum elg_status rows_fetch(struct elg_store *store, struct elg_run_row *rows,
+                                  size_t *count, struct elg_error *error)
+{
+    enum elg_status status = ELG_OK;
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        enum elg_status one = elg_store_claimed(store, &rows[i], error);
+        if (one == ELG_OK)
+            rows[kept++] = rows[i];
+        else
+            status = one;
+    }
+    *count = kept;
+    return kept > 0 ? ELG_OK : status;
+}
+
+static enum elg_status count_check(size_t count, struct elg_error *error)
+{
+    if (count >= 1 && count <= ELG_CLAIM_BATCH_RUNS_MAX)
+        return ELG_OK;
+    return elg_base_fail(error, ELG_USAGE, "claim", "%zu runs; 1 to %d at once", count,
+                         ELG_CLAIM_BATCH_RUNS_MAX);
+}
+
+enum elg_status elg_checkpoint_claim_many(struct elg_store *store,
+                                          const char *const *graph_ids,
+                                          size_t graph_count, struct elg_run_row *rows,
+                                          size_t max, size_t *count,
+                                          struct elg_error *error)
+{
+    *count = 0;
+    enum elg_status status = elg_store_enter(store, "claim_next", true, NULL, error);
+    if (status == ELG_OK)
+        status = count_check(max, error);
+    if (status != ELG_OK)
+        return status;
+    if (store->ops->claim_many != NULL) {
+        status = store->ops->claim_many(store->self, graph_ids, graph_count, rows, max,
+                                        count, error);
+    } else {
+        status = store->ops->claim_next(store->self, graph_ids, graph_count, rows, error);
+        *count = status == ELG_OK;
+    }
+    return status == ELG_OK ? rows_fetch(store, rows, count, error) : status;
+}
+
+enum elg_status elg_checkpoint_claim_named(struct elg_store *store,
+                                           const char *const *trace_ids,
+                                           size_t trace_count, struct elg_run_row *rows,
+                                           size_t *count, struct elg_error *error)
+{
+    *count = 0;
+    enum elg_status status = elg_store_enter(store, "claim", true, NULL, error);
+    if (status == ELG_OK)
+        status = count_check(trace_count, error);
+    if (status == ELG_OK && store->ops->claim_named == NULL)
+        status = elg_base_fail(error, ELG_NOT_FOUND, "claim", "one by one");
+    if (status == ELG_OK)
+        status = store->ops->claim_named(store->self, trace_ids, trace_count, rows, count,
+                                         error);
+    return status == ELG_OK ? rows_fetch(store, rows, count, error) : status;
+}
+
+/* ---- hearing of work */
+
 int elg_checkpoint_work_fd(struct elg_store *store)
 {
     return store->ops->work_fd(store->self);

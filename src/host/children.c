@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host/internal.h"
+#include "host/children.h"
 #include "json/json.h"
 
 #define TRACE_BASE_MAX 60 /* bytes of the trace that a family's traces begin with */
@@ -20,8 +20,8 @@
 
 /* The family's readable part, and half of the key, which is a hash of parent, step, seq
  * and request: the same over crashes and attempts. */
-static void trace_of(const struct elg_host_run *hr, const struct elg_hash *key,
-                     char out[ELG_TRACE_BYTES_MAX + 1])
+void elg__child_trace(const struct elg_host_run *hr, const struct elg_hash *key,
+                      char out[ELG_TRACE_BYTES_MAX + 1])
 {
     char hex[ELG_HASH_HEX_SIZE];
     const struct elg_run_row *parent = &hr->run->row;
@@ -94,7 +94,7 @@ static enum elg_status make(struct elg_host_run *hr, const struct elg_wait *wait
                              "%d runs are above this one already; a run at that depth "
                              "begins no other",
                              ELG_CHILD_DEPTH_MAX);
-    trace_of(hr, &wait->prepared.key, row->trace_id);
+    elg__child_trace(hr, &wait->prepared.key, row->trace_id);
     snprintf(row->parent_trace_id, sizeof row->parent_trace_id, "%s", parent->trace_id);
     row->parent_step = (int64_t)parent->step_count;
     row->parent_seq = wait->seq;
@@ -111,7 +111,7 @@ static enum elg_status make(struct elg_host_run *hr, const struct elg_wait *wait
  * ------------------------------------------------------------------------------- */
 
 /* The call fails without a child: that is its recorded result. */
-static void refuse(struct elg_wait *wait, const char *code, const char *message)
+void elg__child_refuse(struct elg_wait *wait, const char *code, const char *message)
 {
     struct elg_buf *buf = &wait->owner->host->scratch;
     elg_base_buf_reset(buf);
@@ -139,16 +139,16 @@ static void begin(struct elg_wait *wait)
     if (status == ELG_OK)
         wait->state = ELG_WAIT_GATED;
     else if (status == ELG_NOT_FOUND || status == ELG_USAGE) /* or no name of a file */
-        refuse(wait, "NO_SUCH_GRAPH", error.text);
+        elg__child_refuse(wait, "NO_SUCH_GRAPH", error.text);
     else if (status == ELG_INVALID)
-        refuse(wait, "INVALID_GRAPH", error.text);
+        elg__child_refuse(wait, "INVALID_GRAPH", error.text);
     else if (status == ELG_LIMIT)
-        refuse(wait, "LIMIT", error.text);
+        elg__child_refuse(wait, "LIMIT", error.text);
     else
         elg__turn_lose(hr, &error);
 }
 
-static bool is_child(const struct elg_wait *wait, enum elg_wait_state state)
+bool elg__child_is(const struct elg_wait *wait, enum elg_wait_state state)
 {
     return wait->prepared.kind == ELG_ACTIVITY_RUN && wait->state == state;
 }
@@ -159,12 +159,12 @@ void elg__child_begin(struct elg_host_run *hr)
     if (hr->beginning)
         return;
     for (uint32_t i = 0; i < hr->wait_count; i++)
-        in_flight += is_child(&hr->waits[i], ELG_WAIT_GATED) ||
-                     is_child(&hr->waits[i], ELG_WAIT_STARTED);
+        in_flight += elg__child_is(&hr->waits[i], ELG_WAIT_GATED) ||
+                     elg__child_is(&hr->waits[i], ELG_WAIT_STARTED);
     hr->beginning = true;
     for (uint32_t i = 0; i < hr->wait_count && in_flight < hr->children_max && !hr->lost;
          i++) {
-        if (!is_child(&hr->waits[i], ELG_WAIT_QUEUED))
+        if (!elg__child_is(&hr->waits[i], ELG_WAIT_QUEUED))
             continue;
         begin(&hr->waits[i]);
         in_flight += i < hr->wait_count && hr->waits[i].state == ELG_WAIT_GATED;
@@ -211,74 +211,10 @@ void elg__child_forget(struct elg_host_run *hr)
     hr->taking = false;
 }
 
-static struct elg_wait *next_to_take(struct elg_host_run *hr)
-{
-    for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++) {
-        struct elg_wait *wait = &hr->waits[i];
-        if (is_child(wait, ELG_WAIT_STARTED) && !wait->offered && !wait->taken_up)
-            return wait;
-    }
-    return NULL;
-}
-
-static bool has_room(const struct elg_host *host)
-{
-    size_t max =
-        host->serving.on ? host->serving.run_count_max : ELG_CHILDREN_IN_HAND_MAX;
-    return elg_host_executing(host) < max && host->run_count < ELG_CONCURRENCY_MAX;
-}
-
-static void settle(struct elg_wait *wait, int64_t signal_no);
-
-/* One that ended meanwhile answers the call; one that another process executes tells of
- * its end by its signal. */
-static void take_up(struct elg_wait *wait)
-{
-    struct elg_host_run *hr = wait->owner;
-    struct elg_host *host = hr->host;
-    char trace_id[ELG_TRACE_BYTES_MAX + 1];
-    struct elg_error error;
-    wait->taken_up = true;
-    trace_of(hr, &wait->prepared.key, trace_id);
-    if (elg__run_find(host, trace_id) != NULL)
-        return;
-    enum elg_status status = elg_run_resume(host, trace_id, &error);
-    if (status == ELG_BUSY)
-        return;
-    if (status == ELG_NOT_FOUND) {
-        refuse(wait, "NOT_FOUND", "the child run was removed from the store");
-        return;
-    }
-    if (status != ELG_OK) {
-        elg__turn_lose(hr, &error);
-        return;
-    }
-    if (elg__run_find(host, trace_id) != NULL)
-        return;
-    elg__wait_look(hr); /* it has ended: mostly its signal is there */
-    for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++)
-        if (&hr->waits[i] == wait && is_child(wait, ELG_WAIT_STARTED))
-            settle(wait, 0); /* an earlier attempt consumed it */
-}
-
-void elg__child_serve(struct elg_host *host)
-{
-    while (host->taking != NULL && !host->closing) {
-        struct elg_host_run *hr = host->taking;
-        struct elg_wait *wait = next_to_take(hr);
-        if (wait == NULL)
-            elg__child_forget(hr);
-        else if (has_room(host))
-            take_up(wait);
-        else
-            return;
-    }
-}
-
 bool elg__child_awaited(const struct elg_host_run *hr)
 {
     for (uint32_t i = 0; i < hr->wait_count; i++)
-        if (is_child(&hr->waits[i], ELG_WAIT_STARTED) && !hr->waits[i].offered)
+        if (elg__child_is(&hr->waits[i], ELG_WAIT_STARTED) && !hr->waits[i].offered)
             return true;
     return false;
 }
@@ -355,14 +291,14 @@ static enum elg_status write_answer(struct elg_host *host, const char *trace_id,
 }
 
 /* Records what an ended child came to; signal_no 0: its signal is consumed already. */
-static void settle(struct elg_wait *wait, int64_t signal_no)
+void elg__child_settle(struct elg_wait *wait, int64_t signal_no)
 {
     struct elg_host_run *hr = wait->owner;
     char trace_id[ELG_TRACE_BYTES_MAX + 1];
     struct elg_error error;
     struct elg_buf answer;
     bool ended = false;
-    trace_of(hr, &wait->prepared.key, trace_id);
+    elg__child_trace(hr, &wait->prepared.key, trace_id);
     elg_base_buf_init(&answer, hr->host->alloc);
     enum elg_status status = write_answer(hr->host, trace_id, &answer, &ended, &error);
     if (status == ELG_OK && ended && signal_no != 0)
@@ -400,7 +336,7 @@ static struct elg_wait *find_wait(struct elg_host_run *hr,
 {
     for (uint32_t i = 0; i < hr->wait_count; i++) {
         struct elg_wait *wait = &hr->waits[i];
-        if (is_child(wait, ELG_WAIT_STARTED) && !wait->offered &&
+        if (elg__child_is(wait, ELG_WAIT_STARTED) && !wait->offered &&
             memcmp(wait->prepared.key.bytes, child->key, KEY_BYTES) == 0)
             return wait;
     }
@@ -431,7 +367,7 @@ void elg__child_look(struct elg_host_run *hr)
         struct elg_wait *wait = find_wait(hr, &child);
         hr->child_seen = child.signal_no;
         if (wait != NULL)
-            settle(wait, child.signal_no);
+            elg__child_settle(wait, child.signal_no);
     }
     elg_base_buf_fini(&list);
 }

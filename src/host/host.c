@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/claimed.h"
 #include "host/internal.h"
 
 #define DEFAULT_STORE "sqlite:elg.db"
@@ -240,6 +241,8 @@ static void hand_back_runs(struct elg_host *host)
     elg__run_reap(host);
     while (host->all != NULL)
         elg__run_forget(host->all);
+    elg__claimed_stop(host);
+    elg__claimed_back_all(host);
 }
 
 void elg_host_close(struct elg_host *host)
@@ -250,6 +253,7 @@ void elg_host_close(struct elg_host *host)
     hand_back_runs(host);
     elg__loop_fini(host);
     elg__serve_fini(host);
+    elg__claimed_fini(host);
     elg__committer_destroy(host->committer);
     elg_activity_performer_destroy(host->performer);
     elg__graph_children_clear(host);

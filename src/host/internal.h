@@ -164,6 +164,13 @@ struct elg_serving {
     int64_t asked_us;
     uint32_t refused_count; /* in a row */
     struct elg_passed_list passed;
+    /* Claimed in one piece, not in hand yet: rows[row_next .. row_count). */
+    struct elg_run_row *rows; /* ELG_CLAIM_BATCH_RUNS_MAX; NULL: served nothing yet */
+    size_t row_next, row_count;
+    uint64_t rows_lapses; /* of the lease, before they were claimed */
+    /* To be handed back in one piece. */
+    char backs[ELG_CLAIM_BATCH_RUNS_MAX][ELG_TRACE_BYTES_MAX + 1];
+    size_t back_count;
 };
 
 struct elg_host {

@@ -7,6 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "host/claimed.h"
 #include "host/internal.h"
 
 #define STEPS_PER_SUBMIT 64 /* pure steps executed before a batch is handed over */
@@ -231,6 +232,8 @@ static bool abort_asked(void *self, const struct elg_run_row *row)
     if (hr != NULL) {
         hr->abort_requested = true;
         elg__loop_ready(hr);
+    } else {
+        elg__claimed_abort(self, row->trace_id);
     }
     return true;
 }
@@ -367,10 +370,12 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
     }
     elg__commit_submit(host, false);
     elg__run_reap(host);
+    elg__claimed_back_all(host);
     arm_descriptor(host, now_us);
     atomic_store(&host->tick_ended_us, now_us);
     atomic_store(&host->tick_began_us, 0);
-    *active = host->run_count - host->idle_count + (host->taking != NULL);
+    *active = host->run_count - host->idle_count + (host->taking != NULL) +
+              elg__claimed_count(host);
     if (host->commit_error.status == ELG_OK)
         return ELG_OK;
     if (error != NULL)

@@ -1,6 +1,7 @@
 /* runs: the runs in hand: taken up, let go. Provides elg_run_resume, _abort, _release. */
 #include <string.h>
 
+#include "host/claimed.h"
 #include "host/internal.h"
 
 #define TABLE_SLOTS_MIN 64
@@ -124,7 +125,7 @@ void elg__run_forget(struct elg_host_run *hr)
 void elg__run_park(struct elg_host_run *hr)
 {
     run_remove(hr);
-    elg_checkpoint_hand_back(hr->host->store, hr->run->row.trace_id, false);
+    elg__claimed_back(hr->host, hr->run->row.trace_id);
     run_free(hr);
 }
 
@@ -193,9 +194,11 @@ enum elg_status elg__run_recall(struct elg_host *host, struct elg_run *run,
             return first;
     }
     int64_t from = (int64_t)run->row.step_count - 1;
-    enum elg_status status =
-        elg_checkpoint_journal(host->store, run->row.trace_id, from < 0 ? 0 : from, -1,
-                               recall_row, &recall, error);
+    enum elg_status status = ELG_OK;
+    if (run->row.status != ELG_RUN_PENDING) /* such a run has no record yet */
+        status =
+            elg_checkpoint_journal(host->store, run->row.trace_id, from < 0 ? 0 : from,
+                                   -1, recall_row, &recall, error);
     if (status == ELG_OK)
         status = recall.status;
     if (status == ELG_OK)
@@ -281,6 +284,8 @@ enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
     if (elg__run_find(host, trace_id) != NULL)
         return ELG_OK;
     memset(&row, 0, sizeof row);
+    elg__claimed_drop(host, trace_id);
+    elg__claimed_back_all(host); /* it may be one of these */
     host->lapses_claimed = elg_checkpoint_lease_lapses(host->store);
     enum elg_status status = elg_checkpoint_claim(host->store, trace_id, &row, error);
     if (status != ELG_OK)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "host/claimed.h"
 #include "host/internal.h"
 
 /* ---- options
@@ -213,13 +214,8 @@ static enum elg_status take(struct elg_host *host, int64_t now_us,
     struct elg_serving *serving = &host->serving;
     struct elg_run_row row;
     memset(&row, 0, sizeof row);
-    static const char *const NONE[] = {NULL};
-    const char *const *ids =
-        serving->graph_ids ? (const char *const *)serving->graph_ids : NONE;
-    host->lapses_claimed = elg_checkpoint_lease_lapses(host->store);
     elg__passed_tell(host, now_us);
-    enum elg_status status = elg_checkpoint_claim_next(
-        host->store, serving->all_graphs ? NULL : ids, serving->graph_count, &row, error);
+    enum elg_status status = elg__claimed_next(host, &row, error);
     if (status != ELG_OK) {
         if (status != ELG_NOT_FOUND)
             elg__warn(host, "", error->where, error->text);
@@ -258,7 +254,8 @@ void elg__serve(struct elg_host *host, int64_t now_us, int64_t until_us)
     if (elg_checkpoint_work_poll(host->store))
         serving->look_us = 0;
     serving->asked_us = now_us;
-    while (serving->look_us <= now_us && has_room(host)) {
+    while ((serving->look_us <= now_us || elg__claimed_count(host) > 0) &&
+           has_room(host)) {
         enum elg_status status = take(host, now_us, &error);
         bool all_refused = serving->refused_count >= ELG_SERVE_REFUSED_MAX;
         if (status == ELG_NOT_FOUND)
@@ -278,6 +275,8 @@ int64_t elg__serve_next_us(const struct elg_host *host)
     const struct elg_serving *serving = &host->serving;
     if (!serving->on || !has_room(host))
         return INT64_MAX;
+    if (elg__claimed_count(host) > 0)
+        return 0;
     int64_t ask_us = serving->asked_us + ELG_SERVE_ASK_US;
     return serving->asks && ask_us < serving->look_us ? ask_us : serving->look_us;
 }
@@ -320,6 +319,7 @@ size_t elg_host_drain(struct elg_host *host)
     struct elg_host_run *next;
     host->serving.on = false;
     host->serving.parks = true;
+    elg__claimed_stop(host);
     for (struct elg_host_run *hr = host->all; hr != NULL; hr = next) {
         next = hr->all_next;
         if (!hr->lost && !hr->ended && !hr->wanted && !hr->in_flight && !hr->ready)

@@ -1,0 +1,128 @@
+/* claimed: runs of the store between it and a host's hands: claimed, and handed back,
+ * many in one transaction. Uses checkpoint. Knows nothing of what runs do.
+ *
+ * A batch is at most what there is room for, so what is claimed is taken up at once; a
+ * budget of time may leave some for the next tick.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "host/claimed.h"
+#include "host/internal.h"
+
+size_t elg__claimed_count(const struct elg_host *host)
+{
+    return host->serving.row_count - host->serving.row_next;
+}
+
+/* How many there is room for; at least one, which the caller knows. */
+static size_t room(const struct elg_host *host)
+{
+    size_t max = host->serving.run_count_max, executing = elg_host_executing(host);
+    size_t left = executing < max ? max - executing : 1;
+    size_t ending = max * ELG_SERVE_ENDING;
+    if (host->run_count < ending && ending - host->run_count < left)
+        left = ending - host->run_count;
+    return left < ELG_CLAIM_BATCH_RUNS_MAX ? left : ELG_CLAIM_BATCH_RUNS_MAX;
+}
+
+static enum elg_status claim(struct elg_host *host, struct elg_error *error)
+{
+    static const char *const NONE[] = {NULL};
+    struct elg_serving *serving = &host->serving;
+    const char *const *ids =
+        serving->graph_ids ? (const char *const *)serving->graph_ids : NONE;
+    if (serving->rows == NULL)
+        serving->rows = elg_base_calloc(host->alloc,
+                                        ELG_CLAIM_BATCH_RUNS_MAX * sizeof *serving->rows);
+    if (serving->rows == NULL)
+        return elg_base_no_memory(error);
+    serving->row_next = serving->row_count = 0;
+    serving->rows_lapses = elg_checkpoint_lease_lapses(host->store);
+    return elg_checkpoint_claim_many(host->store, serving->all_graphs ? NULL : ids,
+                                     serving->graph_count, serving->rows, room(host),
+                                     &serving->row_count, error);
+}
+
+enum elg_status elg__claimed_next(struct elg_host *host, struct elg_run_row *row,
+                                  struct elg_error *error)
+{
+    struct elg_serving *serving = &host->serving;
+    enum elg_status status = ELG_OK;
+    if (elg__claimed_count(host) == 0)
+        status = claim(host, error);
+    if (status != ELG_OK)
+        return status;
+    *row = serving->rows[serving->row_next++];
+    host->lapses_claimed = serving->rows_lapses;
+    return ELG_OK;
+}
+
+static struct elg_run_row *find(struct elg_host *host, const char *trace_id)
+{
+    struct elg_serving *serving = &host->serving;
+    for (size_t i = serving->row_next; i < serving->row_count; i++) {
+        if (strcmp(serving->rows[i].trace_id, trace_id) == 0)
+            return &serving->rows[i];
+    }
+    return NULL;
+}
+
+void elg__claimed_drop(struct elg_host *host, const char *trace_id)
+{
+    struct elg_run_row *row = find(host, trace_id);
+    if (row == NULL)
+        return;
+    elg_checkpoint_run_row_fini(row);
+    *row = host->serving.rows[--host->serving.row_count];
+}
+
+void elg__claimed_abort(struct elg_host *host, const char *trace_id)
+{
+    struct elg_run_row *row = find(host, trace_id);
+    if (row != NULL)
+        row->abort_requested = true;
+}
+
+void elg__claimed_stop(struct elg_host *host)
+{
+    struct elg_serving *serving = &host->serving;
+    for (; serving->row_next < serving->row_count; serving->row_next++) {
+        struct elg_run_row *row = &serving->rows[serving->row_next];
+        if (!elg_checkpoint_status_ended(row->status))
+            elg_checkpoint_hand_back(host->store, row->trace_id, true);
+        elg_checkpoint_run_row_fini(row);
+    }
+}
+
+/* ---- back */
+
+void elg__claimed_back(struct elg_host *host, const char *trace_id)
+{
+    struct elg_serving *serving = &host->serving;
+    if (serving->back_count == ELG_CLAIM_BATCH_RUNS_MAX)
+        elg__claimed_back_all(host);
+    snprintf(serving->backs[serving->back_count++], sizeof serving->backs[0], "%s",
+             trace_id);
+}
+
+/* One of them may have become due before it was anyone's: then nobody was told. */
+void elg__claimed_back_all(struct elg_host *host)
+{
+    struct elg_serving *serving = &host->serving;
+    const char *trace_ids[ELG_CLAIM_BATCH_RUNS_MAX];
+    if (serving->back_count == 0)
+        return;
+    for (size_t i = 0; i < serving->back_count; i++)
+        trace_ids[i] = serving->backs[i];
+    elg_checkpoint_hand_back_many(host->store, trace_ids, serving->back_count);
+    serving->back_count = 0;
+    serving->look_us = 0;
+}
+
+void elg__claimed_fini(struct elg_host *host)
+{
+    struct elg_serving *serving = &host->serving;
+    elg_base_free(host->alloc, serving->rows,
+                  ELG_CLAIM_BATCH_RUNS_MAX * sizeof *serving->rows);
+}
