@@ -227,10 +227,9 @@ local function kernels_of_node_code()
 end
 
 local function units_of_fuel()
-  local list, many = units.measure()
+  local list = units.measure()
   figure("the slowest unit of fuel", "less", 100, nil, list[1].ns, "ns", ("%s; then %s, %.0f")
     :format(list[1].name, list[2].name, list[2].ns))
-  print(("     a unit that hands on 7,000 values: %.0f ns (%s)"):format(many[1].ns, many[1].name))
 end
 
 local ok, failure = pcall(function()

@@ -147,13 +147,11 @@ local CASES = {
   { "big alloc", "while true do local s = ('x'):rep(8e6) end" },
   { "big table", "while true do local t = {} for i = 1, 1e5 do t[i] = i end end" },
   { "decode utf", "local s = '\"' .. ('\\\\u00e9'):rep(3000) .. '\"' while true do elg.json.decode(s) end" },
-}
-
--- Thousands of values handed on by one instruction.
-local MANY = {
   { "byte", "local s = ('x'):rep(7000) while true do s:byte(1, -1) end" },
   { "select", "local t = {} for i = 1, 7000 do t[i] = i end local function f(...) while true do select('#', ...) select(7000, ...) end end f(unpack(t))" },
   { "vararg", "local t = {} for i = 1, 7000 do t[i] = i end local function f(...) return ... end local function g(...) while true do f(...) end end g(unpack(t))" },
+  { "return many", "local t = {} for i = 1, 7000 do t[i] = i end local function f(n) if n == 0 then return unpack(t) end return 1, f(n - 1) end while true do f(100) end" },
+  { "tail many", "local t = {} for i = 1, 7000 do t[i] = i end local function f() end local function h(...) return f(...) end local function g(...) while true do h(...) end end g(unpack(t))" },
 }
 
 local TRIES, MORE_TRIES, SLOW_NS = 2, 6, 60
@@ -185,16 +183,14 @@ local function slowest_of(cases, pattern)
   return list
 end
 
--- measure(): two lists of { ns, name }, the slowest first: scripts of every kind, and those that
--- hand on thousands of values.
+-- measure(): a list of { ns, name }, the slowest first.
 function M.measure(pattern)
-  return slowest_of(CASES, pattern), slowest_of(MANY, pattern)
+  return slowest_of(CASES, pattern)
 end
 
 if arg and arg[0]:match("units%.lua$") then
-  local list, many = M.measure(arg[1])
+  local list = M.measure(arg[1])
   for i = 1, math.min(#list, 25) do print(("%8.1f ns  %s"):format(list[i].ns, list[i].name)) end
-  for _, item in ipairs(many) do print(("%8.1f ns  %s (7,000 values at once)"):format(item.ns, item.name)) end
 end
 
 return M

@@ -11,7 +11,9 @@
 # engine's way to a hook would grow the Lua stack, which node code could tell. Its calls for
 # work that grows with strings go to sandbox/counted.c, which charges for it; so do raised
 # errors and fmod. Reading numbers from text, which the engine does in many places, begins
-# with a jump there.
+# with a jump there, and so does string.byte of several bytes. Instructions that hand on as
+# many values as there are go through sandbox/many.S, which sandbox/fuel.c puts into the
+# engine's table; that the table and these instructions are where it looks is checked here.
 #
 # Keys that are objects are hashed by their address: lo ^ hi and so on, over its two halves
 # and the type's tag. The engine's one place (hashkey) is changed so that hi is the tag
@@ -24,6 +26,11 @@ LJ_COUNTED := dispatch_ins meta_cat meta_comp meta_tget meta_tset str_new buf_pu
 LJ_REDIRECT := syscall pow sin cos tan asin acos atan atan2 sinh cosh tanh exp log log10 log2 fmod
 # push r15; mov esi, esi; push r14: switch.S has them again
 LJ_SCAN_BEGIN := 415789f64156
+# push r15; mov esi, 1
+LJ_BYTE_BEGIN := 4157be01000000
+# dec [r14 - 0xe38], the count; jmp [r14 + rbp * 8 + 0x4d0], the table of instructions
+LJ_COUNT := 41ff8ec8f1ffff
+LJ_TABLE := 41ffa4eed0040000
 # mov rax, rdx; shr 32, rdx; mov edx, esi; xor edx, eax; ror 13, edx; rol 14, esi
 LJ_HASH_FROM := 4889c248c1ea2089d631d0c1ca0dc1c60e
 LJ_HASH_TO   := 4889c248c1ea2f89d631d0c1ca0dc1c60e
@@ -48,11 +55,18 @@ $(B)/obj/luajit.o: $(LJ_A) $(B)/gen/luajit.syms $(B)/gen/engine_edit $(B)/obj/lu
 	@mkdir -p $(@D)
 	@rm -rf $@.parts && mkdir -p $@.parts && cd $@.parts && ar x $(LJ_A)
 	@for o in $@.parts/*.o; do case $$o in \
-	  */lj_vm.o) objcopy $(foreach f,$(LJ_COUNTED),--redefine-sym lj_$f=elglj_$f) $$o;; \
+	  */lj_vm.o) objcopy $(foreach f,$(LJ_COUNTED),--redefine-sym lj_$f=elglj_$f) $$o && \
+	    $(B)/gen/engine_edit $$o replace lj_vm_inshook $(LJ_COUNT) $(LJ_COUNT) && \
+	    $(B)/gen/engine_edit $$o replace lj_vm_inshook $(LJ_TABLE) $(LJ_TABLE);; \
 	  *) objcopy $(foreach f,$(LJ_COUNTED),--redefine-sym lj_$f=elglj_engine_$f) $$o && \
 	    at=$$(nm $$o | awk '$$3 == "lj_strscan_scan" {print "0x" $$1}') && \
+	    byte=$$(nm $$o | awk '$$3 == "lj_ffh_string_byte" {print "0x" $$1}') && \
 	    objcopy --add-symbol elglj_strscan_scan=.text:0,global,function \
-	      --add-symbol elglj_strscan_rest=.text:$$(($$at + 6)),global,function $$o && \
+	      --add-symbol elglj_strscan_rest=.text:$$(($$at + 6)),global,function \
+	      --add-symbol elglj_string_byte=.text:0,global,function \
+	      --add-symbol elglj_string_byte_rest=.text:$$(($$byte + 7)),global,function $$o && \
+	    $(B)/gen/engine_edit $$o undefine elglj_string_byte && \
+	    $(B)/gen/engine_edit $$o detour lj_ffh_string_byte $(LJ_BYTE_BEGIN) elglj_string_byte && \
 	    $(B)/gen/engine_edit $$o undefine elglj_strscan_scan && \
 	    $(B)/gen/engine_edit $$o detour lj_strscan_scan $(LJ_SCAN_BEGIN) elglj_strscan_scan && \
 	    $(B)/gen/engine_edit $$o replace hashkey.isra.0 $(LJ_HASH_FROM) $(LJ_HASH_TO);; \

@@ -153,6 +153,7 @@ NEVER_CALLED(elglj_str_new)
 NEVER_CALLED(elglj_buf_putstr_reverse)
 NEVER_CALLED(elglj_buf_putstr_lower)
 NEVER_CALLED(elglj_buf_putstr_upper)
+NEVER_CALLED(elglj_string_byte)
 
 /* What the engine calls there while it parses, too. */
 int elglj_strscan_scan(const uint8_t *text, uint32_t size, void *out, uint32_t options)

@@ -136,6 +136,54 @@ int elglj_strscan_scan(const uint8_t *text, uint32_t size, elg_lj_value *out,
     return elglj_engine_strscan_scan(text, size, out, options);
 }
 
+/* ---- many values */
+
+#define VALUES_SHIFT 6 /* a unit for so many results: as many.S has it */
+
+int elglj_string_byte(lua_State *L)
+{
+    int results = elglj_engine_string_byte(L);
+    charge_units(elg_sandbox_current(), (uint64_t)results >> VALUES_SHIFT);
+    return results;
+}
+
+void elg_sandbox_many_charge(uint32_t units)
+{
+    charge_units(elg_sandbox_current(), units);
+}
+
+/* From the count: the table of what the interpreter does while it counts. The build has
+ * checked both distances (mk/10-lib.mk). */
+#define TABLE_BYTES (0xe38 + 0x4d0)
+
+/* Numbers of instructions, how their code begins, and what is to be done instead. */
+static const struct {
+    uint32_t op, size;
+    const char *begin;
+    void (*instead)(void);
+} MANY[] = {
+    {71, 11, "\x0f\xb6\xec\x0f\xb6\xc0\x4c\x8d\x54\xc2\x13", elg_sandbox_many_vararg},
+    {73, 3, "\x03\x04\x24", elg_sandbox_many_return},
+    {67, 3, "\x03\x04\x24", elg_sandbox_many_tail_call},
+};
+#define MANY_COUNT (sizeof MANY / sizeof *MANY)
+
+/* The engine's own; the same in every Lua state of the process. Read by many.S. */
+__attribute__((visibility("hidden"))) void *elg_sandbox_many_next[MANY_COUNT];
+
+bool elg_sandbox_many_install(int32_t *hookcount)
+{
+    void **table = (void **)(void *)((uint8_t *)hookcount + TABLE_BYTES);
+    for (size_t i = 0; i < MANY_COUNT; i++) {
+        void *code = table[MANY[i].op];
+        if (memcmp(code, MANY[i].begin, MANY[i].size) != 0)
+            return false;
+        elg_sandbox_many_next[i] = code;
+        memcpy(&table[MANY[i].op], &MANY[i].instead, sizeof code);
+    }
+    return true;
+}
+
 /* ---- errors, fmod */
 
 _Unwind_Reason_Code elglj__Unwind_RaiseException(struct _Unwind_Exception *raised)

@@ -10,6 +10,7 @@
 #define ELG_SANDBOX_COUNTED_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <unwind.h>
@@ -55,10 +56,24 @@ int elglj_strscan_scan(const uint8_t *text, uint32_t size, elg_lj_value *out,
                        uint32_t options);
 int elglj_engine_strscan_scan(const uint8_t *text, uint32_t size, elg_lj_value *out,
                               uint32_t options);
+/* string.byte where its fast path, of one byte, does not do: the count of results and 1.
+ */
+int elglj_string_byte(lua_State *L);
+int elglj_engine_string_byte(lua_State *L);
 /* Raises: the unwinder looks for the frame that catches it. */
 _Unwind_Reason_Code elglj__Unwind_RaiseException(struct _Unwind_Exception *raised);
 /* musl's takes a step for each power of two between a and b. */
 double elglj_fmod(double a, double b);
 double elglj_musl_fmod(double a, double b);
+
+/* Instructions that hand on as many values as there are (many.S); not functions. */
+void elg_sandbox_many_vararg(void);
+void elg_sandbox_many_return(void);
+void elg_sandbox_many_tail_call(void);
+/* Called by those. */
+void elg_sandbox_many_charge(uint32_t units);
+/* Puts them in the place of the engine's in the table beside the count of a Lua state.
+ * False: this engine's instructions are others. */
+bool elg_sandbox_many_install(int32_t *hookcount);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sandbox/box.h"
+#include "sandbox/counted.h"
 
 #define ARM_MAX 0x40000000u
 #define PROBE_WORDS 2048 /* of the engine's global state that are searched */
@@ -120,7 +121,7 @@ bool elg_sandbox_fuel_install(lua_State *L, struct elg_fuel *fuel)
     }
     lua_sethook(L, on_count, LUA_MASKCOUNT, 0x7fffffff);
     fuel->hookcount = found;
-    return hits == 1;
+    return hits == 1 && elg_sandbox_many_install(found);
 }
 
 void elg_sandbox_fuel_begin(struct elg_fuel *fuel, uint64_t max, uint32_t slice)

@@ -62,6 +62,16 @@ elglj_engine_strscan_scan:
     jmp elglj_strscan_rest
     .size elglj_engine_strscan_scan, .-elglj_engine_strscan_scan
 
+/* int elglj_engine_string_byte(lua_State *L): likewise. */
+    .globl elglj_engine_string_byte
+    .hidden elglj_engine_string_byte
+    .type elglj_engine_string_byte, @function
+elglj_engine_string_byte:
+    pushq %r15
+    movl $1, %esi
+    jmp elglj_string_byte_rest
+    .size elglj_engine_string_byte, .-elglj_engine_string_byte
+
 #elif defined(__aarch64__)
     .globl elg_sandbox_switch
     .hidden elg_sandbox_switch

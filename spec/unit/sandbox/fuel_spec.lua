@@ -44,6 +44,8 @@ local PROGRAM = [[
   seen.find = ("a"):rep(60):find("a*a*b")
   seen.asked = ctx.call("f", 1).echo.request
   for i = 1, 3000 do local t = { i, { i } } seen.garbage = #t end
+  local function many(n, ...) if n > 0 then return n, many(n - 1, ...) end return ... end
+  seen.many = select("#", many(5, ("x"):rep(3000):byte(1, -1)))
   seen.random = math.random(1000)
   state.seen = seen
   return "ok", { n = #parts }]]
@@ -195,6 +197,33 @@ describe("work within one instruction", function()
       local cost = fuel(before .. work) - fuel(before)
       local times = select(2, work:gsub("local %a = s %.%.", "")) + select(2, work:gsub("s:sub", ""))
       assert.truthy(i == #CASES and cost < 100 or i < #CASES and cost > 15000 * math.max(times, 1), cost)
+      box:close()
+    end)
+  end
+end)
+
+describe("an instruction that hands on thousands of values", function()
+  -- What ten of them take more for 6,400 values than for one: a unit for 64 each time.
+  local CASES = {
+    { "local n = select('#', ...)", 1000 }, { "tail(...)", 3000 }, { "back(2, ...)", 7000 },
+    { "bytes:byte(1, select('#', ...))", 2000 }, { "local a, b = ...", 0 },
+  }
+  local HEAD = [[local elg = require 'elg' local t, bytes = {}, ('x'):rep(6400) for i = 1, 6400 do t[i] = i end
+    local function none() end local function tail(...) return none(...) end
+    local function back(n, ...) if n == 0 then return ... end return n, back(n - 1, ...) end ]]
+  for _, case in ipairs(CASES) do
+    it("is charged: " .. case[1], function()
+      local box = assert(boxes.open())
+      local function fuel(turns, n)
+        local program = assert(boxes.program(box, ("local function given(...) for i = 1, %d do %s end end given(unpack(t, 1, %d))"
+          .. " return 'ok'"):format(turns, case[1], n), HEAD))
+        local out = assert(boxes.run(box, program))
+        assert.equal("done", out.kind, out.message)
+        program:close()
+        return out.fuel
+      end
+      local cost = fuel(20, 6400) - fuel(10, 6400) - (fuel(20, 1) - fuel(10, 1))
+      assert.truthy(cost >= case[2] and cost <= case[2] * 1.05, cost)
       box:close()
     end)
   end
