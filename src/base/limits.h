@@ -5,9 +5,12 @@
 
 #define ELG_JSON_DEPTH_MAX 128              /* nested arrays and objects */
 #define ELG_JSON_TEXT_BYTES_MAX (64u << 20) /* one JSON text */
-#define ELG_TRACE_BYTES_MAX 128             /* a trace id: [A-Za-z0-9._:-]+ */
-#define ELG_KEY_BYTES_MAX 1024              /* a key that names a run */
-#define ELG_NAME_BYTES_MAX 128              /* node, edge key, graph id, activity name */
+/* Documents that elg itself writes have values within them, some levels further in. */
+#define ELG_JSON_DOCUMENT_DEPTH_MAX (ELG_JSON_DEPTH_MAX + 16)
+#define ELG_JSON_DOCUMENT_BYTES_MAX (2047u << 20) /* a journal with all its payloads */
+#define ELG_TRACE_BYTES_MAX 128                   /* a trace id: [A-Za-z0-9._:-]+ */
+#define ELG_KEY_BYTES_MAX 1024                    /* a key that names a run */
+#define ELG_NAME_BYTES_MAX 128 /* node, edge key, graph id, activity name */
 #define ELG_GRAPH_NODES_MAX 4096
 #define ELG_GRAPH_EDGES_MAX 16384
 #define ELG_GRAPH_SOURCES_MAX 256       /* files of one graph */

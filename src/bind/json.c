@@ -107,10 +107,10 @@ struct decoding {
 static int decode_protected(lua_State *L)
 {
     struct decoding *decoding = lua_touserdata(L, 1);
-    bool is_array[ELG_JSON_DEPTH_MAX + 1];
+    bool is_array[ELG_JSON_DOCUMENT_DEPTH_MAX + 1];
     int depth = 0;
     enum elg_json_token token = ELG_JSON_END;
-    luaL_checkstack(L, 3 * ELG_JSON_DEPTH_MAX + 8, "JSON is nested too deeply");
+    luaL_checkstack(L, 3 * ELG_JSON_DOCUMENT_DEPTH_MAX + 8, "JSON is nested too deeply");
     for (;;) {
         decoding->status =
             elg_json_reader_next(decoding->reader, &token, &decoding->error);
@@ -121,8 +121,9 @@ static int decode_protected(lua_State *L)
     return decoding->status == ELG_OK ? 1 : 0;
 }
 
-/* decode(text) -> value | nil, message, code, where. Arrays and objects become plain
- * tables, null becomes elg.core.null. */
+/* decode(text) -> value | nil, message, code, where. Of documents that the library gives:
+ * they nest deeper than the values in them. Arrays and objects become plain tables, null
+ * becomes elg.core.null. */
 static int json_decode(lua_State *L)
 {
     struct elg_bytes text;
@@ -131,7 +132,7 @@ static int json_decode(lua_State *L)
     struct decoding decoding = {.reader = reader};
     lua_pushcfunction(L, decode_protected);
     lua_pushlightuserdata(L, &decoding);
-    elg_json_reader_init(reader, elg_base_alloc_default(), text);
+    elg_json_reader_init_document(reader, elg_base_alloc_default(), text);
     int failed = lua_pcall(L, 1, 1, 0);
     elg_json_reader_fini(reader);
     if (failed != 0)

@@ -6,6 +6,7 @@
  * would move its bytes too often (objects out of order in one another) takes the way over
  * a tree, so that time stays linear.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -270,6 +271,7 @@ enum elg_status elg_json_canonical(const struct elg_alloc *alloc, const char *js
                                    size_t size, struct elg_text *out,
                                    struct elg_error *error)
 {
+    assert((json != NULL || size == 0) && out != NULL);
     if (alloc == NULL)
         alloc = elg_base_alloc_default();
     struct elg_bytes text = {(const uint8_t *)json, size};
@@ -279,12 +281,15 @@ enum elg_status elg_json_canonical(const struct elg_alloc *alloc, const char *js
     if (status == ELG_OK && !elg_base_text_take(&form, out))
         status = elg_base_no_memory(error);
     elg_base_buf_fini(&form);
+    if (status == ELG_OK)
+        elg_base_error_clear(error);
     return status;
 }
 
 enum elg_status elg_json_hash(const struct elg_alloc *alloc, const char *json,
                               size_t size, char out[65], struct elg_error *error)
 {
+    assert((json != NULL || size == 0) && out != NULL);
     if (alloc == NULL)
         alloc = elg_base_alloc_default();
     struct elg_bytes text = {(const uint8_t *)json, size};
@@ -303,5 +308,7 @@ enum elg_status elg_json_hash(const struct elg_alloc *alloc, const char *json,
         elg_base_sha256_destroy(sha);
     }
     elg_base_buf_fini(&form);
+    if (status == ELG_OK)
+        elg_base_error_clear(error);
     return status;
 }

@@ -38,9 +38,11 @@ struct elg_json_frame {
 
 struct elg_json_reader {
     const uint8_t *start, *at, *end;
-    uint32_t depth; /* open containers */
-    int expect;     /* private */
-    struct elg_json_frame frames[ELG_JSON_DEPTH_MAX + 1];
+    uint32_t depth;     /* open containers */
+    uint32_t depth_max; /* as many may be open */
+    uint32_t bytes_max; /* of the text */
+    int expect;         /* private */
+    struct elg_json_frame frames[ELG_JSON_DOCUMENT_DEPTH_MAX + 1];
     struct elg_buf scratch; /* unescaped strings */
     /* Of the token just read: */
     struct elg_bytes string; /* KEY, STRING: unescaped, borrowed until the next token */
@@ -52,11 +54,16 @@ struct elg_json_reader {
  */
 void elg_json_reader_init(struct elg_json_reader *reader, const struct elg_alloc *alloc,
                           struct elg_bytes text);
+/* As elg_json_reader_init, for a document that elg wrote, a result or a journal: values
+ * of any depth that is allowed lie in it, so it may nest ELG_JSON_DOCUMENT_DEPTH_MAX deep
+ * and have ELG_JSON_DOCUMENT_BYTES_MAX bytes. */
+void elg_json_reader_init_document(struct elg_json_reader *reader,
+                                   const struct elg_alloc *alloc, struct elg_bytes text);
 /* Gives back the scratch. */
 void elg_json_reader_fini(struct elg_json_reader *reader);
 /* The next token. ELG_INVALID: where is "line L column C, $.a[3]" (both from 1, columns
  * in characters; a long path is cut), text says what; ELG_LIMIT for depth or size (128
- * levels, 64 MiB). After an error or END it must not be called again.
+ * levels, 64 MiB; more for documents). After an error or END it must not be called again.
  */
 enum elg_status elg_json_reader_next(struct elg_json_reader *reader,
                                      enum elg_json_token *out, struct elg_error *error);

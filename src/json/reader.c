@@ -27,11 +27,21 @@ void elg_json_reader_init(struct elg_json_reader *reader, const struct elg_alloc
     reader->start = reader->at = text.size > 0 ? text.data : (const uint8_t *)"";
     reader->end = reader->start + text.size;
     reader->depth = 0;
+    reader->depth_max = ELG_JSON_DEPTH_MAX;
+    reader->bytes_max = ELG_JSON_TEXT_BYTES_MAX;
     reader->expect = EXPECT_TEXT;
     elg_base_buf_init(&reader->scratch, alloc);
     memset(&reader->string, 0, sizeof reader->string);
     memset(&reader->raw, 0, sizeof reader->raw);
     reader->number = 0;
+}
+
+void elg_json_reader_init_document(struct elg_json_reader *reader,
+                                   const struct elg_alloc *alloc, struct elg_bytes text)
+{
+    elg_json_reader_init(reader, alloc, text);
+    reader->depth_max = ELG_JSON_DOCUMENT_DEPTH_MAX;
+    reader->bytes_max = ELG_JSON_DOCUMENT_BYTES_MAX;
 }
 
 void elg_json_reader_fini(struct elg_json_reader *reader)
@@ -89,10 +99,10 @@ static enum elg_status open_container(struct elg_json_reader *reader, const uint
                                       bool object, enum elg_json_token *out,
                                       struct elg_error *error)
 {
-    if (reader->depth == ELG_JSON_DEPTH_MAX)
+    if (reader->depth == reader->depth_max)
         return elg__json_fail(reader, ELG_LIMIT, p, error,
-                              "arrays and objects are nested deeper than %d",
-                              ELG_JSON_DEPTH_MAX);
+                              "arrays and objects are nested deeper than %u",
+                              reader->depth_max);
     struct elg_json_frame *frame = &reader->frames[++reader->depth];
     frame->object = object;
     frame->index = 0;
@@ -211,10 +221,10 @@ static enum elg_status read_first(struct elg_json_reader *reader, const uint8_t 
                                   enum elg_json_token *out, struct elg_error *error)
 {
     size_t size = (size_t)(reader->end - reader->start);
-    if (size > ELG_JSON_TEXT_BYTES_MAX)
+    if (size > reader->bytes_max)
         return elg__json_fail(reader, ELG_LIMIT, reader->start, error,
                               "the text has %zu bytes; at most %u are read", size,
-                              ELG_JSON_TEXT_BYTES_MAX);
+                              reader->bytes_max);
     if (size >= 3 && memcmp(reader->start, "\xEF\xBB\xBF", 3) == 0)
         return elg__json_fail(reader, ELG_INVALID, reader->start, error,
                               "a byte order mark before the text; remove it");

@@ -27,12 +27,12 @@ describe("core JSON", function()
     assert.equal(core.null, core.decode "null")
   end)
 
-  it("decodes up to the depth of the reader, and says so beyond", function()
-    local deep = core.decode(("["):rep(128) .. ("]"):rep(128))
+  it("decodes up to the depth of a document, 16 more than a value's, and says so beyond", function()
+    local deep = core.decode(("["):rep(144) .. ("]"):rep(144))
     local depth = 0
     while deep do depth, deep = depth + 1, deep[1] end
-    assert.equal(128, depth)
-    assert.equal("ELG_LIMIT", (select(3, core.decode(("["):rep(129) .. ("]"):rep(129)))))
+    assert.equal(144, depth)
+    assert.equal("ELG_LIMIT", (select(3, core.decode(("["):rep(145) .. ("]"):rep(145)))))
   end)
 
   it("raises for what is not a text", function()
