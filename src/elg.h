@@ -6,6 +6,18 @@
  * nothing here blocks for longer than the store needs, except where it says so. No
  * globals.
  *
+ * A pointer that is not said to be optional (NULL: ..., may be NULL) must not be NULL:
+ * that is asserted, in every build, and ends the program with the name of the function.
+ * `error` is always optional; on ELG_OK it is cleared. Whatever else is not right in an
+ * argument is ELG_USAGE or ELG_INVALID with a text. Out parameters are written on ELG_OK
+ * only (*active of elg_host_tick always). What a handle belongs to is the host that gave
+ * it: a graph goes with no other host. Callbacks are called inside elg_host_tick; none of
+ * them may call it.
+ *
+ * What one host begins is in the store once a tick has made it durable. Until then other
+ * hosts, and other processes, are told ELG_NOT_FOUND (or ELG_BUSY, where they would begin
+ * it too); elg_run_submit and elg_run_signal are durable when they return.
+ *
  * Signals are the host program's: one that runs under a limit of file sizes ignores
  * SIGXFSZ, so that a store which may not grow answers ELG_FULL instead of ending it.
  *
@@ -129,8 +141,8 @@ struct elg_host_options {
     const char
         *compiler; /* path of elg-compile; NULL: beside the library or in libexec */
     enum elg_durability durability;
-    uint32_t checkpoint_interval; /* 0: 1, every step */
-    uint64_t fuel_max;            /* per attempt; 0: default */
+    uint32_t checkpoint_interval; /* 0: 1, every step; at most 1,000,000 */
+    uint64_t fuel_max;            /* per attempt; 0: default; at most 9e15 */
     uint64_t memory_bytes_max;    /* per attempt; 0: default */
     uint32_t step_timeout_ms;     /* where a node names none; 0: default */
     uint32_t run_timeout_ms;      /* 0: none */
@@ -215,7 +227,8 @@ typedef void (*elg_activity_fn)(void *self, struct elg_call *call, const char *r
  * due. */
 typedef void (*elg_activity_cancel_fn)(void *self, struct elg_call *call);
 
-/* Makes ctx.call(name, request) reach fn. ELG_EXISTS, ELG_USAGE, ELG_NO_MEMORY. */
+/* Makes ctx.call(name, request) reach fn. `name`: 1 to 128 bytes of UTF-8. `self` may be
+ * anything. ELG_EXISTS, ELG_USAGE, ELG_NO_MEMORY. */
 ELG_API enum elg_status elg_host_register(struct elg_host *host, const char *name,
                                           elg_activity_fn fn,
                                           elg_activity_cancel_fn cancel, void *self,
@@ -232,9 +245,11 @@ typedef bool (*elg_intercept_fn)(void *self, struct elg_call *call, const char *
  * ELG_NO_MEMORY. */
 ELG_API enum elg_status elg_host_intercept(struct elg_host *host, elg_intercept_fn fn,
                                            void *self, struct elg_error *error);
-/* The result, a JSON text. What is not valid JSON becomes the error INVALID_RESULT. */
+/* The result, a JSON text (NULL with size 0: none, which is not valid). What is not valid
+ * JSON, or deeper or larger than a value may be, becomes the error INVALID_RESULT. */
 ELG_API void elg_call_complete(struct elg_call *call, const char *json, size_t size);
-/* The node gets nil, { code, message }. */
+/* The node gets nil, { code, message }. NULL: "FAILED", "". Bytes that are not UTF-8
+ * become U+FFFD. */
 ELG_API void elg_call_fail(struct elg_call *call, const char *code, const char *message);
 
 /* ---- graphs
@@ -271,12 +286,14 @@ struct elg_run_options {
     const char *trace_id; /* NULL: a new UUID */
     const char *input;    /* JSON text; NULL: {} */
     size_t input_size;
-    const char *seed; /* any text; NULL: random */
+    const char *seed; /* any UTF-8 of at most 128 bytes, also ""; NULL: random */
 };
 
-/* Begins a run, or attaches to the run of that trace if graph and input are the same
- * (ELG_EXISTS if not, ELG_BUSY if another live process owns it). The trace id (a NUL
- * behind) is written to trace_out of trace_size bytes (129 always suffice). */
+/* Begins a run, or attaches to the run of that trace if graph, input and seed (where one
+ * is given) are the same (ELG_EXISTS if not, ELG_BUSY if another live process owns it).
+ * The trace id (a NUL behind) is written to trace_out of trace_size bytes (129 always
+ * suffice; ELG_USAGE where the id has no room). trace_out and created may be NULL.
+ * ELG_INVALID: the input. */
 ELG_API enum elg_status elg_run_start(struct elg_host *host, struct elg_graph *graph,
                                       const struct elg_run_options *options,
                                       char *trace_out, size_t trace_size, bool *created,
@@ -290,8 +307,9 @@ struct elg_submit_options {
 };
 
 /* Records a run durably for whoever serves the store, without executing it. If it is
- * there already with the same graph and input, *created is false (ELG_EXISTS if one of
- * them is another). ELG_BUSY: a live process is about to begin it. */
+ * there already with the same graph, input and seed (where one is given), *created is
+ * false (ELG_EXISTS if one of them is another). ELG_BUSY: a live process is about to
+ * begin it. trace_out and created as of elg_run_start. */
 ELG_API enum elg_status elg_run_submit(struct elg_host *host, struct elg_graph *graph,
                                        const struct elg_submit_options *options,
                                        char *trace_out, size_t trace_size, bool *created,
@@ -342,7 +360,8 @@ ELG_API enum elg_status elg_run_result(struct elg_host *host, const char *trace_
 ELG_API enum elg_status elg_run_show(struct elg_host *host, const char *trace_id,
                                      int64_t step, struct elg_text *out,
                                      struct elg_error *error);
-/* As elg_run_show, with the attempts of steps from..to (-1: to the last). */
+/* As elg_run_show, with the attempts of steps from..to (-1: to the last). ELG_USAGE:
+ * from < 0 or to < -1. */
 ELG_API enum elg_status elg_run_show_steps(struct elg_host *host, const char *trace_id,
                                            int64_t from, int64_t to, struct elg_text *out,
                                            struct elg_error *error);
@@ -383,7 +402,7 @@ ELG_API enum elg_status elg_host_gc(struct elg_host *host,
                                     struct elg_text *out, struct elg_error *error);
 
 struct elg_replay_options {
-    int64_t to;              /* the last step to execute; -1: all */
+    int64_t to;              /* the last step to execute; -1: all; less is ELG_USAGE */
     bool verify;             /* compare everything with the journal */
     struct elg_graph *graph; /* NULL: the run's own; else where this code would diverge */
 };

@@ -7,6 +7,7 @@
  */
 #include "activity/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,9 @@ enum elg_status elg_activity_register(struct elg_performer *performer, const cha
         return elg_base_fail(error, ELG_USAGE, "register",
                              "an activity needs a function and a name of 1 to %d bytes",
                              ELG_NAME_BYTES_MAX);
+    if (elg_json_check_utf8(elg_base_bytes(name)) != size)
+        return elg_base_fail(error, ELG_USAGE, "register",
+                             "an activity's name is UTF-8; node code could not name it");
     for (struct elg_host_activity *a = performer->registered; a != NULL; a = a->next) {
         if (strcmp(a->name, name) == 0)
             return elg_base_fail(error, ELG_EXISTS, name, "is registered already");
@@ -136,6 +140,7 @@ void elg_call_complete(struct elg_call *call, const char *json, size_t size)
     struct elg_bytes text = {(const uint8_t *)json, size};
     struct elg_error error;
     enum elg_status status = ELG_OK;
+    assert(call != NULL && (json != NULL || size == 0));
     if (call->completed)
         return;
     if (call->op.performer != NULL) {
@@ -162,6 +167,7 @@ void elg_call_complete(struct elg_call *call, const char *json, size_t size)
 
 void elg_call_fail(struct elg_call *call, const char *code, const char *message)
 {
+    assert(call != NULL);
     if (call->completed)
         return;
     if (call->op.performer != NULL)

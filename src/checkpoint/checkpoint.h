@@ -287,6 +287,8 @@ struct elg_checkpoint_ops {
                                    size_t *count, struct elg_error *error);
     /* As hand_back of each, without telling. NULL: hand_back does. */
     void (*hand_back_many)(void *self, const char *const *trace_ids, size_t trace_count);
+    /* What messages call the store; no password is in it (I14). Borrowed. */
+    const char *(*name)(void *self);
 };
 
 /* The back ends. */
@@ -372,6 +374,7 @@ enum elg_status elg_checkpoint_work_due(struct elg_store *store, int64_t *due_ms
                                         struct elg_error *error);
 uint64_t elg_checkpoint_lease_lapses(struct elg_store *store);
 int64_t elg_checkpoint_schema_version(struct elg_store *store);
+const char *elg_checkpoint_name(struct elg_store *store);
 enum elg_status elg_checkpoint_trees_remove(struct elg_store *store,
                                             const char *const *trace_ids, size_t count,
                                             int64_t before_ms, bool look,

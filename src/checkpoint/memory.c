@@ -478,6 +478,7 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .schema_version = elg_memory_schema_version,
     .children = elg_memory_children,
     .pass_over = elg_memory_pass_over,
+    .name = elg_memory_name,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

@@ -91,6 +91,7 @@ enum elg_status elg_memory_graphs_remove(void *self, int64_t before_ms, bool loo
 enum elg_status elg_memory_references(void *self, elg_reference_fn text, void *text_self,
                                       struct elg_error *error);
 int64_t elg_memory_schema_version(void *self);
+const char *elg_memory_name(void *self);
 enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
 

@@ -231,6 +231,12 @@ uint64_t elg_memory_lease_lapses(void *self)
     return 0;
 }
 
+const char *elg_memory_name(void *self)
+{
+    (void)self;
+    return "memory:";
+}
+
 int64_t elg_memory_schema_version(void *self)
 {
     (void)self;

@@ -45,6 +45,7 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .claim_many = elg_postgres_claim_many,
     .claim_named = elg_postgres_claim_named,
     .hand_back_many = elg_postgres_hand_back_many,
+    .name = elg_postgres_name,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

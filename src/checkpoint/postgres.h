@@ -380,6 +380,7 @@ enum elg_status elg_postgres_graphs_remove(void *self, int64_t before_ms, bool l
 enum elg_status elg_postgres_references(void *self, elg_reference_fn text,
                                         void *text_self, struct elg_error *error);
 int64_t elg_postgres_schema_version(void *self);
+const char *elg_postgres_name(void *self);
 enum elg_status elg_postgres_reopen(void *self, struct elg_turn *turn,
                                     struct elg_error *error);
 

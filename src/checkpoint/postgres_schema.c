@@ -116,6 +116,11 @@ enum elg_status elg_postgres_schema_open(struct elg_postgres_connection *connect
     return status;
 }
 
+const char *elg_postgres_name(void *self)
+{
+    return ((struct elg_postgres *)self)->settings.label;
+}
+
 int64_t elg_postgres_schema_version(void *self)
 {
     (void)self; /* what is older or newer is not opened */

@@ -40,6 +40,7 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .claim_many = elg_sqlite_claim_many,
     .claim_named = elg_sqlite_claim_named,
     .hand_back_many = elg_sqlite_hand_back_many,
+    .name = elg_sqlite_name,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

@@ -411,6 +411,7 @@ enum elg_status elg_sqlite_graphs_remove(void *self, int64_t before_ms, bool loo
 enum elg_status elg_sqlite_references(void *self, elg_reference_fn text, void *text_self,
                                       struct elg_error *error);
 int64_t elg_sqlite_schema_version(void *self);
+const char *elg_sqlite_name(void *self);
 enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
 enum elg_status elg_sqlite_signal_put(void *self, const char *trace_id,

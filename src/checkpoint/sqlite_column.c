@@ -5,6 +5,7 @@
  * later reads give zeros.
  */
 #include "checkpoint/sqlite.h"
+#include "json/json.h"
 
 #include <math.h>
 #include <string.h>
@@ -106,6 +107,10 @@ bool elg_sqlite_column_text(struct elg_sqlite_columns *columns, char *out,
         elg_sqlite_column_bad(columns, "too long, or with a NUL in it");
         return false;
     }
+    if (elg_json_check_utf8(text) != text.size) {
+        elg_sqlite_column_bad(columns, "not valid UTF-8");
+        return false;
+    }
     memcpy(out, text.data, text.size);
     out[text.size] = '\0';
     return true;
@@ -121,6 +126,10 @@ void elg_sqlite_column_long_text(struct elg_sqlite_columns *columns, const char 
         return;
     if (bytes.size > ELG_STATE_BYTES_MAX || memchr(bytes.data, 0, bytes.size) != NULL) {
         elg_sqlite_column_bad(columns, "too long, or with a NUL in it");
+        return;
+    }
+    if (elg_json_check_utf8(bytes) != bytes.size) {
+        elg_sqlite_column_bad(columns, "not valid UTF-8");
         return;
     }
     *blob = elg_base_blob_create(columns->alloc, bytes);

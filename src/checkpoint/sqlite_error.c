@@ -63,9 +63,8 @@ enum elg_status elg_sqlite_status(sqlite3 *db, int code)
     case SQLITE_SCHEMA:
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG: /* nothing so large is ever written: a damaged length */
         return ELG_CORRUPT;
-    case SQLITE_TOOBIG:
-        return ELG_LIMIT;
     default:
         return ELG_INTERNAL;
     }

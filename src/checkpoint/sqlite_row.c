@@ -59,7 +59,8 @@ static void run_summary(struct elg_sqlite_columns *columns, struct elg_run_row *
         elg_checkpoint_status_ended(row->status) != (row->completed_at_ms != 0))
         columns->status =
             elg_base_fail(columns->error, ELG_CORRUPT, columns->connection->path,
-                          "cmo_runs.completed_at, row %s: does not go with status %s",
+                          "cmo_runs.completed_at, row %s: does not go with status %s; "
+                          "restore it from a copy",
                           columns->row, elg_checkpoint_status_name(row->status));
 }
 

@@ -157,6 +157,11 @@ enum elg_status elg_sqlite_schema_open(struct elg_sqlite_connection *connection,
     return status;
 }
 
+const char *elg_sqlite_name(void *self)
+{
+    return ((struct elg_sqlite *)self)->path;
+}
+
 int64_t elg_sqlite_schema_version(void *self)
 {
     (void)self; /* what is older or newer is not opened */

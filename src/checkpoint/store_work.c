@@ -139,6 +139,11 @@ int64_t elg_checkpoint_schema_version(struct elg_store *store)
     return store->ops->schema_version(store->self);
 }
 
+const char *elg_checkpoint_name(struct elg_store *store)
+{
+    return store->ops->name(store->self);
+}
+
 /* ---- lists */
 
 /* What the filter's older fields say, as bits. */

@@ -5,6 +5,7 @@
 
 #include "base/uuid.h"
 #include "host/internal.h"
+#include "host/public.h"
 #include "json/json.h"
 
 /* ---- start
@@ -169,40 +170,58 @@ static enum elg_status fill_row(struct elg_host *host, struct elg_graph *graph,
     return row->limits != NULL ? ELG_OK : elg_base_no_memory(error);
 }
 
-/* What a key names may have another version of the graph by now. */
-static enum elg_status same_run(const struct elg_run_row *have,
-                                const struct elg_run_row *want, bool by_key,
-                                struct elg_error *error)
+/* What is looked for under a name. */
+struct wanted {
+    const struct elg_run_row *row;
+    bool by_key; /* what a key names may have another version of the graph by now */
+    bool seeded; /* a seed was given */
+};
+
+/* NULL: nothing. */
+static const char *difference(const struct elg_run_row *have, const struct wanted *wanted)
 {
-    bool same_graph = by_key ? strcmp(have->graph_id, want->graph_id) == 0
-                             : elg_base_hash_equal(&have->graph_hash, &want->graph_hash);
-    if (same_graph && elg_base_bytes_equal(elg_base_blob_bytes(have->input),
-                                           elg_base_blob_bytes(want->input)))
-        return ELG_OK;
-    return elg_base_fail(error, ELG_EXISTS, want->trace_id,
-                         "a run of this %s exists with another %s; choose another %s",
-                         by_key ? "key" : "trace", same_graph ? "input" : "graph",
-                         by_key ? "key" : "trace");
+    const struct elg_run_row *want = wanted->row;
+    bool same_graph = wanted->by_key
+                          ? strcmp(have->graph_id, want->graph_id) == 0
+                          : elg_base_hash_equal(&have->graph_hash, &want->graph_hash);
+    if (!same_graph)
+        return "graph";
+    if (!elg_base_bytes_equal(elg_base_blob_bytes(have->input),
+                              elg_base_blob_bytes(want->input)))
+        return "input";
+    return wanted->seeded && strcmp(have->seed, want->seed) != 0 ? "seed" : NULL;
 }
 
-/* A run of that trace may be there already: *exists says so, if graph and input agree. */
-static enum elg_status look_for(struct elg_host *host, const struct elg_run_row *want,
-                                bool by_key, bool *exists, struct elg_error *error)
+static enum elg_status same_run(const struct elg_run_row *have,
+                                const struct wanted *wanted, struct elg_error *error)
 {
-    struct elg_host_run *hr = elg__run_find(host, want->trace_id);
+    const char *what = difference(have, wanted);
+    const char *name = wanted->by_key ? "key" : "trace";
+    if (what == NULL)
+        return ELG_OK;
+    return elg_base_fail(error, ELG_EXISTS, wanted->row->trace_id,
+                         "a run of this %s exists with another %s; choose another %s",
+                         name, what, name);
+}
+
+/* A run of that trace may be there already: *exists says so, if it is the same. */
+static enum elg_status look_for(struct elg_host *host, const struct wanted *wanted,
+                                bool *exists, struct elg_error *error)
+{
+    const char *trace_id = wanted->row->trace_id;
+    struct elg_host_run *hr = elg__run_find(host, trace_id);
     *exists = true;
     if (hr != NULL)
-        return same_run(&hr->run->row, want, by_key, error);
+        return same_run(&hr->run->row, wanted, error);
     struct elg_run_row have;
     memset(&have, 0, sizeof have);
-    enum elg_status status =
-        elg_checkpoint_run_get(host->store, want->trace_id, &have, error);
+    enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &have, error);
     if (status == ELG_NOT_FOUND) {
         *exists = false;
         return ELG_OK;
     }
     if (status == ELG_OK) {
-        status = same_run(&have, want, by_key, error);
+        status = same_run(&have, wanted, error);
         elg_checkpoint_run_row_fini(&have);
     }
     return status;
@@ -228,11 +247,22 @@ static enum elg_status start_new(struct elg_host *host, struct elg_graph *graph,
     return status;
 }
 
-enum elg_status elg_run_start(struct elg_host *host, struct elg_graph *graph,
-                              const struct elg_run_options *options, char *trace_out,
-                              size_t trace_size, bool *created, struct elg_error *error)
+static void tell_begun(const char *trace_id, bool is_new, char *trace_out,
+                       size_t trace_size, bool *created)
+{
+    if (trace_out != NULL)
+        snprintf(trace_out, trace_size, "%s", trace_id);
+    if (created != NULL)
+        *created = is_new;
+}
+
+enum elg_status elg__run_start(struct elg_host *host, struct elg_graph *graph,
+                               const struct elg_run_options *options, char *trace_out,
+                               size_t trace_size, bool *created, struct elg_error *error)
 {
     struct elg_run_row row;
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    const struct wanted wanted = {&row, false, options->seed != NULL};
     bool exists = false;
     if (host->options.read_only)
         return elg_base_fail(error, ELG_USAGE, "host", "opened read-only");
@@ -240,17 +270,17 @@ enum elg_status elg_run_start(struct elg_host *host, struct elg_graph *graph,
         return elg_base_fail(error, ELG_LIMIT, "host", "more than %d runs in hand",
                              ELG_CONCURRENCY_MAX);
     enum elg_status status = fill_row(host, graph, options, &row, error);
-    if (status == ELG_OK && trace_out != NULL)
-        snprintf(trace_out, trace_size, "%s", row.trace_id);
+    memcpy(trace_id, row.trace_id,
+           sizeof trace_id); /* a run that is begun takes the row */
     if (status == ELG_OK && options->trace_id != NULL)
-        status = look_for(host, &row, false, &exists, error);
+        status = look_for(host, &wanted, &exists, error);
     if (status == ELG_OK && exists)
-        status = elg_run_resume(host, row.trace_id, error);
+        status = elg__run_resume(host, row.trace_id, error);
     else if (status == ELG_OK)
         status = start_new(host, graph, &row, options->trace_id == NULL, error);
     elg_checkpoint_run_row_fini(&row);
-    if (status == ELG_OK && created != NULL)
-        *created = !exists;
+    if (status == ELG_OK)
+        tell_begun(trace_id, !exists, trace_out, trace_size, created);
     return status;
 }
 
@@ -333,34 +363,33 @@ static enum elg_status submit_row(struct elg_host *host, struct elg_graph *graph
     return status;
 }
 
-enum elg_status elg_run_submit(struct elg_host *host, struct elg_graph *graph,
-                               const struct elg_submit_options *options, char *trace_out,
-                               size_t trace_size, bool *created, struct elg_error *error)
+enum elg_status elg__run_submit(struct elg_host *host, struct elg_graph *graph,
+                                const struct elg_submit_options *options, char *trace_out,
+                                size_t trace_size, bool *created, struct elg_error *error)
 {
     char trace_id[ELG_TRACE_BYTES_MAX + 1];
     struct elg_run_options run;
     struct elg_run_row row = {.status = ELG_RUN_PENDING};
-    bool exists = false, by_key = options->key != NULL;
+    bool exists = false;
+    const struct wanted wanted = {&row, options->key != NULL, options->run.seed != NULL};
     enum elg_status status = submit_options(host, graph, options, trace_id, &run, error);
     if (status == ELG_OK)
         status = fill_row(host, graph, &run, &row, error);
-    if (status == ELG_OK && trace_out != NULL)
-        snprintf(trace_out, trace_size, "%s", row.trace_id);
     bool named = run.trace_id != NULL;
     if (status == ELG_OK && options->priority != NULL)
         row.quota.priority = *options->priority;
     if (status == ELG_OK && named)
-        status = look_for(host, &row, by_key, &exists, error);
+        status = look_for(host, &wanted, &exists, error);
     if (status == ELG_OK && !exists) {
         status = submit_row(host, graph, &row, named, error);
         if (named && (status == ELG_EXISTS || status == ELG_BUSY)) {
-            enum elg_status found = look_for(host, &row, by_key, &exists, error);
+            enum elg_status found = look_for(host, &wanted, &exists, error);
             status = exists || found != ELG_OK ? found : status;
         }
     }
     host->serving.look_us = 0; /* it may be for this host */
+    if (status == ELG_OK)
+        tell_begun(row.trace_id, !exists, trace_out, trace_size, created);
     elg_checkpoint_run_row_fini(&row);
-    if (status == ELG_OK && created != NULL)
-        *created = !exists;
     return status;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/children.h"
+#include "host/public.h"
 #include "json/json.h"
 
 #define TRACE_BASE_MAX 60 /* bytes of the trace that a family's traces begin with */
@@ -398,7 +399,7 @@ static void end_children(struct elg_host *host, const char *trace_id)
             hr->abort_requested = true;
             elg__loop_ready(hr);
         } else {
-            status = elg_run_resume(host, child, &error);
+            status = elg__run_resume(host, child, &error);
         }
         if (status == ELG_BUSY)
             status = ELG_OK; /* its owner sees the request */

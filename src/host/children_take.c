@@ -6,6 +6,7 @@
 
 #include "host/children.h"
 #include "host/claimed.h"
+#include "host/public.h"
 
 static struct elg_wait *next_to_take(struct elg_host_run *hr)
 {
@@ -41,7 +42,7 @@ static void take_up(struct elg_wait *wait)
     elg__child_trace(hr, &wait->prepared.key, trace_id);
     if (elg__run_find(host, trace_id) != NULL)
         return;
-    enum elg_status status = elg_run_resume(host, trace_id, &error);
+    enum elg_status status = elg__run_resume(host, trace_id, &error);
     if (status == ELG_BUSY)
         return;
     if (status == ELG_NOT_FOUND) {

@@ -261,6 +261,7 @@ static void finish_turn(struct batch *batch, size_t i)
 
 uint64_t elg_host_stale_writes(const struct elg_host *host)
 {
+    assert(host != NULL);
     return host->stale_writes;
 }
 

@@ -1,9 +1,11 @@
 /* documents: what is durable of a run, as JSON for people and scripts.
- * Provides elg_run_result, elg_run_show, elg_run_show_steps. */
+ * Provides the work of elg_run_result and elg_run_show_steps. */
 #include <stdio.h>
 #include <string.h>
 
 #include "host/internal.h"
+#include "host/public.h"
+#include "host/readable.h"
 #include "json/json.h"
 
 enum elg_status elg__document_text(const struct elg_alloc *alloc, struct elg_buf *buf,
@@ -93,6 +95,10 @@ void elg__document_result(struct elg_buf *out, const struct elg_run_row *row,
  * ------------------------------------------------------------------- */
 
 struct last_step {
+    struct elg_host *host;
+    const char *trace_id;
+    struct elg_error *error;
+    enum elg_status status;
     bool found;
     struct elg_hash state_hash;
     struct elg_blob *state, *output;
@@ -105,6 +111,9 @@ static bool take_last(void *self, const struct elg_step_row *step,
     (void)activity;
     if (step == NULL || step->status != ELG_ATTEMPT_OK)
         return true;
+    last->status = elg__readable_step(last->host, last->trace_id, step, last->error);
+    if (last->status != ELG_OK)
+        return false;
     last->found = true;
     last->state_hash = step->state_hash;
     last->state = elg_base_blob_ref(step->state);
@@ -138,7 +147,7 @@ static enum elg_status read_last(struct elg_host *host, const struct elg_run_row
                                  struct last_step *last, struct elg_error *error)
 {
     int64_t at = (int64_t)row->step_count - 1;
-    memset(last, 0, sizeof *last);
+    *last = (struct last_step){.host = host, .trace_id = row->trace_id, .error = error};
     if (at < 0) {
         if (row->initial_state == NULL)
             return ELG_OK;
@@ -149,6 +158,8 @@ static enum elg_status read_last(struct elg_host *host, const struct elg_run_row
     }
     enum elg_status status = elg_checkpoint_journal(host->store, row->trace_id, at, at,
                                                     take_last, last, error);
+    if (status == ELG_OK)
+        status = last->status;
     if (status == ELG_OK && !last->found)
         return elg_base_fail(error, ELG_CORRUPT, row->trace_id,
                              "step %lld is missing from the journal", (long long)at);
@@ -162,7 +173,10 @@ static enum elg_status append_result(struct elg_host *host, const struct elg_run
                                      struct elg_buf *out, struct elg_error *error)
 {
     struct last_step last;
-    enum elg_status status = read_last(host, row, &last, error);
+    enum elg_status status = elg__readable_run(host, row, error);
+    if (status != ELG_OK)
+        return status;
+    status = read_last(host, row, &last, error);
     if (status == ELG_OK)
         elg__document_result(out, row, last.found ? &last.state_hash : NULL,
                              elg_base_blob_bytes(last.state),
@@ -172,8 +186,8 @@ static enum elg_status append_result(struct elg_host *host, const struct elg_run
     return status;
 }
 
-enum elg_status elg_run_result(struct elg_host *host, const char *trace_id,
-                               struct elg_text *out, struct elg_error *error)
+enum elg_status elg__run_result(struct elg_host *host, const char *trace_id,
+                                struct elg_text *out, struct elg_error *error)
 {
     struct elg_run_row row;
     struct elg_buf buf;
@@ -186,7 +200,7 @@ enum elg_status elg_run_result(struct elg_host *host, const char *trace_id,
     elg_checkpoint_run_row_fini(&row);
     elg_base_buf_append_byte(&buf, '}');
     if (status == ELG_OK)
-        return elg__document_text(host->alloc, &buf, out, error);
+        status = elg__document_text(host->alloc, &buf, out, error);
     elg_base_buf_fini(&buf);
     return status;
 }
@@ -196,6 +210,10 @@ enum elg_status elg_run_result(struct elg_host *host, const char *trace_id,
  */
 
 struct journal_writer {
+    struct elg_host *host;
+    const char *trace_id;
+    struct elg_error *error;
+    enum elg_status status; /* of the rows so far */
     struct elg_buf *out;
     bool step_open;
     bool any_step, any_activity;
@@ -282,6 +300,12 @@ static bool write_row(void *self, const struct elg_step_row *step,
                       const struct elg_activity_row *activity)
 {
     struct journal_writer *writer = self;
+    writer->status = step != NULL ? elg__readable_step(writer->host, writer->trace_id,
+                                                       step, writer->error)
+                                  : elg__readable_activity(writer->host, writer->trace_id,
+                                                           activity, writer->error);
+    if (writer->status != ELG_OK)
+        return false;
     if (step != NULL) {
         close_step(writer);
         write_step(writer, step);
@@ -306,15 +330,9 @@ static void put_run_fields(struct elg_buf *out, const struct elg_run_row *row)
                         (long long)row->started_at_ms, (long long)row->updated_at_ms);
 }
 
-enum elg_status elg_run_show(struct elg_host *host, const char *trace_id, int64_t step,
-                             struct elg_text *out, struct elg_error *error)
-{
-    return elg_run_show_steps(host, trace_id, step < 0 ? 0 : step, step, out, error);
-}
-
-enum elg_status elg_run_show_steps(struct elg_host *host, const char *trace_id,
-                                   int64_t from, int64_t to, struct elg_text *out,
-                                   struct elg_error *error)
+enum elg_status elg__run_show_steps(struct elg_host *host, const char *trace_id,
+                                    int64_t from, int64_t to, struct elg_text *out,
+                                    struct elg_error *error)
 {
     struct elg_run_row row;
     struct elg_buf buf;
@@ -327,14 +345,17 @@ enum elg_status elg_run_show_steps(struct elg_host *host, const char *trace_id,
     put_run_fields(&buf, &row);
     elg_checkpoint_run_row_fini(&row);
     elg_base_buf_append_str(&buf, ",\"journal\":[");
-    struct journal_writer writer = {.out = &buf};
+    struct journal_writer writer = {
+        .host = host, .trace_id = trace_id, .error = error, .out = &buf};
     if (status == ELG_OK)
         status = elg_checkpoint_journal(host->store, trace_id, from, to < 0 ? -1 : to,
                                         write_row, &writer, error);
+    if (status == ELG_OK)
+        status = writer.status;
     close_step(&writer);
     elg_base_buf_append_str(&buf, "]}");
     if (status == ELG_OK)
-        return elg__document_text(host->alloc, &buf, out, error);
+        status = elg__document_text(host->alloc, &buf, out, error);
     elg_base_buf_fini(&buf);
     return status;
 }

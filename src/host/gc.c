@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/internal.h"
+#include "host/public.h"
 
 #define PASS_RUNS_MAX 65536 /* traces in memory at once */
 #define HEX_DIGITS 64
@@ -225,8 +226,8 @@ static enum elg_status artifacts_collect(struct elg_host *host, bool look,
 /* ---- all
  * ----------------------------------------------------------------------------------- */
 
-enum elg_status elg_host_gc(struct elg_host *host, const struct elg_gc_options *options,
-                            struct elg_text *out, struct elg_error *error)
+enum elg_status elg__host_gc(struct elg_host *host, const struct elg_gc_options *options,
+                             struct elg_text *out, struct elg_error *error)
 {
     struct result result = {0};
     int64_t now_ms = elg_base_wall_ms(host->clock);

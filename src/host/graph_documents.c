@@ -1,6 +1,7 @@
 /* graph_documents: what a graph is and what is wrong with it, as JSON.
  * Provides elg_graph_describe and elg_graph_check_file. */
 #include "host/internal.h"
+#include "host/public.h"
 #include "json/json.h"
 
 static void append_string(struct elg_buf *buf, const char *s)
@@ -64,8 +65,8 @@ static enum elg_status append_sources(struct elg_graph *graph, struct elg_buf *b
     return status;
 }
 
-enum elg_status elg_graph_describe(struct elg_graph *graph, struct elg_text *out,
-                                   struct elg_error *error)
+enum elg_status elg__graph_describe(struct elg_graph *graph, struct elg_text *out,
+                                    struct elg_error *error)
 {
     struct elg_buf buf;
     elg_base_buf_init(&buf, graph->host->alloc);
@@ -97,8 +98,8 @@ static void append_finding(struct elg_buf *buf, const struct elg_error *error)
     elg_base_buf_append_str(buf, "}]");
 }
 
-enum elg_status elg_graph_check_file(struct elg_host *host, const char *path,
-                                     struct elg_text *out, struct elg_error *error)
+enum elg_status elg__graph_check_file(struct elg_host *host, const char *path,
+                                      struct elg_text *out, struct elg_error *error)
 {
     struct elg_graph *graph;
     struct elg_buf buf;

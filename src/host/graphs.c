@@ -1,5 +1,5 @@
 /* graphs: graph versions that the host has loaded, from files or from the store (I9).
- * Provides elg_graph_open, _open_stored, _close, _hash. */
+ * Provides elg_graph_open, _open_stored, _close. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "host/graph_sources.h"
 #include "host/internal.h"
+#include "host/public.h"
 #include "json/json.h"
 
 #define KEEP_US (600 * INT64_C(1000000)) /* after that it is put again */
@@ -254,8 +255,8 @@ static enum elg_status check(const struct elg_graph *graph, const char *entry,
     return status;
 }
 
-enum elg_status elg_graph_open(struct elg_host *host, const char *path,
-                               struct elg_graph **out, struct elg_error *error)
+enum elg_status elg__graph_open(struct elg_host *host, const char *path,
+                                struct elg_graph **out, struct elg_error *error)
 {
     struct elg_graph *graph;
     char folder[4096];
@@ -447,8 +448,8 @@ enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_boxes 
     return status;
 }
 
-enum elg_status elg_graph_open_stored(struct elg_host *host, const char *graph_hash,
-                                      struct elg_graph **out, struct elg_error *error)
+enum elg_status elg__graph_open_stored(struct elg_host *host, const char *graph_hash,
+                                       struct elg_graph **out, struct elg_error *error)
 {
     struct elg_hash hash;
     if (!elg_base_hash_parse(elg_base_bytes(graph_hash), &hash))
@@ -492,9 +493,4 @@ enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error
     graph->stored = status == ELG_OK;
     graph->stored_us = now_us;
     return status;
-}
-
-const char *elg_graph_hash(const struct elg_graph *graph)
-{
-    return graph->hash_hex;
 }

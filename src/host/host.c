@@ -1,5 +1,6 @@
 /* host: opens everything in order, closes it in mirror order. Provides elg_host_open,
  * _close, _register. */
+#include <assert.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "host/claimed.h"
 #include "host/internal.h"
+#include "host/public.h"
 
 #define DEFAULT_STORE "sqlite:elg.db"
 
@@ -201,13 +203,9 @@ static enum elg_status open_parts(struct elg_host *host, struct elg_error *error
     return status;
 }
 
-enum elg_status elg_host_open(const struct elg_host_options *options,
-                              struct elg_host **out, struct elg_error *error)
+enum elg_status elg__host_open(const struct elg_host_options *options,
+                               struct elg_host **out, struct elg_error *error)
 {
-    if (options->abi_version != ELG_ABI_VERSION)
-        return elg_base_fail(error, ELG_USAGE, "abi_version",
-                             "the caller was built for version %u, this library is %d",
-                             options->abi_version, ELG_ABI_VERSION);
     const struct elg_alloc *alloc =
         options->alloc ? options->alloc : elg_base_alloc_default();
     struct elg_host *host = elg_base_calloc(alloc, sizeof *host);
@@ -279,18 +277,19 @@ void elg_host_close(struct elg_host *host)
 
 int64_t elg_host_schema_version(const struct elg_host *host)
 {
+    assert(host != NULL);
     return elg_checkpoint_schema_version(host->store);
 }
 
-enum elg_status elg_host_register(struct elg_host *host, const char *name,
-                                  elg_activity_fn fn, elg_activity_cancel_fn cancel,
-                                  void *self, struct elg_error *error)
+enum elg_status elg__host_register(struct elg_host *host, const char *name,
+                                   elg_activity_fn fn, elg_activity_cancel_fn cancel,
+                                   void *self, struct elg_error *error)
 {
     return elg_activity_register(host->performer, name, fn, cancel, self, error);
 }
 
-enum elg_status elg_host_intercept(struct elg_host *host, elg_intercept_fn fn, void *self,
-                                   struct elg_error *error)
+enum elg_status elg__host_intercept(struct elg_host *host, elg_intercept_fn fn,
+                                    void *self, struct elg_error *error)
 {
     return elg_activity_intercept(host->performer, fn, self, error);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "host/internal.h"
+#include "host/public.h"
 #include "json/json.h"
 
 struct list_writer {
@@ -70,9 +71,9 @@ enum elg_status elg__statuses_parse(const char *names, uint32_t *bits,
     return status;
 }
 
-enum elg_status elg_run_query(struct elg_host *host,
-                              const struct elg_list_options *options,
-                              struct elg_error *error)
+enum elg_status elg__run_query(struct elg_host *host,
+                               const struct elg_list_options *options,
+                               struct elg_error *error)
 {
     struct elg_run_filter filter = {.any_status = true,
                                     .graph_id = options->graph_id,
@@ -91,12 +92,4 @@ enum elg_status elg_run_query(struct elg_host *host,
     if (status == ELG_OK && writer.failed)
         status = elg_base_no_memory(error);
     return status;
-}
-
-enum elg_status elg_run_list(struct elg_host *host, const char *status,
-                             bool (*row)(void *self, const char *json, size_t size),
-                             void *self, struct elg_error *error)
-{
-    struct elg_list_options options = {.statuses = status, .row = row, .self = self};
-    return elg_run_query(host, &options, error);
 }

@@ -1,5 +1,6 @@
 /* loop: which run goes next, and when: the ready queue, the timers, the tick.
  * Provides elg_host_tick and elg_host_poll_fd. */
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "host/claimed.h"
 #include "host/internal.h"
+#include "host/public.h"
 
 #define STEPS_PER_SUBMIT 64 /* pure steps executed before a batch is handed over */
 #define TURNS_PER_POLL 16   /* turns between two looks at the descriptors */
@@ -304,6 +306,7 @@ static void arm_descriptor(struct elg_host *host, int64_t now_us)
 
 int elg_host_poll_fd(const struct elg_host *host)
 {
+    assert(host != NULL);
     return host->epoll_fd;
 }
 
@@ -331,6 +334,7 @@ static void submit(struct elg_host *host, int64_t budget_us)
 
 size_t elg_host_executing(const struct elg_host *host)
 {
+    assert(host != NULL);
     return host->run_count - host->ended_count - host->idle_count;
 }
 
@@ -347,8 +351,8 @@ bool elg__loop_alive(void *self)
     return ended_us == 0 || now_us - ended_us < stuck_us || poll(&wants, 1, 0) <= 0;
 }
 
-enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *active,
-                              struct elg_error *error)
+enum elg_status elg__host_tick(struct elg_host *host, int64_t budget_us, size_t *active,
+                               struct elg_error *error)
 {
     int64_t began_us = elg_base_monotonic_us(host->clock), now_us = began_us;
     atomic_store(&host->tick_began_us, began_us);

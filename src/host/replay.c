@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/public.h"
 #include "host/replay.h"
 #include "json/json.h"
 
@@ -475,9 +476,9 @@ static enum elg_status replay_once(struct elg_host *host, const char *trace_id,
     return status;
 }
 
-enum elg_status elg_run_replay(struct elg_host *host, const char *trace_id,
-                               const struct elg_replay_options *options,
-                               struct elg_text *out, struct elg_error *error)
+enum elg_status elg__run_replay(struct elg_host *host, const char *trace_id,
+                                const struct elg_replay_options *options,
+                                struct elg_text *out, struct elg_error *error)
 {
     struct elg_buf buf;
     struct elg_error own;

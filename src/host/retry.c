@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/internal.h"
+#include "host/public.h"
 
 /* The end recorded and the run's row as it shall be: one turn, which opens it again. */
 static enum elg_status reopen(struct elg_host *host, struct elg_run *run,
@@ -59,8 +60,8 @@ static enum elg_status retry_row(struct elg_host *host, struct elg_run_row *row,
     return status;
 }
 
-enum elg_status elg_run_retry(struct elg_host *host, const char *trace_id,
-                              struct elg_error *error)
+enum elg_status elg__run_retry(struct elg_host *host, const char *trace_id,
+                               struct elg_error *error)
 {
     struct elg_run_row row;
     memset(&row, 0, sizeof row);

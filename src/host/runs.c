@@ -3,6 +3,7 @@
 
 #include "host/claimed.h"
 #include "host/internal.h"
+#include "host/public.h"
 
 #define TABLE_SLOTS_MIN 64
 
@@ -275,8 +276,8 @@ enum elg_status elg__run_take(struct elg_host *host, struct elg_run_row *row,
     return status;
 }
 
-enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
-                               struct elg_error *error)
+enum elg_status elg__run_resume(struct elg_host *host, const char *trace_id,
+                                struct elg_error *error)
 {
     struct elg_run_row row;
     if (host->options.read_only)
@@ -301,8 +302,8 @@ enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
     return status;
 }
 
-enum elg_status elg_run_abort(struct elg_host *host, const char *trace_id,
-                              struct elg_error *error)
+enum elg_status elg__run_abort(struct elg_host *host, const char *trace_id,
+                               struct elg_error *error)
 {
     struct elg_host_run *hr = elg__run_find(host, trace_id);
     enum elg_status status = ELG_OK;
@@ -310,7 +311,7 @@ enum elg_status elg_run_abort(struct elg_host *host, const char *trace_id,
         status = elg_checkpoint_abort_request(host->store, trace_id, error);
         if (status != ELG_OK)
             return status;
-        status = elg_run_resume(host, trace_id, error);
+        status = elg__run_resume(host, trace_id, error);
         hr = elg__run_find(host, trace_id);
     }
     if (status == ELG_BUSY)
@@ -322,8 +323,8 @@ enum elg_status elg_run_abort(struct elg_host *host, const char *trace_id,
     return status;
 }
 
-enum elg_status elg_run_release(struct elg_host *host, const char *trace_id,
-                                struct elg_error *error)
+enum elg_status elg__run_release(struct elg_host *host, const char *trace_id,
+                                 struct elg_error *error)
 {
     struct elg_host_run *hr = elg__run_find(host, trace_id);
     if (hr == NULL)

@@ -5,12 +5,14 @@
  * milliseconds. What no one tells of (an owner that died, a notice that was lost) is
  * found by looking once a second; a time that comes, by waiting for the earliest.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "host/claimed.h"
 #include "host/internal.h"
+#include "host/public.h"
 
 /* ---- options
  * --------------------------------------------------------------------------------- */
@@ -62,9 +64,9 @@ static enum elg_status listen_begin(struct elg_host *host, struct elg_error *err
     return ELG_OK;
 }
 
-enum elg_status elg_host_serve(struct elg_host *host,
-                               const struct elg_serve_options *options,
-                               struct elg_error *error)
+enum elg_status elg__host_serve(struct elg_host *host,
+                                const struct elg_serve_options *options,
+                                struct elg_error *error)
 {
     struct elg_serving *serving = &host->serving;
     if (host->options.read_only)
@@ -316,6 +318,7 @@ bool elg__serve_park(struct elg_host_run *hr)
 
 size_t elg_host_drain(struct elg_host *host)
 {
+    assert(host != NULL);
     struct elg_host_run *next;
     host->serving.on = false;
     host->serving.parks = true;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/internal.h"
+#include "host/public.h"
 #include "json/json.h"
 
 /* ---- looking for a signal
@@ -208,9 +209,9 @@ static enum elg_status read_signal(struct elg_host *host, const char *name,
     return status;
 }
 
-enum elg_status elg_run_signal(struct elg_host *host, const char *trace_id,
-                               const struct elg_signal *signal, bool *created,
-                               struct elg_error *error)
+enum elg_status elg__run_signal(struct elg_host *host, const char *trace_id,
+                                const struct elg_signal *signal, bool *created,
+                                struct elg_error *error)
 {
     struct elg_signal_row row;
     struct elg_bytes payload = {(const uint8_t *)signal->payload, signal->payload_size};

@@ -24,7 +24,7 @@ M.all = {
   input = { kind = "text", value = "JSON|FILE|-",
     help = "the run's input; with --concurrency (run) or --lines (submit) JSON Lines, a run a line" },
   trace = { kind = "text", value = "ID", help = "the run's name (default: a new UUID)" },
-  seed = { kind = "text", env = "ELG_SEED", value = "TEXT",
+  seed = { kind = "text", env = "ELG_SEED", value = "TEXT", empty = true,
     help = "any text: the same seed, trace and results, the same run (default: random)" },
   durability = { kind = "enum", env = "ELG_DURABILITY", values = { "effect", "sync" },
     help = "effect: effects wait for the disk; sync: every step does" },
@@ -33,7 +33,7 @@ M.all = {
   ["allow-net"] = { kind = "list", env = "ELG_ALLOW_NET", value = "HOST[:PORT]",
     help = "reach only this host; may be repeated (default: every host)" },
   ["checkpoint-interval"] = { kind = "count", env = "ELG_CHECKPOINT_INTERVAL", min = 1,
-    max = U32_MAX, value = "N", help = "keep the state every N steps (default 1)" },
+    max = 1000000, value = "N", help = "keep the state every N steps (default 1)" },
   fuel = { kind = "count", env = "ELG_FUEL", min = 1, max = EXACT_MAX, value = "N",
     help = "VM instructions of one attempt" },
   memory = { kind = "bytes", env = "ELG_MEMORY", min = 65536, max = MEMORY_MAX, value = "BYTES",
@@ -182,7 +182,7 @@ local function read_value(label, flag, text)
   if flag.kind == "enum" or flag.kind == "enums" then return read_enum(label, flag, text) end
   if flag.kind == "time" then return read_time(label, text) end
   if flag.kind == "age" then return read_age(label, text) end
-  if text == "" then usage(label .. ": must not be empty") end
+  if text == "" and not flag.empty then usage(label .. ": must not be empty") end
   return text
 end
 

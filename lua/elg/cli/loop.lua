@@ -27,7 +27,7 @@ loop.__index = loop
 -- is readable when a `start` that gave LATER may have more.
 function M.create(printer, concurrency)
   local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {},
-    ended = {}, in_hand = 0, active = 0, executing = 0, exit = codes.exit.done, done_count = 0,
+    lost = {}, ended = {}, in_hand = 0, active = 0, executing = 0, exit = codes.exit.done, done_count = 0,
     source_fd = NO_DESCRIPTOR, shown_us = 0, begun_us = sys.monotonic_us() }, loop)
   self.on_event = function(event) self:take_event(event) end
   return self
@@ -39,16 +39,28 @@ function loop:take_event(event)
     self.ended[#self.ended + 1] = event
   else
     -- A warning that names a run means that this process has lost it.
-    if event.kind == "warning" and event.trace_id ~= "" then
+    local lost = event.kind == "warning" and event.trace_id ~= ""
+    if lost then
       self:worse(codes.exit.unavailable)
+      self.lost[event.trace_id] = self.begun[event.trace_id] and true
     end
-    self.printer:event(event)
+    self.printer:event(event, lost and "error" or nil)
   end
 end
 
 -- The highest exit code so far.
 function loop:worse(exit)
   self.exit = math.max(self.exit, exit)
+end
+
+-- The run's result document as the store has it. Nil of a run that was lost before anything
+-- of it was durable: why has been told.
+function loop:result(trace_id)
+  local text, message, status, where = self.host:result(trace_id)
+  if text then return text end
+  if not self.lost[trace_id] then codes.fail_status(message, status, where) end
+  self.printer:error(status == "ELG_NOT_FOUND" and trace_id .. ": nothing of it is durable"
+    or ("%s: %s: %s"):format(trace_id, where, message))
 end
 
 -- Prints the run's result and lets the run go. `status` and `text`, its result document, as
@@ -60,7 +72,8 @@ function loop:finish(trace_id, status, text)
   self.in_hand = self.in_hand - 1
   self.done_count = self.done_count + 1
   if self.on_end then return self.on_end(trace_id, status) end
-  text = text or codes.check(self.host:result(trace_id))
+  text = text or self:result(trace_id)
+  if not text then return end
   if status == "completed" and self.printer.json then return self.printer:data(text) end
   local result = codes.check(json.decode(text))
   self:worse(codes.of_result(result))

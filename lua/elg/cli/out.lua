@@ -93,9 +93,10 @@ function printer:note(text)
   if not self.quiet then self:line("info", text) end
 end
 
--- A log record or a warning of the host, as an event of elg.core.
-function printer:event(event)
-  local level = event.kind == "warning" and "warn" or event.level
+-- A log record or a warning of the host, as an event of elg.core; `as` (may be nil) is
+-- another level than its own.
+function printer:event(event, as)
+  local level = as or (event.kind == "warning" and "warn" or event.level)
   if (LEVELS[level] or LEVELS.info) < self.level then return end
   local place = event.trace_id
   if event.step_index >= 0 then

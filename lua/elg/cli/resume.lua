@@ -22,7 +22,7 @@ M.examples = {
 local function unfinished(host)
   local traces = {}
   codes.check(host:list("unfinished", function(text)
-    traces[#traces + 1] = json.decode(text).trace_id
+    traces[#traces + 1] = codes.check(json.decode(text)).trace_id
     return true
   end))
   local first, last = 1, #traces
@@ -34,12 +34,13 @@ local function unfinished(host)
 end
 
 -- A run that cannot be taken up: an error if it was named, else only busy ones are fine.
-local function refused(work, printer, trace_id, named, message, status)
+local function refused(work, printer, trace_id, named, message, status, where)
   if status == "ELG_BUSY" and not named then
     printer:note(("%s: left alone: %s"):format(trace_id, message))
     return
   end
-  printer:error(("%s: %s"):format(trace_id, message))
+  local place = where == "" or where == trace_id
+  printer:error(("%s: %s%s"):format(trace_id, place and "" or where .. ": ", message))
   local quarantined = status == "ELG_LIMIT"
   work:worse(quarantined and codes.exit.failed or codes.by_status[status]
     or codes.exit.unavailable)
@@ -51,9 +52,9 @@ local function starter(host, traces, named, work, printer)
     i = i + 1
     local trace_id = traces[i]
     if not trace_id then return nil end
-    local ok, message, status = host:resume(trace_id)
+    local ok, message, status, where = host:resume(trace_id)
     if ok then return trace_id end
-    refused(work, printer, trace_id, named, message, status)
+    refused(work, printer, trace_id, named, message, status, where)
     return false
   end
 end
