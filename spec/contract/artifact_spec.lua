@@ -144,6 +144,41 @@ for _, backend in ipairs(backends) do
 end
 
 describe("artifact, folder", function()
+  -- What a process leaves that is killed while it removes or writes.
+  it("gives what was being removed, and clears up behind the dead", function()
+    local where = stores.folder()
+    local source = assert(artifact.open("folder", where))
+    local function path(hash, prefix)
+      return where .. "/" .. hash:sub(1, 2) .. "/" .. prefix .. hash:sub(3)
+    end
+    local function aside(hash) assert(os.rename(path(hash, ""), path(hash, ".old-"))) end
+    local function there(name)
+      local file = io.open(name)
+      return file ~= nil and file:close()
+    end
+    local read, listed, twice = source:put "read", source:put "listed", source:put "twice"
+    for _, hash in ipairs { read, listed, twice } do aside(hash) end
+    assert.equal("read", source:get(read))
+    assert.is_true(there(path(read, "")) and not there(path(read, ".old-")))
+    assert.equal(twice, source:put "twice") -- both names now
+    assert.equal(3, #source:list())
+    for _, hash in ipairs { listed, twice } do
+      assert.is_true(there(path(hash, "")) and not there(path(hash, ".old-")))
+    end
+    aside(listed)
+    assert.is_false(source:remove(listed, 0)) -- it has no name to take away
+    assert.equal(3, #source:list())
+    assert.is_true(source:remove(listed, 0))
+    assert.equal("ELG_NOT_FOUND", select(2, source:get(listed)))
+    for _, age in ipairs { "2 days ago", "1 hour ago" } do
+      os.execute(("touch -d '%s' '%s'"):format(age, path(read, ".new-" .. age:sub(1, 1))))
+    end
+    assert.equal(2, #source:list())
+    assert.is_false(there(path(read, ".new-2")))
+    assert.is_true(there(path(read, ".new-1")))
+    source:close()
+    stores.clean()
+  end)
   it("lists and removes, or fails, when an allocation fails (I16)", function()
     local where = stores.folder()
     local source = assert(artifact.open("folder", where))

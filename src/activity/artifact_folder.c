@@ -8,7 +8,9 @@
  *    come to sync it, so it is synced too: FOLDER once for each of its entries, a file
  *    unless this process did it and remembers.
  * 3. What is put again is young again: its time is set if it is older than a minute.
- * 4. A file whose content is not what its name says is replaced by the next put.
+ * 4. Who removes a file gives it the name ".old-" first; what was left so by one that
+ * died gets its name back when it is wanted, or when the folder is listed.
+ * 5. A file whose content is not what its name says is replaced by the next put.
  */
 #include "activity/artifact_folder.h"
 
@@ -313,6 +315,8 @@ static enum elg_status folder_get(struct elg_artifacts *artifacts,
     if (status != ELG_OK)
         return status;
     int fd = open(text(&place.path), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && elg__folder_put_back(&place))
+        fd = open(text(&place.path), O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         status = read_file(fd, text(&place.path), out, error);
         close(fd);

@@ -35,6 +35,10 @@ enum elg_status elg__folder_fail(struct elg_error *error, const char *path,
 /* Since the file's time, by the machine's clock; 0 at least. */
 int64_t elg__folder_age_ms(const struct stat *info);
 
+/* A file that whoever removed it left under its other name, because it died there, gets
+ * its own back. True: it did. */
+bool elg__folder_put_back(const struct elg_folder_place *place);
+
 /* ---- artifact_folder_list.c: methods of elg_artifacts_ops */
 enum elg_status elg__folder_list(struct elg_artifacts *artifacts,
                                  const struct elg_hash *after, elg_artifact_row_fn row,

@@ -18,6 +18,9 @@
 #define SHARDS 256
 #define NAME_SIZE (ELG_HASH_HEX_SIZE - 2) /* of a file in its shard, with its NUL */
 #define ROWS_MIN 64
+#define OLD ".old-"             /* before a name: being removed */
+#define NEW ".new-"             /* before a name: being written */
+#define NEW_AGE_MS_MAX 86400000 /* after so long its writer is dead */
 
 int64_t elg__folder_age_ms(const struct stat *info)
 {
@@ -91,6 +94,29 @@ static enum elg_status entries_read(DIR *dir, unsigned byte, const struct elg_ha
     return ELG_OK;
 }
 
+/* What processes that died left in a shard: files aside get their names back, those that
+ * were not written to their end go. What fails here is left for the next time. Who lives
+ * and has put a file aside just now finds it gone, and leaves it to us. */
+static void leftovers_settle(DIR *dir)
+{
+    const struct dirent *entry;
+    struct stat info;
+    int fd = dirfd(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        if (strncmp(name, OLD, sizeof OLD - 1) == 0 &&
+            strlen(name + sizeof OLD - 1) == NAME_SIZE - 1) {
+            if (linkat(fd, name, fd, name + sizeof OLD - 1, 0) == 0 || errno == EEXIST)
+                (void)unlinkat(fd, name, 0);
+        } else if (strncmp(name, NEW, sizeof NEW - 1) == 0 &&
+                   fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+                   elg__folder_age_ms(&info) > NEW_AGE_MS_MAX) {
+            (void)unlinkat(fd, name, 0);
+        }
+    }
+    rewinddir(dir);
+}
+
 static enum elg_status shard_read(const struct elg_folder *folder, unsigned byte,
                                   const struct elg_hash *after, struct shard *shard,
                                   struct elg_error *error)
@@ -106,6 +132,7 @@ static enum elg_status shard_read(const struct elg_folder *folder, unsigned byte
     enum elg_status status = ELG_OK;
     DIR *dir = opendir((const char *)path.data);
     if (dir != NULL) {
+        leftovers_settle(dir);
         status = entries_read(dir, byte, after, shard, error);
         closedir(dir);
     } else if (errno != ENOENT) {
@@ -138,18 +165,46 @@ enum elg_status elg__folder_list(struct elg_artifacts *artifacts,
 
 /* ---- remove */
 
-/* The file under its other name goes, or gets its own back if it is young. */
+/* False: no memory. */
+static bool aside_name(const struct elg_folder_place *place, struct elg_buf *out)
+{
+    elg_base_buf_printf(out, "%s/" OLD "%s", (const char *)place->shard.data,
+                        place->hex + 2);
+    elg_base_buf_append_byte(out, 0);
+    return !out->failed;
+}
+
+bool elg__folder_put_back(const struct elg_folder_place *place)
+{
+    struct elg_buf aside;
+    bool back = false;
+    elg_base_buf_init(&aside, place->shard.alloc);
+    if (aside_name(place, &aside) &&
+        (link((const char *)aside.data, (const char *)place->path.data) == 0 ||
+         errno == EEXIST))
+        back = true;
+    if (back)
+        (void)unlink((const char *)aside.data);
+    elg_base_buf_fini(&aside);
+    return back;
+}
+
+/* The file under its other name goes, or gets its own back if it is young. If it is not
+ * there any more, somebody who lists the folder has given it its own back. */
 static enum elg_status aside_settle(const char *aside, const char *path,
                                     int64_t age_ms_min, bool *removed,
                                     struct elg_error *error)
 {
     struct stat info;
+    *removed = false;
+    if (stat(aside, &info) != 0 && errno == ENOENT)
+        return ELG_OK;
     if (stat(aside, &info) != 0)
         return elg__folder_fail(error, aside, "cannot look at the file");
     *removed = elg__folder_age_ms(&info) >= age_ms_min;
-    if (!*removed && link(aside, path) != 0 && errno != EEXIST)
+    if (!*removed && link(aside, path) != 0 && errno != EEXIST && errno != ENOENT)
         return elg__folder_fail(error, path, "cannot put the file back");
-    if (unlink(aside) != 0)
+    if (unlink(aside) != 0 && errno != ENOENT)
         return elg__folder_fail(error, aside, "cannot remove the file");
     return ELG_OK;
 }
@@ -166,11 +221,9 @@ enum elg_status elg__folder_remove(struct elg_artifacts *artifacts,
         return status;
     const char *path = (const char *)place.path.data;
     bool gone = false;
-    elg_base_buf_printf(&place.fresh, "%s/.old-%s", (const char *)place.shard.data,
-                        place.hex + 2);
-    elg_base_buf_append_byte(&place.fresh, 0);
+    bool named = aside_name(&place, &place.fresh);
     const char *aside = (const char *)place.fresh.data;
-    if (place.fresh.failed)
+    if (!named)
         status = elg_base_no_memory(error);
     else if (stat(path, &info) == 0 && elg__folder_age_ms(&info) >= age_ms_min) {
         if (rename(path, aside) == 0)
