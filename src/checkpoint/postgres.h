@@ -139,6 +139,8 @@ bool elg_postgres_keyless(const struct elg_postgres_connection *connection);
 bool elg_postgres_mismatch(const struct elg_postgres_connection *connection);
 /* True if the last exchange may go well if it is repeated. */
 bool elg_postgres_transient(const struct elg_postgres_connection *connection);
+/* True if the last exchange failed because its session may only read. */
+bool elg_postgres_only_reads(const struct elg_postgres_connection *connection);
 
 /* ---- postgres_statement.c */
 const char *elg_postgres_sql(enum elg_postgres_statement statement);

@@ -116,6 +116,11 @@ bool elg_postgres_mismatch(const struct elg_postgres_connection *connection)
            strcmp(connection->sqlstate, "23505") == 0 || elg_postgres_keyless(connection);
 }
 
+bool elg_postgres_only_reads(const struct elg_postgres_connection *connection)
+{
+    return strcmp(connection->sqlstate, "25006") == 0;
+}
+
 bool elg_postgres_transient(const struct elg_postgres_connection *connection)
 {
     return starts(connection->sqlstate, "40");

@@ -162,10 +162,14 @@ enum elg_status elg_postgres_drain(struct elg_postgres_connection *connection, b
     }
 }
 
-/* A server that ends its sessions says so before it closes them. */
+/* A server that ends its sessions says so before it closes them. A session that may not
+ * write (its server is a standby now, or was told so) is given up: the next call makes
+ * another, perhaps elsewhere. */
 static enum elg_status lost_check(struct elg_postgres_connection *connection,
                                   enum elg_status status)
 {
+    if (!connection->lost && elg_postgres_only_reads(connection))
+        elg_postgres_disconnect(connection);
     if (!connection->lost || connection->pg == NULL)
         return status;
     elg_postgres_lose(connection, NULL, NULL);

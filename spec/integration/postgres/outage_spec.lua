@@ -1,0 +1,44 @@
+-- A worker whose database takes nothing for a while goes on by itself when it does again.
+local outside = require "outside"
+local postgres = require "postgres"
+local served = require "served"
+
+local RUNS = 4
+
+describe("elg worker over a database that", function()
+  local world, server, name
+  before_each(function()
+    server, name = postgres.shared(), ("outage_%d"):format(require("elg.sys").pid())
+    postgres.sql(postgres.url(server), "CREATE DATABASE " .. name)
+    world = served.create { name = "postgres", open = function() return postgres.url(server, name) end }
+  end)
+  after_each(function()
+    world:destroy()
+    postgres.sql(postgres.url(server), ("DROP DATABASE %s (FORCE)"):format(name))
+  end)
+
+  -- From now on new sessions are so; those that are there end.
+  local function set(what)
+    postgres.sql(postgres.url(server), ("ALTER DATABASE %s %s"):format(name, what))
+    postgres.sql(postgres.url(server), ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+      .. "WHERE datname = '%s'"):format(name))
+  end
+
+  it("may only be read says so, and goes on when that is over", function()
+    local worker, traces = world:worker(), {}
+    for i = 1, RUNS do traces[i] = world:submit { steps = 60, sleep_ms = 20 } end
+    assert(outside.eventually(function() return world:show(traces[RUNS]).steps > 2 end))
+    set "SET default_transaction_read_only = on"
+    assert.truthy(outside.eventually(function()
+      return select(2, worker:output()):find("read-only transaction; name the primary server", 1, true)
+    end, 15000), select(2, worker:output()))
+    -- Sessions that began meanwhile stay as they are: nobody ends them.
+    postgres.sql(postgres.url(server), ("ALTER DATABASE %s RESET default_transaction_read_only"):format(name))
+    for i = 1, RUNS do
+      assert.equal(60, world:await(traces[i], "completed", 40000).steps)
+      assert.is_true(world:json({ "replay", traces[i], "--verify" }).doc.verified)
+    end
+    worker:kill(served.SIGTERM)
+    assert.equal(0, worker:wait(20000).code)
+  end)
+end)
