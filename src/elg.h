@@ -326,10 +326,11 @@ ELG_API enum elg_status elg_run_abort(struct elg_host *host, const char *trace_i
 /* Opens a run again that failed, timed out, diverged or is quarantined: it goes on with a
  * new attempt at the step where it ended, the node's retries and the run's timeout anew
  * (counted from now: started_at), for whoever takes it up (elg_run_resume, or a host that
- * serves). That it ended stays in its journal. Children that its end aborted stay so,
- * which a warning tells.
- * ELG_USAGE: it did not end so, or its last step ended well; ELG_DIVERGED: its journal is
- * not what was written; ELG_NOT_FOUND, ELG_FENCED (another was faster). */
+ * serves). That it ended stays in its journal. Children that this step
+ * began and that failed, timed out, diverged, are quarantined or aborted go on with it,
+ * and theirs, all in one transaction, which a warning tells. ELG_USAGE: it did not end
+ * so, or its last step ended well; ELG_DIVERGED: its journal is not what was written;
+ * ELG_NOT_FOUND, ELG_FENCED (another was faster). */
 ELG_API enum elg_status elg_run_retry(struct elg_host *host, const char *trace_id,
                                       struct elg_error *error);
 struct elg_signal {

@@ -113,30 +113,6 @@ for _, store in ipairs(served.stores) do
       assert.is_true(verified "later")
     end)
 
-    it("says that children which its end aborted stay aborted", function()
-      world.place:write("child.lua", [[
-        local elg = require "elg"
-        return elg.graph { id = "child", version = "1", entry = "a",
-          nodes = { a = function(_, _, ctx) ctx.wait("never") return nil, {} end }, edges = {} }]])
-      world.place:write("parent.lua", [[
-        local elg = require "elg"
-        local child = require "child"
-        return elg.graph { id = "parent", version = "1", entry = "a",
-          nodes = { a = function(_, _, ctx)
-            ctx.sleep(600) -- the child has the same timeout, from later on
-            local _, err = ctx.run(child, {})
-            return nil, { code = err.code }
-          end }, edges = {} }]])
-      local first = world:json { "run", "parent.lua", "--trace", "p", "--run-timeout-ms", "1500" }
-      assert.equal("timeout", first.doc.status)
-      local done = world:elg { "retry", "p" }
-      assert.equal(0, done.code)
-      assert.truthy(done.err:find("stay so", 1, true), done.err)
-      local doc = resumed "p"
-      assert.same({ "completed", "ABORTED" }, { doc.status, doc.output.code })
-      assert.is_true(verified "p")
-    end)
-
     it("releases a run that is quarantined, in the middle of an attempt too", function()
       local sleeping = world:submit { steps = 1, sleep_ms = 1500 }
       local worker = world:worker()

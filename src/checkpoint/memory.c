@@ -479,6 +479,8 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .children = elg_memory_children,
     .pass_over = elg_memory_pass_over,
     .name = elg_memory_name,
+    .reopen_many = elg_memory_reopen_many,
+    .children_failed = elg_memory_children_failed,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_memory_ops(void)

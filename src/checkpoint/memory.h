@@ -92,6 +92,12 @@ enum elg_status elg_memory_references(void *self, elg_reference_fn text, void *t
                                       struct elg_error *error);
 int64_t elg_memory_schema_version(void *self);
 const char *elg_memory_name(void *self);
+enum elg_status elg_memory_reopen_many(void *self, struct elg_turn *turns,
+                                       size_t turn_count, struct elg_error *error);
+enum elg_status elg_memory_children_failed(void *self, const char *trace_id, int64_t step,
+                                           void (*child)(void *self,
+                                                         const char *trace_id),
+                                           void *child_self, struct elg_error *error);
 enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
 

@@ -200,31 +200,6 @@ enum elg_status elg_memory_work_due(void *self, int64_t *due_ms, struct elg_erro
     return ELG_OK;
 }
 
-/* What the turn is refused for leaves the run as it was. */
-enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
-                                  struct elg_error *error)
-{
-    struct elg_memory *memory = self;
-    enum elg_status status = ELG_OK;
-    pthread_mutex_lock(&memory->mutex);
-    struct elg_memory_run *run = elg_memory_find(memory, turn->run->trace_id);
-    turn->result = ELG_FENCED;
-    if (run != NULL && elg_checkpoint_status_reopens(run->row.status) &&
-        run->row.epoch + 1 == turn->run->epoch) {
-        struct elg_run_row before = run->row;
-        run->row.status = ELG_RUN_RUNNING;
-        run->row.epoch++;
-        run->row.claims = 0;
-        run->row.completed_at_ms = 0;
-        run->row.abort_requested = false;
-        status = elg_memory_commit(memory, turn, 1, error);
-        if (status != ELG_OK || turn->result != ELG_OK)
-            run->row = before; /* nothing was written: its references are as they were */
-    }
-    pthread_mutex_unlock(&memory->mutex);
-    return status;
-}
-
 uint64_t elg_memory_lease_lapses(void *self)
 {
     (void)self;

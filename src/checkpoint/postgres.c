@@ -46,6 +46,8 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .claim_named = elg_postgres_claim_named,
     .hand_back_many = elg_postgres_hand_back_many,
     .name = elg_postgres_name,
+    .reopen_many = elg_postgres_reopen_many,
+    .children_failed = elg_postgres_children_failed,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_postgres_ops(void)

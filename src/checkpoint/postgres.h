@@ -383,6 +383,12 @@ enum elg_status elg_postgres_references(void *self, elg_reference_fn text,
                                         void *text_self, struct elg_error *error);
 int64_t elg_postgres_schema_version(void *self);
 const char *elg_postgres_name(void *self);
+enum elg_status elg_postgres_reopen_many(void *self, struct elg_turn *turns,
+                                         size_t turn_count, struct elg_error *error);
+enum elg_status
+elg_postgres_children_failed(void *self, const char *trace_id, int64_t step,
+                             void (*child)(void *self, const char *trace_id),
+                             void *child_self, struct elg_error *error);
 enum elg_status elg_postgres_reopen(void *self, struct elg_turn *turn,
                                     struct elg_error *error);
 

@@ -150,6 +150,7 @@ bool elg_postgres_family_tells(const struct elg_turn *turns, size_t turn_count)
 struct reading {
     struct elg_postgres *postgres;
     const char *trace_id;
+    int64_t step; /* only those that it began and that failed; -1: that have not ended */
     void (*child)(void *self, const char *trace_id);
     void *child_self;
 };
@@ -158,8 +159,12 @@ static enum elg_status children_attempt(struct elg_postgres_connection *connecti
                                         void *self, struct elg_error *error)
 {
     const struct reading *reading = self;
-    elg_postgres_add(&connection->batch, ELG_POSTGRES_CHILDREN_READ);
+    elg_postgres_add(&connection->batch, reading->step < 0
+                                             ? ELG_POSTGRES_CHILDREN_READ
+                                             : ELG_POSTGRES_CHILDREN_FAILED);
     elg_postgres_put_text(&connection->batch, reading->trace_id);
+    if (reading->step >= 0)
+        elg_postgres_put_int4(&connection->batch, reading->step);
     enum elg_status status = elg_postgres_exchange(connection, error);
     if (status != ELG_OK)
         return status;
@@ -185,7 +190,18 @@ enum elg_status elg_postgres_children(void *self, const char *trace_id,
                                       void *child_self, struct elg_error *error)
 {
     struct elg_postgres *postgres = self;
-    struct reading reading = {postgres, trace_id, child, child_self};
+    struct reading reading = {postgres, trace_id, -1, child, child_self};
+    return elg_postgres_try(&postgres->connections[ELG_POSTGRES_LOOP], children_attempt,
+                            &reading, error);
+}
+
+enum elg_status
+elg_postgres_children_failed(void *self, const char *trace_id, int64_t step,
+                             void (*child)(void *self, const char *trace_id),
+                             void *child_self, struct elg_error *error)
+{
+    struct elg_postgres *postgres = self;
+    struct reading reading = {postgres, trace_id, step, child, child_self};
     return elg_postgres_try(&postgres->connections[ELG_POSTGRES_LOOP], children_attempt,
                             &reading, error);
 }

@@ -200,13 +200,18 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_FENCE_READ] =
         "SELECT epoch FROM cmo_runs WHERE trace_id = $1::text",
     [ELG_POSTGRES_REOPEN] =
-        "WITH w AS (UPDATE cmo_runs SET status = 'running', completed_at = NULL, claims = "
-        "0, abort_requested = false, epoch = epoch + 1, flush = 0 WHERE trace_id = "
-        "$1::text AND epoch = $2::bigint - 1 AND completed_at IS NOT NULL AND status IN "
-        "('failed', 'timeout', 'quarantined', 'diverged') RETURNING 1) SELECT 1 / "
-        "count(*) FROM w",
+        "WITH w AS (UPDATE cmo_runs r SET status = 'running', completed_at = NULL, claims "
+        "= 0, abort_requested = false, epoch = r.epoch + 1, flush = 0 FROM "
+        "unnest($1::text[], $2::bigint[]) AS t (trace_id, epoch) WHERE r.trace_id = "
+        "t.trace_id AND r.epoch = t.epoch - 1 AND r.completed_at IS NOT NULL AND r.status "
+        "<> 'completed' RETURNING 1) SELECT 1 / (count(*) = cardinality($1::text[]))::int "
+        "FROM w",
     [ELG_POSTGRES_REOPENED_FREE] =
-        "UPDATE cmo_runs SET worker = NULL WHERE trace_id = $1::text",
+        "UPDATE cmo_runs SET worker = NULL WHERE trace_id = ANY ($1::text[])",
+    [ELG_POSTGRES_REOPENED_UNTELL] =
+        "DELETE FROM cmo_signals s USING cmo_runs r WHERE r.trace_id = ANY ($1::text[]) "
+        "AND s.trace_id = r.parent_trace_id AND s.signal_key = '$' || r.trace_id AND "
+        "s.name = '$child'",
     [ELG_POSTGRES_SIGNALS_USE] =
         "WITH w AS (UPDATE cmo_signals s SET payload = NULL, consumed_step = t.step, "
         "consumed_attempt = t.attempt, consumed_seq = t.seq FROM unnest($1::text[], "
@@ -309,6 +314,9 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
     [ELG_POSTGRES_CHILDREN_READ] =
         "SELECT trace_id FROM cmo_runs WHERE parent_trace_id = $1::text AND completed_at "
         "IS NULL",
+    [ELG_POSTGRES_CHILDREN_FAILED] =
+        "SELECT trace_id FROM cmo_runs WHERE parent_trace_id = $1::text AND parent_step = "
+        "$2::int4 AND completed_at IS NOT NULL AND status <> 'completed'",
     [ELG_POSTGRES_SIGNAL_LOCK] =
         "SELECT status FROM cmo_runs WHERE trace_id = $1::text FOR NO KEY UPDATE",
     [ELG_POSTGRES_SIGNAL_COUNT] =

@@ -41,6 +41,8 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .claim_named = elg_sqlite_claim_named,
     .hand_back_many = elg_sqlite_hand_back_many,
     .name = elg_sqlite_name,
+    .reopen_many = elg_sqlite_reopen_many,
+    .children_failed = elg_sqlite_children_failed,
 };
 
 const struct elg_checkpoint_ops *elg_checkpoint_sqlite_ops(void)

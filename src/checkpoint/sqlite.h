@@ -71,6 +71,7 @@ enum elg_sqlite_statement {
     ELG_SQLITE_VERSION_READ,
     ELG_SQLITE_UNCLAIM,
     ELG_SQLITE_REOPEN,
+    ELG_SQLITE_REOPENED_UNTELL,
     ELG_SQLITE_TREE_READ,
     ELG_SQLITE_TREE_SIGNALS,
     ELG_SQLITE_TREE_ACTIVITIES,
@@ -94,6 +95,7 @@ enum elg_sqlite_statement {
     ELG_SQLITE_CHILD_TELL,
     ELG_SQLITE_CHILDREN_ABORT,
     ELG_SQLITE_CHILDREN_READ,
+    ELG_SQLITE_CHILDREN_FAILED,
     ELG_SQLITE_STATEMENT_COUNT
 };
 
@@ -412,6 +414,12 @@ enum elg_status elg_sqlite_references(void *self, elg_reference_fn text, void *t
                                       struct elg_error *error);
 int64_t elg_sqlite_schema_version(void *self);
 const char *elg_sqlite_name(void *self);
+enum elg_status elg_sqlite_reopen_many(void *self, struct elg_turn *turns,
+                                       size_t turn_count, struct elg_error *error);
+enum elg_status elg_sqlite_children_failed(void *self, const char *trace_id, int64_t step,
+                                           void (*child)(void *self,
+                                                         const char *trace_id),
+                                           void *child_self, struct elg_error *error);
 enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error);
 enum elg_status elg_sqlite_signal_put(void *self, const char *trace_id,

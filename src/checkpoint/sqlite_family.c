@@ -70,18 +70,22 @@ enum elg_status elg_sqlite_family_write(struct elg_sqlite *sqlite, struct elg_tu
     return status;
 }
 
-enum elg_status elg_sqlite_children(void *self, const char *trace_id,
-                                    void (*child)(void *self, const char *trace_id),
-                                    void *child_self, struct elg_error *error)
+/* Gives the traces that the reader's statement says; step < 0: it has none. */
+static enum elg_status children_read(struct elg_sqlite *sqlite,
+                                     enum elg_sqlite_statement which,
+                                     const char *trace_id, int64_t step,
+                                     void (*child)(void *self, const char *trace_id),
+                                     void *child_self, struct elg_error *error)
 {
-    struct elg_sqlite *sqlite = self;
     sqlite3_stmt *statement = NULL;
     bool found = true;
     pthread_mutex_lock(&sqlite->read_mutex);
-    enum elg_status status = elg_sqlite_statement(
-        &sqlite->reader, ELG_SQLITE_CHILDREN_READ, &statement, error);
+    enum elg_status status =
+        elg_sqlite_statement(&sqlite->reader, which, &statement, error);
     if (status == ELG_OK)
         sqlite3_bind_text(statement, 1, trace_id, -1, SQLITE_STATIC);
+    if (status == ELG_OK && step >= 0)
+        sqlite3_bind_int64(statement, 2, step);
     while (status == ELG_OK && found) {
         status = elg_sqlite_step(&sqlite->reader, statement, &found, error);
         if (status == ELG_OK && found && sqlite3_column_text(statement, 0) != NULL)
@@ -90,4 +94,21 @@ enum elg_status elg_sqlite_children(void *self, const char *trace_id,
     sqlite3_reset(statement);
     pthread_mutex_unlock(&sqlite->read_mutex);
     return status;
+}
+
+enum elg_status elg_sqlite_children(void *self, const char *trace_id,
+                                    void (*child)(void *self, const char *trace_id),
+                                    void *child_self, struct elg_error *error)
+{
+    return children_read(self, ELG_SQLITE_CHILDREN_READ, trace_id, -1, child, child_self,
+                         error);
+}
+
+enum elg_status elg_sqlite_children_failed(void *self, const char *trace_id, int64_t step,
+                                           void (*child)(void *self,
+                                                         const char *trace_id),
+                                           void *child_self, struct elg_error *error)
+{
+    return children_read(self, ELG_SQLITE_CHILDREN_FAILED, trace_id, step, child,
+                         child_self, error);
 }

@@ -167,8 +167,10 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "UPDATE cmo_runs SET status = 'running', completed_at = NULL, claims = 0, "
         "abort_requested = 0, epoch = epoch + 1, owner = NULL, free = 1 WHERE trace_id = "
         "? AND "
-        "epoch = ? - 1 AND completed_at IS NOT NULL AND status IN ('failed', 'timeout', "
-        "'quarantined', 'diverged')",
+        "epoch = ? - 1 AND completed_at IS NOT NULL AND status <> 'completed'",
+    [ELG_SQLITE_REOPENED_UNTELL] =
+        "DELETE FROM cmo_signals WHERE name = '$child' AND signal_key = '$' || ?1 AND "
+        "trace_id = (SELECT parent_trace_id FROM cmo_runs WHERE trace_id = ?1)",
     [ELG_SQLITE_UNCLAIM] =
         "UPDATE cmo_runs SET free = 1, claims = max(claims - 1, 0) WHERE trace_id = ? "
         "AND completed_at IS NULL",
@@ -285,6 +287,9 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "WHERE parent_trace_id = ?2 AND completed_at IS NULL",
     [ELG_SQLITE_CHILDREN_READ] = "SELECT trace_id FROM cmo_runs "
                                  "WHERE parent_trace_id = ? AND completed_at IS NULL",
+    [ELG_SQLITE_CHILDREN_FAILED] =
+        "SELECT trace_id FROM cmo_runs WHERE parent_trace_id = ?1 AND parent_step = ?2 "
+        "AND completed_at IS NOT NULL AND status <> 'completed'",
     [ELG_SQLITE_SIGNALS_LAST] = "SELECT coalesce(max(signal_no), 0) FROM cmo_signals",
 };
 

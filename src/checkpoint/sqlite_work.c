@@ -125,36 +125,64 @@ uint64_t elg_sqlite_lease_lapses(void *self)
 
 /* ---- reopening */
 
+/* *changes 0: it has not ended so. */
 static enum elg_status reopen_write(struct elg_sqlite *sqlite,
                                     const struct elg_run_row *run, int *changes,
                                     struct elg_error *error)
 {
     sqlite3_stmt *statement = NULL;
+    int untold;
     enum elg_status status =
         elg_sqlite_statement(&sqlite->writer, ELG_SQLITE_REOPEN, &statement, error);
     if (status != ELG_OK)
         return status;
     sqlite3_bind_text(statement, 1, run->trace_id, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, (int64_t)run->epoch);
-    return elg_sqlite_write(&sqlite->writer, statement, changes, error);
+    status = elg_sqlite_write(&sqlite->writer, statement, changes, error);
+    if (status == ELG_OK)
+        status = elg_sqlite_statement(&sqlite->writer, ELG_SQLITE_REOPENED_UNTELL,
+                                      &statement, error);
+    if (status != ELG_OK)
+        return status;
+    sqlite3_bind_text(statement, 1, run->trace_id, -1, SQLITE_STATIC);
+    return elg_sqlite_write(&sqlite->writer, statement, &untold, error);
+}
+
+static enum elg_status reopen_one(struct elg_sqlite *sqlite, struct elg_turn *turn,
+                                  struct elg_error *error)
+{
+    int changes = 0;
+    bool again = false;
+    enum elg_status status = reopen_write(sqlite, turn->run, &changes, error);
+    turn->result = changes > 0 ? ELG_OK : ELG_FENCED;
+    if (status == ELG_OK && turn->result == ELG_OK)
+        status = elg_sqlite_turn_write(sqlite, turn, elg_base_wall_ms(sqlite->env.clock),
+                                       &again, error);
+    return status;
+}
+
+enum elg_status elg_sqlite_reopen_many(void *self, struct elg_turn *turns,
+                                       size_t turn_count, struct elg_error *error)
+{
+    struct elg_sqlite *sqlite = self;
+    enum elg_status result = ELG_OK;
+    enum elg_status status = elg_sqlite_write_begin(sqlite, error);
+    if (status != ELG_OK)
+        return status;
+    for (size_t i = 0; i < turn_count && status == ELG_OK && result == ELG_OK; i++) {
+        status = reopen_one(sqlite, &turns[i], error);
+        result = turns[i].result;
+    }
+    for (size_t i = 0; i < turn_count; i++)
+        turns[i].result = result;
+    if (status == ELG_OK && result == ELG_OK)
+        return elg_sqlite_write_commit(sqlite, error);
+    elg_sqlite_write_rollback(sqlite);
+    return status;
 }
 
 enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
                                   struct elg_error *error)
 {
-    struct elg_sqlite *sqlite = self;
-    int changes = 0;
-    bool again = false;
-    enum elg_status status = elg_sqlite_write_begin(sqlite, error);
-    if (status != ELG_OK)
-        return status;
-    status = reopen_write(sqlite, turn->run, &changes, error);
-    turn->result = changes > 0 ? ELG_OK : ELG_FENCED;
-    if (status == ELG_OK && turn->result == ELG_OK)
-        status = elg_sqlite_turn_write(sqlite, turn, elg_base_wall_ms(sqlite->env.clock),
-                                       &again, error);
-    if (status == ELG_OK && turn->result == ELG_OK)
-        return elg_sqlite_write_commit(sqlite, error);
-    elg_sqlite_write_rollback(sqlite);
-    return status;
+    return elg_sqlite_reopen_many(self, turn, 1, error);
 }

@@ -43,3 +43,15 @@ enum elg_status elg_checkpoint_children(struct elg_store *store, const char *tra
                ? status
                : store->ops->children(store->self, trace_id, child, child_self, error);
 }
+
+enum elg_status elg_checkpoint_children_failed(struct elg_store *store,
+                                               const char *trace_id, int64_t step,
+                                               void (*child)(void *self,
+                                                             const char *trace_id),
+                                               void *child_self, struct elg_error *error)
+{
+    enum elg_status status = elg_store_enter(store, "children", false, trace_id, error);
+    return status != ELG_OK ? status
+                            : store->ops->children_failed(store->self, trace_id, step,
+                                                          child, child_self, error);
+}

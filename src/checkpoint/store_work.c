@@ -118,19 +118,34 @@ uint64_t elg_checkpoint_lease_lapses(struct elg_store *store)
 enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *turn,
                                       struct elg_error *error)
 {
+    return elg_checkpoint_reopen_many(store, turn, 1, error);
+}
+
+static void results_set(struct elg_turn *turns, size_t turn_count, enum elg_status result)
+{
+    for (size_t i = 0; i < turn_count; i++)
+        turns[i].result = result;
+}
+
+enum elg_status elg_checkpoint_reopen_many(struct elg_store *store,
+                                           struct elg_turn *turns, size_t turn_count,
+                                           struct elg_error *error)
+{
     struct elg_payload_turns payloads;
     enum elg_status status =
-        elg_store_enter(store, "reopen", true, turn->run->trace_id, error);
-    turn->result = status;
+        elg_store_enter(store, "reopen", true, turns[0].run->trace_id, error);
+    results_set(turns, turn_count, status);
     if (status != ELG_OK)
         return status;
-    status = elg_payload_turns_begin(store->alloc, &store->payloads, store->put_sha, turn,
-                                     1, &payloads, error);
-    if (status == ELG_OK)
+    status = elg_payload_turns_begin(store->alloc, &store->payloads, store->put_sha,
+                                     turns, turn_count, &payloads, error);
+    if (status == ELG_OK && turn_count == 1)
         status = store->ops->reopen(store->self, payloads.turns, error);
-    elg_payload_turns_end(&payloads, turn);
+    else if (status == ELG_OK)
+        status = store->ops->reopen_many(store->self, payloads.turns, turn_count, error);
+    elg_payload_turns_end(&payloads, turns);
     if (status != ELG_OK)
-        turn->result = status;
+        results_set(turns, turn_count, status);
     return status;
 }
 

@@ -66,13 +66,14 @@ static enum elg_status record_end(struct elg_run *run, int64_t wall_ms,
     return ELG_OK;
 }
 
-enum elg_status elg_executor_retry(struct elg_run *run, int64_t wall_ms,
+enum elg_status elg_executor_retry(struct elg_run *run, bool with_parent, int64_t wall_ms,
                                    const char *fingerprint, struct elg_error *error)
 {
     const char *name = elg_checkpoint_status_name(run->row.status);
     enum elg_status status = ELG_OK;
     bool began = run->row.initial_state != NULL;
-    if (!elg_checkpoint_status_reopens(run->row.status))
+    if (!elg_checkpoint_status_reopens(run->row.status) &&
+        !(with_parent && run->row.status == ELG_RUN_ABORTED))
         return elg_base_fail(error, ELG_USAGE, run->row.trace_id,
                              "is %s; a run that failed, timed out, diverged or is "
                              "quarantined can be retried",
