@@ -208,5 +208,56 @@ for _, backend in ipairs(stores.backends) do
         assert.is_true(n < 1000)
       end
     end)
+
+    -- p and c1 failed, c2 is completed; the turns that open both again.
+    local function failed_family()
+      family()
+      assert.equal("OK OK OK", results(store, ended("c1", "failed"), ended "c2",
+        stay("p", 0, { epoch = 2, status = "failed", has_children = true })))
+      return stay("c1", 1, { epoch = 2, parent_trace_id = "p" }),
+        stay("p", 0, { epoch = 3, has_children = true })
+    end
+    local function statuses()
+      return store:run_get("c1").status .. " " .. store:run_get("p").status
+    end
+
+    it("that failed are known by the step that began them", function()
+      failed_family()
+      assert.same({ "c1" }, store:children_failed("p", 0))
+      assert.same({}, store:children_failed("p", 1))
+      assert.same({}, store:children_failed("c1", 0))
+    end)
+
+    it("go on with their parent, all or none, and tell of their next end", function()
+      local c1, p = failed_family()
+      p.run.epoch = 4
+      assert.same({ "ELG_FENCED", "ELG_FENCED" }, store:reopen { c1, p })
+      assert.equal("failed failed", statuses())
+      assert.equal("$c1 $c2", told())
+      p.run.epoch = 3
+      assert.same({ "ELG_OK", "ELG_OK" }, store:reopen { c1, p })
+      assert.equal("running running", statuses())
+      assert.equal("$c2", told())
+      assert.same({ "ELG_FENCED", "ELG_FENCED" }, store:reopen { c1, p })
+      local row = assert(store:claim "c1")
+      assert.equal("OK", results(store, finish("c1", 1, { epoch = row.epoch, status = "completed",
+        parent_trace_id = "p" })))
+      assert.equal("$c2 $c1", told())
+    end)
+
+    it("go on with their parent, all or none, whatever allocation fails", function()
+      local c1, p = failed_family()
+      local n, out = 0, nil
+      while not out do
+        checkpoint.alloc_fail(n)
+        out = store:reopen { c1, p }
+        checkpoint.alloc_fail(-1)
+        assert.equal(out and "running running" or "failed failed", statuses())
+        assert.equal(out and "$c2" or "$c1 $c2", told())
+        n = n + 1
+        assert.is_true(n < 1000)
+      end
+      assert.same({ "ELG_OK", "ELG_OK" }, out)
+    end)
   end)
 end

@@ -219,7 +219,10 @@ static int l_run_get(lua_State *L)
 }
 
 /* store:commit{ { create, before, run, records }, ... } -> { result, ... } */
-static int l_commit(lua_State *L)
+typedef enum elg_status (*turns_fn)(struct elg_store *store, struct elg_turn *turns,
+                                    size_t turn_count, struct elg_error *error);
+
+static int turns_call(lua_State *L, turns_fn call)
 {
     struct elg_store *store = store_of(L);
     struct elg_error error = {ELG_OK, "", ""};
@@ -231,7 +234,7 @@ static int l_commit(lua_State *L)
         turn_read(L, &turns[i], &runs[i]);
         lua_pop(L, 1);
     }
-    enum elg_status status = elg_checkpoint_commit(store, turns, count, &error);
+    enum elg_status status = call(store, turns, count, &error);
     if (status == ELG_OK) {
         lua_newtable(L);
         for (size_t i = 0; i < count; i++) {
@@ -241,6 +244,17 @@ static int l_commit(lua_State *L)
     }
     turns_free(turns, runs, count);
     return status == ELG_OK ? 1 : failed(L, status, &error);
+}
+
+static int l_commit(lua_State *L)
+{
+    return turns_call(L, elg_checkpoint_commit);
+}
+
+/* store:reopen(list of turns) -> their results */
+static int l_reopen(lua_State *L)
+{
+    return turns_call(L, elg_checkpoint_reopen_many);
 }
 
 /* ---- reading; rows are appended to the table on the top */
@@ -432,6 +446,7 @@ static const luaL_Reg METHODS[] = {{"close", l_close},
                                    WORK_METHODS,
                                    {"wall_ms", l_wall_ms},
                                    {"commit", l_commit},
+                                   {"reopen", l_reopen},
                                    {"run_get", l_run_get},
                                    {"run_list", l_run_list},
                                    {"journal", l_journal},
@@ -441,6 +456,7 @@ static const luaL_Reg METHODS[] = {{"close", l_close},
                                    {"signals", l_signals},
                                    {"signal_poll", l_signal_poll},
                                    {"children", l_children},
+                                   {"children_failed", l_children_failed},
                                    {"fault", l_fault},
                                    {NULL, NULL}};
 

@@ -66,6 +66,19 @@ static int l_children(lua_State *L)
     return status == ELG_OK ? 1 : failed(L, status, &error);
 }
 
+/* store:children_failed(trace, step) -> trace ids */
+static int l_children_failed(lua_State *L)
+{
+    struct elg_error error = {ELG_OK, "", ""};
+    const char *trace_id = luaL_checkstring(L, 2);
+    struct rows rows = {L, -1};
+    int64_t step = (int64_t)luaL_checknumber(L, 3);
+    lua_newtable(L);
+    enum elg_status status = elg_checkpoint_children_failed(store_of(L), trace_id, step,
+                                                            woken_append, &rows, &error);
+    return status == ELG_OK ? 1 : failed(L, status, &error);
+}
+
 /* store:signal_poll() -> trace ids */
 static int l_signal_poll(lua_State *L)
 {
