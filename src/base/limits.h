@@ -58,10 +58,8 @@
 #define ELG_JAIL_LOST_MAX 10        /* times an attempt's process may be killed, I11 */
 #define ELG_JAIL_MESSAGE_BYTES_MAX (192u << 20) /* three values and room; replies */
 #define ELG_CLAIM_BATCH_RUNS_MAX 64 /* taken up, or handed back, in one transaction */
-#define ELG_RETRY_RUNS_MAX                                                               \
-    4096                          /* opened again at once: a run and what failed with it \
-                                   */
-#define ELG_SERVE_RUNS_DEFAULT 64 /* in hand at once, of a host that serves */
+#define ELG_RETRY_RUNS_MAX 4096     /* opened again at once, a run and its children */
+#define ELG_SERVE_RUNS_DEFAULT 64   /* in hand at once, of a host that serves */
 #define ELG_SERVE_ENDING 3        /* those that wait for the disk to end: so many times */
 #define ELG_SERVE_ASK_US 5000     /* between two questions whether there is work */
 #define ELG_SERVE_LOOK_US 1000000 /* between two looks without being told */

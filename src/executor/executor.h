@@ -220,8 +220,8 @@ enum elg_status elg_executor_stop(struct elg_run *run, enum elg_run_status statu
                                   const struct elg_attempt_failure *failure,
                                   struct elg_error *error);
 /* A run that was recalled as failed, timed out, quarantined or diverged (with its parent
- * also: aborted) goes on where it
- * ended (ENDED -> READY or INITIAL), with the node's attempts and the run's time anew.
+ * also: aborted) goes on where it ended (ENDED -> READY or INITIAL), with the node's
+ * attempts and the run's time anew.
  * The end is recorded as an attempt RETRIED, which closes an open one; its text holds the
  * chain's head as it was. ELG_USAGE: its last step ended well, or it ended otherwise. */
 enum elg_status elg_executor_retry(struct elg_run *run, bool with_parent, int64_t wall_ms,
