@@ -8,6 +8,8 @@
  *   /twice      two set-cookie, two x-list   /latin1   a header value that is not UTF-8
  *   /trailer    a chunked body with trailer  /head     half a head, then the end
  *   /lengths    two lengths that differ      /samelength two that agree
+ *   /both       a length and chunks          /bigchunk a chunk size of 17 digits
+ *   /halfchunk  an end before the last chunk
  *   /toolong    more bytes than Content-Length says
  *   /drop       a whole answer that promises keep-alive, then the connection is closed
  *   /stall      a head, and then nothing for a second
@@ -42,6 +44,12 @@ static const struct {
     {"/head ", "HTTP/1.1 200 OK\r\nContent-Le"},
     {"/toolong ", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more"},
     {"/lengths ", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"},
+    {"/both ",
+     "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "2\r\nok\r\n0\r\n\r\n"},
+    {"/bigchunk ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   "FFFFFFFFFFFFFFFFF\r\nok\r\n0\r\n\r\n"},
+    {"/halfchunk ", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"},
     {"/samelength ",
      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"},
     {"/drop ",

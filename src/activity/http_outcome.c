@@ -64,9 +64,12 @@ void elg__http_succeed(struct elg_http *http, long status)
 
 /* libcurl's reason as ours; *text is what to say, NULL: libcurl's own detail. Details
  * that hold times are not used, so that the same failure reads the same. */
-static const char *code_of(CURLcode code, const char **text)
+static const char *code_of(CURLcode code, const char *detail, const char **text)
 {
     *text = NULL;
+    /* What is no chunk is told apart from an end by the detail alone. */
+    if (code == CURLE_RECV_ERROR && strstr(detail, "chunked-encoding") != NULL)
+        return "PROTOCOL";
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -105,7 +108,8 @@ static const char *code_of(CURLcode code, const char **text)
 void elg__http_fail_transfer(struct elg_http *http, CURLcode result)
 {
     const char *text = NULL;
-    const char *code = http->code != NULL ? http->code : code_of(result, &text);
+    const char *code =
+        http->code != NULL ? http->code : code_of(result, http->detail, &text);
     char message[CURL_ERROR_SIZE + 128];
     if (http->denied && !http->opened)
         code = "NET_DENIED";

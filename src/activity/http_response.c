@@ -160,19 +160,22 @@ static bool split_head(struct elg_buf *head, struct field *fields, size_t count)
     return true;
 }
 
-/* RFC 9110 section 8.6: a message that names several lengths cannot be trusted to end
- * where any of them says. The fields are in order. */
+/* RFC 9110 section 8.6, RFC 9112 section 6.3: a message that names several lengths, or
+ * one and chunks, cannot be trusted to end where any of them says. */
 static bool lengths_agree(const struct field *fields, size_t count)
 {
     const struct field *first = NULL;
+    bool chunked = false;
     for (size_t i = 0; i < count; i++) {
+        chunked = chunked || elg_base_bytes_equal(fields[i].name,
+                                                  elg_base_bytes("transfer-encoding"));
         if (!elg_base_bytes_equal(fields[i].name, elg_base_bytes("content-length")))
             continue;
         if (first != NULL && !elg_base_bytes_equal(first->value, fields[i].value))
             return false;
         first = &fields[i];
     }
-    return true;
+    return first == NULL || !chunked;
 }
 
 static enum elg_status write_headers(struct elg_buf *out, struct elg_buf *head,
@@ -187,7 +190,8 @@ static enum elg_status write_headers(struct elg_buf *out, struct elg_buf *head,
     bool headers = split_head(head, fields, count);
     if (headers && !lengths_agree(fields, count)) {
         status = elg_base_fail(error, ELG_INVALID, "headers",
-                               "the response names two lengths (content-length)");
+                               "the response names two lengths (content-length twice, or "
+                               "with transfer-encoding)");
     } else if (headers) {
         qsort(fields, count, sizeof *fields, compare_fields);
         elg_base_buf_append_byte(out, '{');

@@ -45,21 +45,42 @@ void elg__secrets_fini(struct elg_secrets *secrets)
     }
 }
 
-/* ELG_SECRET_NAME as written, else in upper case with '_' for '-' and '.'. */
-static const char *from_environment(const char *name)
+#define VARIABLE_SIZE (sizeof "ELG_SECRET_" + ELG_NAME_BYTES_MAX)
+
+/* The variable of a name: in upper case with '_' for '-' and '.'. */
+static void variable_of(const char *name, char variable[VARIABLE_SIZE])
 {
-    char variable[sizeof "ELG_SECRET_" + ELG_NAME_BYTES_MAX];
-    snprintf(variable, sizeof variable, "ELG_SECRET_%s", name);
-    const char *value = getenv(variable);
-    if (value != NULL)
-        return value;
+    snprintf(variable, VARIABLE_SIZE, "ELG_SECRET_%s", name);
     for (char *c = variable; *c != '\0'; c++) {
         if (*c >= 'a' && *c <= 'z')
             *c = (char)(*c & ~32);
         else if (*c == '-' || *c == '.')
             *c = '_';
     }
+}
+
+/* ELG_SECRET_NAME as written, else as variable_of says. */
+static const char *from_environment(const char *name)
+{
+    char variable[VARIABLE_SIZE];
+    snprintf(variable, sizeof variable, "ELG_SECRET_%s", name);
+    const char *value = getenv(variable);
+    if (value != NULL)
+        return value;
+    variable_of(name, variable);
     return getenv(variable);
+}
+
+static enum elg_status missing(const struct elg_performer *performer, const char *name,
+                               struct elg_error *error)
+{
+    char variable[VARIABLE_SIZE];
+    if (performer->secret != NULL)
+        return elg_base_fail(error, ELG_NOT_FOUND, name, "the host has no secret \"%s\"",
+                             name);
+    variable_of(name, variable);
+    return elg_base_fail(error, ELG_NOT_FOUND, name, "no secret \"%s\"; set %s", name,
+                         variable);
 }
 
 static void percent_encode(struct elg_buf *out, struct elg_bytes value, const char *hex)
@@ -140,11 +161,9 @@ enum elg_status elg__secrets_get(struct elg_secrets *secrets,
         }
         bool made = text != NULL && make_forms(secret, secrets->alloc, text);
         if (!made) {
-            enum elg_status status =
-                text != NULL ? elg_base_no_memory(error)
-                             : elg_base_fail(error, ELG_NOT_FOUND, secret->name,
-                                             "no secret \"%s\"; set ELG_SECRET_%s",
-                                             secret->name, secret->name);
+            enum elg_status status = text != NULL
+                                         ? elg_base_no_memory(error)
+                                         : missing(performer, secret->name, error);
             secret_destroy(secrets->alloc, secret);
             return status;
         }
