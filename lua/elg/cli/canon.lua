@@ -7,7 +7,7 @@ local input = require "elg.cli.input"
 local M = {}
 
 M.summary = "the canonical form (RFC 8785) of a JSON text"
-M.usage = "elg canon [FILE]"
+M.usage = "elg canon [JSON|FILE]"
 M.args = { min = 0, max = 1 }
 M.flags = { flags.common }
 M.examples = { { "echo '{\"b\":1e2,\"a\":\"\\u00e9\"}' | elg canon", "one line, no blanks" } }

@@ -8,7 +8,7 @@ local json = require "elg.json"
 local M = {}
 
 M.summary = "SHA-256 of the canonical form of a JSON text"
-M.usage = "elg hash [FILE]"
+M.usage = "elg hash [JSON|FILE]"
 M.args = { min = 0, max = 1 }
 M.flags = { flags.common }
 M.examples = { { "elg hash state.json", "64 hex digits, as in state_hash" } }

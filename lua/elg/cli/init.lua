@@ -78,7 +78,8 @@ local function check_arguments(command, args)
   end
 end
 
-local function run_command(argv)
+-- `warnings` are told before the command begins, by the supervisor of workers alone.
+local function run_command(argv, warnings)
   local command = find_command(argv[1])
   local options, args = flags.parse({ unpack(argv, 2) }, flag_names(command),
     command.own)
@@ -88,21 +89,22 @@ local function run_command(argv)
     return codes.exit.done
   end
   check_arguments(command, args)
+  for _, warning in ipairs(os.getenv("ELG_SUPERVISOR") and {} or warnings) do printer:note(warning) end
   return command.run(options, args, printer)
 end
 
-local function dispatch(argv)
+local function dispatch(argv, warnings)
   local printer = out.create {}
   local first = argv[1]
   if first == "--version" then
     printer:data("elg " .. core.version())
   elseif first == "--help" or first == "-h" or first == "help" then
-    if argv[2] then return run_command { argv[2], "--help" } end
+    if argv[2] then return run_command({ argv[2], "--help" }, {}) end
     printer:data(general_help())
   elseif first == nil then
     codes.fail(codes.exit.usage, "a command is missing; see elg --help")
   else
-    return run_command(argv)
+    return run_command(argv, warnings)
   end
   return codes.exit.done
 end
@@ -116,8 +118,7 @@ end
 -- main(arguments): the exit code.
 function M.main(argv)
   sys.catch_signals()
-  env.load()
-  local ok, result = xpcall(dispatch, with_traceback, argv)
+  local ok, result = xpcall(dispatch, with_traceback, argv, env.load())
   if ok then return result end
   if type(result) ~= "table" then error(result, 0) end
   if not result.quiet then out.create({}):error(result.message) end

@@ -1,5 +1,6 @@
--- input: the inputs of runs, as --input gives them: JSON if it starts with { [ or ", - for
--- standard input, else a file; with --concurrency JSON Lines. Uses codes, sys.
+-- input: the inputs of runs, as --input gives them: JSON if it starts with { [ or ", or is a
+-- number, true, false or null; - for standard input; else a file (./1 is the file of that name);
+-- with --concurrency JSON Lines. Uses codes, sys.
 local codes = require "elg.cli.codes"
 local sys = require "elg.sys"
 
@@ -10,8 +11,20 @@ local TEXT_BYTES_MAX = 64 * 1024 * 1024
 local PIECE_BYTES = 65536
 local STDIN = 0
 
+-- JSON's values of one word, between blanks.
+local WORDS = { ["true"] = true, ["false"] = true, null = true }
+local NUMBERS = { "^%-?%d+$", "^%-?%d+%.%d+$", "^%-?%d+[eE][+-]?%d+$", "^%-?%d+%.%d+[eE][+-]?%d+$" }
+-- A text with a byte order mark is no file's name either: the library says what is wrong.
+local BYTE_ORDER_MARK = "\239\187\191"
+
 local function is_json(text)
-  return text:find('^%s*[{%["]') ~= nil
+  if text:find('^%s*[{%["]') or text:sub(1, #BYTE_ORDER_MARK) == BYTE_ORDER_MARK then return true end
+  local word = text:match("^%s*(%S+)%s*$")
+  if not word or WORDS[word] then return word ~= nil end
+  for _, pattern in ipairs(NUMBERS) do
+    if word:find(pattern) then return true end
+  end
+  return false
 end
 
 local function too_large(where)

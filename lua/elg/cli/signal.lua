@@ -18,18 +18,9 @@ M.examples = {
   { "elg signal job-7 approved '{}' --key mail-31", "repeated: kept once" },
 }
 
-local WORDS = { ["true"] = true, ["false"] = true, null = true }
-
--- JSON itself (also a number or true), a file's path, or "-".
-local function read_payload(source)
-  if source == nil then return "null" end
-  if WORDS[source] or source:find("^%-?%d") then return source end
-  return input.read_whole(source)
-end
-
 -- Executes the command; the exit code: 0 when the signal is kept, or its key was there.
 function M.run(options, args, printer)
-  local payload = read_payload(args[3])
+  local payload = input.read_whole(args[3] or "null")
   return settings.with_host(options, { there = true }, function(host)
     local created = codes.check(host:signal(args[1],
       { name = args[2], payload = payload, key = options.key }))

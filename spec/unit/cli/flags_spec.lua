@@ -90,14 +90,37 @@ describe("cli.env.load", function()
   it("sets what elg knows and nothing else", function()
     local path = os.tmpname()
     local file = assert(io.open(path, "w"))
-    file:write("ELG_SPEC_GIVEN=yes\nSSL_CERT_FILE=/tmp/mine.pem\nELG_COMPILER=/tmp/mine\nHOME=/tmp\n")
+    file:write("ELG_SPEC_GIVEN=yes\nSSL_CERT_FILE=/tmp/mine.pem\nELG_COMPILER=/tmp/mine\nHOME=/tmp\n"
+      .. "# a comment\n\nwhat is this\nELG_SECRET_SPEC=word\nand this: secret\nELG_FUEL=\nELG_JAILER=x\n")
     file:close()
-    local before = { os.getenv "SSL_CERT_FILE", os.getenv "ELG_COMPILER", os.getenv "HOME" }
-    env.load(path)
+    local before = { os.getenv "SSL_CERT_FILE", os.getenv "ELG_COMPILER", os.getenv "HOME",
+      os.getenv "ELG_JAILER" }
+    assert.same({ path .. ", line 1: ELG_SPEC_GIVEN is no setting of elg",
+      path .. ", line 3: ELG_COMPILER is not taken from a file",
+      path .. ", line 7, 9: not NAME=VALUE; ignored",
+      path .. ", line 11: ELG_JAILER is not taken from a file" }, env.load(path))
     os.remove(path)
     assert.equal("yes", os.getenv "ELG_SPEC_GIVEN")
-    assert.same(before, { os.getenv "SSL_CERT_FILE", os.getenv "ELG_COMPILER", os.getenv "HOME" })
-    env.load "/no/such/file"
+    assert.same(before, { os.getenv "SSL_CERT_FILE", os.getenv "ELG_COMPILER", os.getenv "HOME",
+      os.getenv "ELG_JAILER" })
+    assert.same({}, env.load "/no/such/file")
+  end)
+
+  it("knows the settings of every command", function()
+    local count = 0
+    local pipe = io.popen("ls lua/elg/cli/*.lua")
+    for path in pipe:lines() do
+      local command = require("elg.cli." .. path:match("([^/]+)%.lua$"))
+      for _, flag in pairs(type(command) == "table" and command.own or {}) do
+        if flag.env then
+          count = count + 1
+          assert.is_true(env.is_setting(flag.env), flag.env)
+        end
+      end
+    end
+    pipe:close()
+    assert.is_true(count >= 3)
+    assert.is_false(env.is_setting "ELG_SECRET_")
   end)
 end)
 

@@ -28,9 +28,15 @@ end
 describe("cli.input", function()
   teardown(function() os.remove(PATH) end)
 
-  it("takes what begins with { [ or a quote for JSON, all else for a file", function()
-    for _, text in ipairs { "{}", "[1]", '"x"', '  {"a":1}' } do
+  it("takes what begins with { [ or a quote, numbers and words for JSON, all else for a file", function()
+    for _, text in ipairs { "{}", "[1]", '"x"', '  {"a":1}', "5", "-1.5", "1e9", "2.5E-3", " true ",
+      "false", "null", "\239\187\191{}", "01" } do
       assert.equal(text, input.read_whole(text))
+    end
+    for _, text in ipairs { "./5", "1-2", "5.json", "2026-11", "truest", "nan", "0x1", "1.", "-" .. "-1" } do
+      local exit, message = refusal(input.read_whole, text)
+      assert.equal(codes.exit.unavailable, exit)
+      assert.truthy(message:find(text .. ": No such file", 1, true), message)
     end
     assert.equal("7", input.read_whole(with_file "7"))
     assert.equal("", input.read_whole(with_file ""))

@@ -78,4 +78,55 @@ return elg.graph { id = "deny", version = "1", entry = "a", nodes = { a = {
     assert.equal(3, done.code)
     assert.truthy(done.out:find("^id.lua: id"), done.out)
   end)
+
+  it("tells what it cannot use of .env, once, and not with --quiet", function()
+    place:write(".env", "ELG_FULE=5\nhello there: hush\nLOG_LEVEL=info\nOTHER=1\n")
+    local done = place:elg { "run", "ok.lua" }
+    assert.equal(0, done.code)
+    assert.equal("elg: .env, line 1: ELG_FULE is no setting of elg\n"
+      .. "elg: .env, line 2: not NAME=VALUE; ignored\n", done.err)
+    assert.equal("", place:elg({ "run", "ok.lua", "--quiet" }).err)
+  end)
+
+  it("takes numbers and words for inputs, and says so of a byte order mark", function()
+    place:write("echo.lua", outside.one_node("return nil, { got = input }"))
+    place:write("bom.json", "\239\187\191{}")
+    for _, text in ipairs { "1", "-2.5e3", "true", "null" } do
+      local done = place:elg { "run", "echo.lua", "--input", text, "--json" }
+      assert.equal(0, done.code, done.err)
+      assert.truthy(done.out:find('"output":{"got":' .. (text == "-2.5e3" and "-2500" or text) .. "}", 1,
+        true), done.out)
+    end
+    assert.equal("5\n", place:elg({ "canon", "5" }).out)
+    for _, source in ipairs { "bom.json", "\239\187\191{}" } do
+      local done = place:elg { "run", "echo.lua", "--input", source }
+      assert.equal(3, done.code)
+      assert.truthy(done.err:find("a byte order mark before the text; remove it", 1, true), done.err)
+    end
+  end)
+
+  it("attaches to a run only with its seed, if one is given", function()
+    local function run(...) return place:elg { "run", "ok.lua", "--trace", "t", "--quiet", ... } end
+    assert.equal(0, run("--seed", "one").code)
+    assert.equal(0, run().code)
+    assert.equal(0, run("--seed", "one").code)
+    local done = run("--seed", "two")
+    assert.equal(2, done.code)
+    assert.truthy(done.err:find("another seed", 1, true), done.err)
+    assert.equal(2, place:elg({ "submit", "ok.lua", "--trace", "t", "--seed", "two" }).code)
+    done = place:json { "run", "ok.lua", "--seed", "", "--trace", "empty" }
+    assert.equal(0, done.code, done.err)
+    assert.equal("", place:json({ "show", "empty" }).doc.seed)
+  end)
+
+  it("counts neither a sleep, nor a signal that is waited for, as time of the node", function()
+    for name, body in pairs { sleep = "ctx.sleep(600)", wait = "ctx.wait('never', 600)",
+      all = "ctx.all { { 'wait', 'never', 600 } }" } do
+      place:write("t.lua", (outside.one_node(body .. " return nil, ctx.attempt")
+        :gsub("only = node", "only = { run = node, timeout_ms = 300 }")))
+      local done = place:json { "run", "t.lua" }
+      assert.equal(0, done.code, name .. ": " .. done.out .. done.err)
+      assert.equal(1, done.doc.output)
+    end
+  end)
 end)
