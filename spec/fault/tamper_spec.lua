@@ -83,6 +83,18 @@ describe("a changed store", function()
       "UPDATE cmo_runs SET updated_at = 3, claims = 1, owner = 'x'").code)
   end)
 
+  -- ARCHITECTURE.md lists them: the columns that are not chained.
+  it("does not mind what says when, by whom and in what order", function()
+    local done = verdict([[UPDATE cmo_runs SET epoch = epoch + 1, claims = 2, owner = 'x', abort_requested = 1,
+      due_at = 5, free = 1, metadata = x'5b5d', priority = 7, running_max = 1, limit_key = 'k',
+      key_running_max = 1, rate_count = 1, rate_ms = 1, claimed_at = 1, begun_at = 1, created_at = 1,
+      updated_at = 1, started_at = 1, completed_at = 1, parent_step = 4, parent_seq = 4, depth = 3,
+      has_children = 1]], [[UPDATE cmo_steps SET started_at = 1, completed_at = 1, duration_ms = 1]],
+      "UPDATE cmo_graphs SET created_at = 1",
+      "INSERT INTO cmo_signals (trace_id, name, created_at, payload_bytes) VALUES ('t', 'x', 1, 0)")
+    assert.equal(0, done.code, done.out .. done.err)
+  end)
+
   it("is reported at the step, and at the call, whatever column it is", function()
     local steps = rows("SELECT step_index, attempt, status FROM cmo_steps")
     local calls = rows("SELECT step_index, attempt, seq FROM cmo_activities")
