@@ -3,6 +3,9 @@
 #include "sandbox/value.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define ARRAY_MARKER "elg.array"
 #define SIZED_MAX 1024 /* containers whose size is found before they are made */
@@ -56,11 +59,28 @@ struct sizes {
     uint32_t of[SIZED_MAX];
 };
 
+/* The first quote or backslash from p on, or the end. */
+static const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end)
+{
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+        unsigned mask = (unsigned)_mm_movemask_epi8(found);
+        if (mask != 0)
+            return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p < end && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
 static const uint8_t *skip_string(const uint8_t *p, const uint8_t *end)
 {
-    for (; p < end && *p != '"'; p++)
-        if (*p == '\\')
-            p++;
+    for (p = skip_plain(p, end); p < end && *p != '"'; p = skip_plain(p, end))
+        p += end - p > 1 ? 2 : 1;
     return p;
 }
 

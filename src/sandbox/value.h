@@ -20,6 +20,7 @@
 struct elg_value_key {
     const char *data;
     size_t size;
+    int slot; /* stack index of its value, 0: not kept */
 };
 
 /* Scratch of one thread; reusable, never two at once. */

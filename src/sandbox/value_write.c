@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sandbox/fuel.h"
 #include "sandbox/value.h"
 
 #define KEYS_FIRST 256
 #define PATH_NAME_BYTES_MAX 64 /* of one name in a path */
 #define INSERTION_MAX 24       /* keys; more are sorted by a heap */
+#define KEPT_MAX 64            /* slots of the Lua stack for members' values */
+#define SLOTS_SPARE 8          /* for what is pushed besides */
 
 struct frame {
     int table; /* stack index */
@@ -23,7 +26,7 @@ struct encoding {
     struct elg_buf *out;
     const struct elg_value_rules *rules;
     struct elg_error *error;
-    int marker;
+    int base, marker; /* stack indices */
     size_t key_count; /* stacked in the codec */
     size_t told;      /* bytes */
     uint32_t depth;
@@ -181,6 +184,20 @@ static enum elg_status check_key(const struct encoding *e, struct elg_value_key 
     return ELG_OK;
 }
 
+/* Leaves the key at the top. Its value stays below it, where there is room: finding it
+ * again takes longer. Looking up a long key is charged. */
+static void keep_value(struct encoding *e, struct elg_value_key *key)
+{
+    int top = lua_gettop(e->L);
+    key->slot = 0;
+    if (top - e->base >= KEPT_MAX || key->size >= ELG_FUEL_STRING_BYTES_MIN) {
+        lua_pop(e->L, 1);
+        return;
+    }
+    lua_insert(e->L, -2);
+    key->slot = top - 1;
+}
+
 /* The first key is at top - 1 and its value at the top; all keys are gathered. */
 static enum elg_status open_object(struct encoding *e, struct frame *frame)
 {
@@ -188,15 +205,15 @@ static enum elg_status open_object(struct encoding *e, struct frame *frame)
     frame->keys = e->key_count;
     do {
         struct elg_value_key key;
-        lua_pop(e->L, 1);
-        if (lua_type(e->L, -1) != LUA_TSTRING)
+        if (lua_type(e->L, -2) != LUA_TSTRING)
             return fail(e, "%s as a key beside names",
-                        lua_type(e->L, -1) == LUA_TNUMBER ? "a number"
-                                                          : luaL_typename(e->L, -1));
-        key.data = lua_tolstring(e->L, -1, &key.size);
+                        lua_type(e->L, -2) == LUA_TNUMBER ? "a number"
+                                                          : luaL_typename(e->L, -2));
+        key.data = lua_tolstring(e->L, -2, &key.size);
         enum elg_status status = check_key(e, key);
         if (status != ELG_OK)
             return status;
+        keep_value(e, &key);
         if (!key_push(e, key))
             return elg_base_no_memory(e->error);
     } while (lua_next(e->L, frame->table) != 0);
@@ -276,6 +293,10 @@ static enum elg_status open_table(struct encoding *e)
         return fail_deep(e);
     struct frame *frame = &e->frames[++e->depth];
     frame->table = lua_gettop(e->L);
+    if (frame->table - e->base > ELG_JSON_DEPTH_MAX - SLOTS_SPARE &&
+        !lua_checkstack(e->L, 2 * SLOTS_SPARE))
+        return elg_base_fail(e->error, ELG_LIMIT, e->rules->root,
+                             "the Lua stack is full");
     frame->index = frame->count = 0;
     frame->array = true;
     if (has_marker(e, frame->table))
@@ -341,6 +362,10 @@ static enum elg_status next_member(struct encoding *e, struct frame *frame)
     struct elg_bytes name = {(const uint8_t *)key.data, key.size};
     (void)elg_json_write_string(e->out, name, NULL);
     elg_base_buf_append_byte(e->out, ':');
+    if (key.slot != 0) {
+        lua_pushvalue(e->L, key.slot);
+        return ELG_OK;
+    }
     lua_pushlstring(e->L, key.data, key.size);
     lua_rawget(e->L, frame->table);
     return ELG_OK;
@@ -373,7 +398,6 @@ static enum elg_status encode_all(struct encoding *e)
             close_frame(e, frame);
             continue;
         }
-        lua_settop(e->L, frame->table);
         status = next_member(e, frame);
         if (status == ELG_OK)
             status = put(e);
@@ -390,7 +414,7 @@ enum elg_status elg_value_encode(lua_State *L, struct elg_codec *codec, int inde
 {
     struct encoding e;
     int top = lua_gettop(L);
-    if (!lua_checkstack(L, ELG_JSON_DEPTH_MAX + 8))
+    if (!lua_checkstack(L, ELG_JSON_DEPTH_MAX + SLOTS_SPARE))
         return elg_base_fail(error, ELG_LIMIT, rules->root, "the Lua stack is full");
     e.L = L;
     e.codec = codec;
@@ -403,6 +427,7 @@ enum elg_status elg_value_encode(lua_State *L, struct elg_codec *codec, int inde
     lua_pushvalue(L, index);
     elg_value_push_marker(L);
     lua_insert(L, -2);
+    e.base = top;
     e.marker = top + 1;
     enum elg_status status = encode_all(&e);
     if (status == ELG_OK && out->size > ELG_STATE_BYTES_MAX)

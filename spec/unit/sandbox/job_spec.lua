@@ -32,6 +32,32 @@ describe("job", function()
     assert.equal('{"k":1}', eval([[return { next = "ok" }]], { state = '{"k":1}' }).state)
   end)
 
+  it("writes objects of any size and depth, wherever the values are kept meanwhile", function()
+    local function canonical(text) return assert(require("json_c").canonical(text).result) end
+    local function nested(depth, width, key_bytes)
+      local text = "[]"
+      for level = 1, depth do
+        local members = {}
+        for i = 1, width do
+          local value = i == (level % width) + 1 and text or i % 3 == 0 and '"v\\""' or i
+          members[i] = ('"%s%d":%s'):format(("k"):rep(key_bytes), i, value)
+        end
+        text = "{" .. table.concat(members, ",") .. "}"
+      end
+      return canonical(text)
+    end
+    for _, shape in ipairs { { 1, 1, 1 }, { 1, 63, 1 }, { 1, 64, 1 }, { 1, 500, 3 }, { 20, 3, 5 },
+      { 120, 1, 1 }, { 120, 2, 1 }, { 120, 5, 1 }, { 40, 70, 1 }, { 3, 3, 600 }, { 2, 100, 511 } } do
+      local text = nested(unpack(shape))
+      local out = eval([[state.again = coroutine.wrap(function() return elg.json.encode(state.value) end)()
+        return nil, state.value]], { state = '{"value":' .. text .. "}" })
+      assert.equal("done", out.kind, out.message)
+      assert.is_true(out.output == text, table.concat(shape, " "))
+      assert.is_true(out.state == canonical('{"value":' .. text .. ',"again":"'
+        .. text:gsub('[\\"]', "\\%0") .. '"}'), table.concat(shape, " "))
+    end
+  end)
+
   it("ends the run without a key", function()
     local out = eval [[return nil, "bye"]]
     assert.is_nil(out.key)
