@@ -10,6 +10,7 @@ local OFFSETS = { 10 * YEAR_MS, -10 * YEAR_MS, 0, 24 * 3600 * 1000, -3 * YEAR_MS
 local RUNS = 40
 local BURN_MS = os.getenv("ELG_TORTURE") and 60000 or 12000
 local TRIAL_ROUNDS = 20000000
+local LEASE_MS = 5000
 local SIGTERM = 15
 
 local BURN = [[
@@ -91,18 +92,9 @@ describe("a worker", function()
     assert.same({ runs = "0", steps = "0", calls = "0", nows = "0" }, odd)
   end)
 
-  it("whose script burns CPU past the lease keeps it", function()
-    place:write("burn.lua", BURN)
-    local trial = place:json { "run", "burn.lua", "--store", "sqlite:elg.db", "--fuel", "1000000000000",
-      "--input", ('{"rounds":%d}'):format(TRIAL_ROUNDS) }
-    assert.equal(0, trial.code, trial.err)
-    local trial_ms = place:sql("SELECT duration_ms FROM cmo_steps")[1].duration_ms
-    local rounds = math.ceil(TRIAL_ROUNDS * BURN_MS / trial_ms)
-    local workers = { start_worker(), start_worker() }
-    local submitted = place:json { "submit", "burn.lua", "--store", url, "--fuel", "1000000000000",
-      "--input", ('{"rounds":%d}'):format(rounds) }
-    local trace_id = submitted.doc.trace_id
-    local held, looks, owners = true, 0, {}
+  -- Looks at the run's lease until its end: it is held, by one worker.
+  local function watch(trace_id)
+    local held, looks, owners, count = true, 0, {}, 0
     assert.is_truthy(outside.eventually(function()
       process.sleep_us(200000)
       local row = sql(([[SELECT r.epoch, r.worker, r.completed_at, w.lease_until > clock_timestamp() AS held
@@ -114,16 +106,29 @@ describe("a worker", function()
         held = held and row.held == "t"
       end
     end, BURN_MS * 20))
-    for _, worker in ipairs(workers) do worker:stop() end
-    local row = sql("SELECT status, attempt, duration_ms FROM cmo_steps")
-    print(("clock: a step burned %.1f s; its lease was looked at %d times"):format(
-      row[1].duration_ms / 1000, looks))
-    assert.equal(1, #row)
-    assert.same({ "ok", "1" }, { row[1].status, row[1].attempt })
-    assert.is_true(tonumber(row[1].duration_ms) > 5500)
-    assert.is_true(held)
-    local count = 0
     for _ in pairs(owners) do count = count + 1 end
-    assert.equal(1, count)
+    print(("clock: the lease of a step that burned CPU was looked at %d times"):format(looks))
+    assert.same({ true, 1 }, { held, count })
+  end
+
+  it("whose script burns CPU past the lease keeps it", function()
+    place:write("burn.lua", BURN)
+    local trial = place:json { "run", "burn.lua", "--store", "sqlite:elg.db", "--fuel", "1000000000000",
+      "--input", ('{"rounds":%d}'):format(TRIAL_ROUNDS) }
+    assert.equal(0, trial.code, trial.err)
+    local trial_ms = place:sql("SELECT duration_ms FROM cmo_steps")[1].duration_ms
+    local rounds = math.ceil(TRIAL_ROUNDS * BURN_MS / trial_ms)
+    local workers = { start_worker(), start_worker() }
+    local step
+    repeat -- more rounds, if the trial was slowed by others
+      local trace_id = place:json({ "submit", "burn.lua", "--store", url, "--fuel", "1000000000000",
+        "--input", ('{"rounds":%d}'):format(rounds) }).doc.trace_id
+      watch(trace_id)
+      local rows = sql("SELECT status, attempt, duration_ms FROM cmo_steps WHERE trace_id = '" .. trace_id .. "'")
+      assert.equal(1, #rows)
+      step, rounds = rows[1], rounds * 2
+      assert.same({ "ok", "1" }, { step.status, step.attempt })
+    until tonumber(step.duration_ms) > LEASE_MS + 500
+    for _, worker in ipairs(workers) do worker:stop() end
   end)
 end)
