@@ -54,6 +54,7 @@ for _, store in ipairs(served.stores) do
     assert.equal(0, worker:wait(10000).code)
     print(("%s: %d runs wait after %.1f s, %.1f MB at most; idle %.1f%% of a CPU"):format(store.name,
       RUNS, seconds, rss_kb / 1024, (after - before) / 3))
-    assert.is_true(rss_kb < RSS_MB_MAX * 1024, rss_kb)
+    -- AddressSanitizer keeps what is freed.
+    assert.is_true(outside.slow > 1 or rss_kb < RSS_MB_MAX * 1024, rss_kb)
   end)
 end
