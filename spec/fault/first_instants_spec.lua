@@ -5,7 +5,7 @@ local process = require "process_c"
 local served = require "served"
 
 local SEED = tonumber(os.getenv("ELG_SEED")) or 5
-local INSTANTS, ON_POSTGRES, LAST_US = 51, 15, 40000
+local INSTANTS, ON_POSTGRES, LAST_US = 51, 9, 40000
 local RUNS = 6
 
 -- Waits until the process is elg, and no more this one's copy, which has handlers of its own.

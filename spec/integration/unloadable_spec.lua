@@ -39,7 +39,9 @@ for _, store in ipairs(served.stores) do
       assert.equal(2, world:show(id).steps)
     end)
 
-    it("is left alone for longer each time, and holds up no other of its graph", function()
+    -- It is the worker that keeps count, whatever the store.
+    local it_once = store.name == "sqlite" and it or function() end
+    it_once("is left alone for longer each time, and holds up no other of its graph", function()
       local bad = world:submit { steps = 1 }
       spoil(bad)
       world.place:write("count.lua", served.COUNT .. "-- another version\n")
