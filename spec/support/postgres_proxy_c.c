@@ -6,7 +6,9 @@
  * is not delivered; both sides are closed "cut_request"  the next large request is not
  * delivered; both sides are closed "late_request" the client is closed before the next
  * large request is delivered, which the server gets when release() is called "old_server"
- * the server's version is changed to 12 as it is told A request is large from
+ * the server's version is changed to 12 as it is told. edit(from, to): what new
+ * connections send has `to` where `from` was, of the same length; edit(): no more.
+ * A request is large from
  * LARGE_BYTES: a flush is, a heartbeat is not. Knows nothing of elg. A thread per
  * connection; they end with the process.
  */
@@ -37,6 +39,14 @@ static enum mode mode;
 static bool released;
 static int connections, faults, late_waiting;
 static struct sockaddr_un target;
+
+#define EDITS_MAX 8
+#define EDIT_BYTES_MAX 128
+static struct {
+    char from[EDIT_BYTES_MAX], to[EDIT_BYTES_MAX];
+    size_t size;
+} edits[EDITS_MAX];
+static int edit_count, edits_made;
 static int listener = -1;
 
 /* True once for each time that `want` was armed. */
@@ -100,6 +110,28 @@ static bool from_client(int *client, int server, char *data, ssize_t size)
     return write_all(server, data, size);
 }
 
+/* How many bytes at the end may be the beginning of what is to be edited. A request ends
+ * with none of these. */
+static ssize_t edit_all(char *data, ssize_t size)
+{
+    ssize_t held = 0;
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < edit_count; i++) {
+        char *at = data;
+        ssize_t most = (ssize_t)edits[i].size - 1;
+        while ((at = memmem(at, (size_t)(data + size - at), edits[i].from,
+                            edits[i].size)) != NULL) {
+            memcpy(at, edits[i].to, edits[i].size);
+            edits_made++;
+        }
+        for (ssize_t k = most < size ? most : size; k > held; k--)
+            if (memcmp(data + size - k, edits[i].from, (size_t)k) == 0)
+                held = k;
+    }
+    pthread_mutex_unlock(&mutex);
+    return held;
+}
+
 static bool from_server(int client, char *data, ssize_t size)
 {
     static const char COMMIT[] = "C\0\0\0\x0b"
@@ -116,7 +148,8 @@ static bool from_server(int client, char *data, ssize_t size)
 static void *carry(void *self)
 {
     int client = *(int *)self, server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char *data = malloc(BUFFER_BYTES);
+    char *data = malloc(2 * BUFFER_BYTES); /* of the client in the first half */
+    ssize_t held = 0;
     bool going =
         connect(server, (struct sockaddr *)&target, sizeof target) == 0 && data != NULL;
     free(self);
@@ -126,9 +159,18 @@ static void *carry(void *self)
         if (poll(fds, 2, -1) <= 0)
             break;
         int side = fds[0].revents != 0 ? 0 : 1;
-        ssize_t size = recv(fds[side].fd, data, BUFFER_BYTES, 0);
-        going = size > 0 && (side == 0 ? from_client(&client, server, data, size)
-                                       : from_server(client, data, size));
+        char *into = side == 0 ? data + held : data + BUFFER_BYTES;
+        ssize_t room = side == 0 ? BUFFER_BYTES - held : BUFFER_BYTES;
+        ssize_t size = recv(fds[side].fd, into, (size_t)room, 0);
+        going = size > 0;
+        if (going && side == 1) {
+            going = from_server(client, into, size);
+        } else if (going) {
+            size += held;
+            held = edit_all(data, size);
+            going = from_client(&client, server, data, size - held);
+            memmove(data, data + size - held, (size_t)held);
+        }
     }
     if (client >= 0)
         close(client);
@@ -189,6 +231,26 @@ static int l_set(lua_State *L)
     return 0;
 }
 
+static int l_edit(lua_State *L)
+{
+    size_t from_size = 0, to_size = 0;
+    const char *from = luaL_optlstring(L, 1, NULL, &from_size);
+    const char *to = luaL_optlstring(L, 2, NULL, &to_size);
+    luaL_argcheck(L, from_size == to_size && from_size < EDIT_BYTES_MAX, 2, "its length");
+    pthread_mutex_lock(&mutex);
+    if (from == NULL)
+        edit_count = edits_made = 0;
+    bool room = edit_count < EDITS_MAX;
+    if (from != NULL && room) {
+        memcpy(edits[edit_count].from, from, from_size);
+        memcpy(edits[edit_count].to, to, to_size);
+        edits[edit_count++].size = from_size;
+    }
+    pthread_mutex_unlock(&mutex);
+    luaL_argcheck(L, room || from == NULL, 1, "too many");
+    return 0;
+}
+
 static int l_release(lua_State *L)
 {
     (void)L;
@@ -202,7 +264,7 @@ static int l_release(lua_State *L)
 static int l_counts(lua_State *L)
 {
     pthread_mutex_lock(&mutex);
-    int now[3] = {connections, faults, late_waiting};
+    int now[4] = {connections, faults, late_waiting, edits_made};
     pthread_mutex_unlock(&mutex);
     lua_newtable(L);
     lua_pushinteger(L, now[0]);
@@ -211,14 +273,14 @@ static int l_counts(lua_State *L)
     lua_setfield(L, -2, "faults");
     lua_pushinteger(L, now[2]);
     lua_setfield(L, -2, "late");
+    lua_pushinteger(L, now[3]);
+    lua_setfield(L, -2, "edits");
     return 1;
 }
 
-static const luaL_Reg FUNCTIONS[] = {{"start", l_start},
-                                     {"set", l_set},
-                                     {"release", l_release},
-                                     {"counts", l_counts},
-                                     {NULL, NULL}};
+static const luaL_Reg FUNCTIONS[] = {{"start", l_start},   {"set", l_set},
+                                     {"edit", l_edit},     {"release", l_release},
+                                     {"counts", l_counts}, {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_postgres_proxy_c(lua_State *L)
 {
