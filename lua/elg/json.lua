@@ -94,6 +94,18 @@ function M.items(text)
   return list
 end
 
+-- compact(text): valid JSON without the blanks between its tokens, for member and items.
+function M.compact(text)
+  local parts, at = {}, 1
+  while at <= #text do
+    local quote = text:find('"', at, true) or #text + 1
+    local stop = quote <= #text and string_end(text, quote) or quote
+    parts[#parts + 1] = text:sub(at, quote - 1):gsub("%s+", "") .. text:sub(quote, stop - 1)
+    at = stop
+  end
+  return table.concat(parts)
+end
+
 -- pretty(text, margin): JSON text with a line per member and element, two spaces a level.
 -- The text must be canonical.
 function M.pretty(text, margin)

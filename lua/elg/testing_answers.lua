@@ -149,7 +149,8 @@ local function keep_activity(recorded, text)
   local value = response and response:sub(1, 1) == "{" and json.member(response, "value")
   local err = type(activity.response_data) == "table" and activity.response_data.error
   if not value and not err then return end
-  local key = activity.activity_type .. (json.member(text, "request_data") or "{}")
+  local request = json.member(text, "request_data") or "{}"
+  local key = activity.activity_type .. (core.canonical(request) or request)
   recorded[key] = recorded[key] or {}
   table.insert(recorded[key], { value = value or nil, err = err or nil })
 end
@@ -157,9 +158,10 @@ end
 -- journal(text): what `elg show --json` printed as { recorded = { type..request = list },
 -- input, trace_id, seed, text }. Raises for what is no such document.
 function M.journal(text)
-  text = assert(core.canonical(text))
-  local document, journal = core.decode(text), json.member(text, "journal")
-  if type(document) ~= "table" or not journal then
+  local document = assert(core.decode(text))
+  text = json.compact(text)
+  local journal = text:sub(1, 1) == "{" and json.member(text, "journal")
+  if not journal then
     error("not what elg show --json prints: it has no journal", 0)
   end
   local recorded = {}

@@ -1,5 +1,6 @@
 -- Values of the greatest depth that is allowed: what elg prints around them nests deeper still.
 local outside = require "outside"
+local testing = require "elg.testing"
 
 local DEPTH = 128
 
@@ -93,6 +94,17 @@ describe("a value 128 deep", function()
     assert.truthy(ended, done.err)
     assert.equal(0, done.code, done.err)
     assert.equal(2, select(2, done.out:gsub("completed", "")))
+  end)
+
+  it("may be in a journal that answers a test, with blanks or without", function()
+    local text = fine(place:elg { "show", "f", "--json" }).out
+    for _, given in ipairs { text, (text:gsub(",", " ,\n\t"):gsub(":", " : ")) } do
+      local journal = testing.journal(place:write("journal.json", given))
+      assert.equal("f", journal.trace_id)
+      assert.equal("{}", journal.input)
+      assert.truthy(next(journal.recorded))
+    end
+    assert.has_error(function() testing.journal(place:write("journal.json", "[1]")) end)
   end)
 
   it("is the end of what is taken", function()
