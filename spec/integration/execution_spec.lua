@@ -100,6 +100,17 @@ describe("execution", function()
     assert.equal(0, place:json({ "run", "node.lua" }).code)
   end)
 
+  it("keeps a thousand lines of ctx.log of an attempt, and says that there were more", function()
+    local function lines(count)
+      place:write("log.lua", outside.one_node(("for i = 1, %d do ctx.log('line ' .. i) end"):format(count)))
+      local said = place:json({ "run", "log.lua" }).err
+      return select(2, said:gsub("line %d+", "")), said:find("other lines are left out", 1, true) ~= nil
+    end
+    assert.same({ 1000, false }, { lines(1000) })
+    assert.same({ 1000, true }, { lines(1001) })
+    assert.same({ 1000, true }, { lines(3000) })
+  end)
+
   it("tries edges in their order, by key and when", function()
     place:write("edges.lua", [[
       local elg = require "elg"

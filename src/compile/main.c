@@ -83,10 +83,22 @@ static int append(lua_State *L, const void *data, size_t size, void *self)
     return 0;
 }
 
+/* To `out` the message for a text that begins as bytecode does. */
+static void refuse_bytecode(const char *chunk, struct text *out)
+{
+    static const char WHY[] = ":1: bytecode is refused; give Lua source";
+    (void)append(NULL, chunk, strlen(chunk), out);
+    (void)append(NULL, WHY, sizeof WHY - 1, out);
+}
+
 /* Bytecode or an error message to `out`; whether it is bytecode. */
 static bool compile(const char *chunk, const char *source, size_t size, struct text *out)
 {
     char name[ELG_COMPILE_CHUNK_BYTES_MAX + 2];
+    if (size > 0 && source[0] == LUA_SIGNATURE[0]) {
+        refuse_bytecode(chunk, out);
+        return false;
+    }
     lua_State *L = luaL_newstate();
     if (L == NULL)
         abort();

@@ -187,6 +187,21 @@ static enum elg_status ask_call(struct elg_host_run *hr, struct elg_call_plan *p
     return status;
 }
 
+/* Adds a line of the attempt's; in place of the first one too many, a line that says so.
+ */
+static enum elg_status add_log(struct elg_host_run *hr, const char *level,
+                               struct elg_bytes text, struct elg_bytes fields)
+{
+    static const char FULL[] = "ctx.log: the attempt's other lines are left out";
+    struct elg_bytes full = {(const uint8_t *)FULL, sizeof FULL - 1}, none = {NULL, 0};
+    if (hr->logs.count > ELG_LOG_PER_STEP_MAX)
+        return ELG_OK;
+    bool fits = hr->logs.count < ELG_LOG_PER_STEP_MAX;
+    return elg__release_add(
+        hr, &hr->logs, ELG_EVENT_LOG, (int64_t)hr->run->row.step_count, hr->run->node_id,
+        fits ? level : "warn", fits ? text : full, fits ? fields : none);
+}
+
 static enum elg_status keep_log(struct elg_host_run *hr, struct elg_bytes request,
                                 struct elg_error *error)
 {
@@ -201,11 +216,8 @@ static enum elg_status keep_log(struct elg_host_run *hr, struct elg_bytes reques
     elg_base_buf_init(&data, hr->host->alloc);
     if (elg_json_type(elg_json_get(root, "fields")) != ELG_JSON_TYPE_NULL)
         elg_json_write_value(&data, elg_json_get(root, "fields"));
-    if (hr->logs.count < ELG_LOG_PER_STEP_MAX)
-        status = elg__release_add(hr, &hr->logs, ELG_EVENT_LOG,
-                                  (int64_t)hr->run->row.step_count, hr->run->node_id,
-                                  level.data ? (const char *)level.data : "info", text,
-                                  elg_base_buf_bytes(&data));
+    status = add_log(hr, level.data ? (const char *)level.data : "info", text,
+                     elg_base_buf_bytes(&data));
     elg_base_buf_fini(&data);
     elg_json_doc_destroy(doc);
     return status == ELG_OK ? ELG_OK : elg_base_no_memory(error);

@@ -20,6 +20,12 @@ describe("compile helper", function()
     assert.truthy(err.text:match("unexpected symbol"))
   end)
 
+  it("says of bytecode that it is refused, and what to give", function()
+    local _, err = box:compile("dir/a.lua", string.dump(function() end))
+    assert.equal("dir/a.lua:1", err.where)
+    assert.equal("bytecode is refused; give Lua source", err.text)
+  end)
+
   local SOURCES = {
     { "a source that crashes the parser", "for _ in (nil):foo() do end" },
     { "deep nesting", ("("):rep(100000) .. "1" .. (")"):rep(100000) },
