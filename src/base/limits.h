@@ -16,6 +16,7 @@
 #define ELG_GRAPH_SOURCES_MAX 256       /* files of one graph */
 #define ELG_SOURCE_BYTES_MAX (1u << 20) /* one file of Lua */
 #define ELG_COMPILE_MS_MAX 5000         /* the compile helper's time for one file */
+#define ELG_COMPILE_TRIES 3             /* with a new helper, if one dies of a file */
 #define ELG_ACTIVITIES_PER_STEP_MAX 1000
 #define ELG_ALL_CALLS_MAX 256          /* entries of one ctx.all */
 #define ELG_CHILDREN_IN_FLIGHT_MAX 256 /* of one call of ctx.map, begun and not ended */

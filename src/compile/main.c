@@ -102,6 +102,8 @@ static bool compile(const char *chunk, const char *source, size_t size, struct t
     lua_State *L = luaL_newstate();
     if (L == NULL)
         abort();
+    lua_newtable(L); /* keeps what a 64-bit literal makes the parser load */
+    lua_setfield(L, LUA_REGISTRYINDEX, "_LOADED");
     name[0] = '@';
     strcpy(name + 1, chunk);
     bool ok = luaL_loadbufferx(L, source, size, name, "t") == 0 &&

@@ -159,7 +159,7 @@ bool elg_jail_outcome_read(struct elg_jail *jail, struct elg_jail_fields *fields
     uint32_t kind = elg_jail_fields_u32(fields);
     out->edge = -1;
     fuel_read(jail, fields, out);
-    if (kind > ELG_OUTCOME_MEMORY)
+    if (kind > ELG_OUTCOME_MEMORY && kind != ELG_OUTCOME_CRASHED)
         return false;
     out->kind = (enum elg_outcome_kind)kind;
     if (kind == ELG_OUTCOME_DONE)
@@ -170,6 +170,8 @@ bool elg_jail_outcome_read(struct elg_jail *jail, struct elg_jail_fields *fields
         error_read(fields, out);
     else if (kind == ELG_OUTCOME_SLICE)
         jail->now.call_count = 0;
+    else if (kind == ELG_OUTCOME_CRASHED)
+        out->message = text_read(fields);
     else
         out->where = text_read(fields);
     return elg_jail_fields_over(fields);

@@ -70,6 +70,9 @@ static void write_outcome(struct elg_buf *out, const struct elg_outcome *outcome
     case ELG_OUTCOME_MEMORY:
         elg_jail_wire_text(out, outcome->where);
         break;
+    case ELG_OUTCOME_CRASHED:
+        elg_jail_wire_text(out, outcome->message);
+        break;
     default:
         break;
     }

@@ -130,15 +130,12 @@ static bool get_bytes(struct elg_compiler *compiler, void *data, size_t size,
     return true;
 }
 
-static enum elg_status helper_lost(struct elg_compiler *compiler, const char *chunk,
-                                   int64_t until_us, struct elg_error *error)
+static enum elg_status helper_lost(const char *chunk, bool late, struct elg_error *error)
 {
-    bool late = elg_base_monotonic_us(compiler->clock) >= until_us;
-    helper_stop(compiler);
     if (late)
-        return elg_base_fail(error, ELG_INVALID, chunk, "compiling takes more than %d ms",
+        return elg_base_fail(error, ELG_LIMIT, chunk, "compiling takes more than %d ms",
                              ELG_COMPILE_MS_MAX);
-    return elg_base_fail(error, ELG_INVALID, chunk,
+    return elg_base_fail(error, ELG_LIMIT, chunk,
                          "the compiler died of this source (a fault of LuaJIT's parser, "
                          "or too much memory); rewrite what is unusual in it");
 }
@@ -199,21 +196,27 @@ enum elg_status elg_sandbox_compile(struct elg_compiler *compiler, const char *c
                                     struct elg_bytes source, struct elg_buf *bytecode,
                                     struct elg_error *error)
 {
-    bool lost = false;
+    bool late = false;
+    size_t before = bytecode->size;
     if (source.size > ELG_SOURCE_BYTES_MAX)
         return elg_base_fail(error, ELG_INVALID, chunk,
                              "a source has at most %u bytes, this has %zu",
                              ELG_SOURCE_BYTES_MAX, source.size);
     if (strlen(chunk) > ELG_COMPILE_CHUNK_BYTES_MAX)
         return elg_base_fail(error, ELG_INVALID, "chunk", "the name is too long");
-    if (compiler->pid == 0) {
-        enum elg_status status = helper_start(compiler, error);
-        if (status != ELG_OK)
+    for (int i = 0; i < ELG_COMPILE_TRIES && !late; i++) {
+        bool lost = false;
+        enum elg_status status =
+            compiler->pid == 0 ? helper_start(compiler, error) : ELG_OK;
+        int64_t until_us =
+            elg_base_monotonic_us(compiler->clock) + (int64_t)ELG_COMPILE_MS_MAX * 1000;
+        if (status == ELG_OK)
+            status = ask(compiler, chunk, source, until_us, bytecode, &lost, error);
+        if (!lost)
             return status;
+        late = elg_base_monotonic_us(compiler->clock) >= until_us;
+        bytecode->size = before;
+        helper_stop(compiler);
     }
-    int64_t until_us =
-        elg_base_monotonic_us(compiler->clock) + (int64_t)ELG_COMPILE_MS_MAX * 1000;
-    enum elg_status status =
-        ask(compiler, chunk, source, until_us, bytecode, &lost, error);
-    return lost ? helper_lost(compiler, chunk, until_us, error) : status;
+    return helper_lost(chunk, late, error);
 }

@@ -262,7 +262,7 @@ static void replace_globals(lua_State *L)
 {
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     empty_table(L);
-    lua_pushnil(L);
+    lua_newtable(L); /* keeps what code with 64-bit literals makes the engine load */
     lua_setfield(L, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushliteral(L, "");
     lua_getmetatable(L, -1);

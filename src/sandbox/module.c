@@ -106,23 +106,25 @@ static enum elg_status module_locate(struct elg_program *program,
     return ELG_OK;
 }
 
-void elg_sandbox_module_compile(struct elg_sandbox *box)
+enum elg_status elg_sandbox_module_compile(struct elg_sandbox *box,
+                                           struct elg_error *error)
 {
     struct elg_buf bytecode;
-    struct elg_error error;
+    struct elg_error own;
     const char *chunk = box->module.data != NULL ? (const char *)box->module.data : "";
     elg_base_buf_init(&bytecode, box->alloc);
     enum elg_status status = elg_sandbox_compile(
-        box->compiler, chunk, elg_base_buf_bytes(&box->source), &bytecode, &error);
+        box->compiler, chunk, elg_base_buf_bytes(&box->source), &bytecode, &own);
     box->found = status == ELG_OK;
     elg_base_buf_reset(&box->source);
-    if (box->found)
+    if (status == ELG_OK)
         elg_base_buf_append(&box->source, bytecode.data, bytecode.size);
-    else
-        elg_base_buf_printf(&box->source, "%s: %s", error.where, error.text);
+    else if (status == ELG_INVALID)
+        elg_base_buf_printf(&box->source, "%s: %s", own.where, own.text);
+    else if (error != NULL)
+        *error = own;
     elg_base_buf_fini(&bytecode);
-    if (status == ELG_NO_MEMORY)
-        box->source.failed = true;
+    return status == ELG_INVALID ? ELG_OK : status;
 }
 
 enum elg_status elg_sandbox_module_serve(struct elg_program *program,
@@ -131,8 +133,7 @@ enum elg_status elg_sandbox_module_serve(struct elg_program *program,
 {
     if (program->box->event != ELG_EVENT_COMPILE)
         return module_locate(program, loader, error);
-    elg_sandbox_module_compile(program->box);
-    return ELG_OK;
+    return elg_sandbox_module_compile(program->box, error);
 }
 
 int elg_sandbox_module_graph_line(const struct elg_program *program)

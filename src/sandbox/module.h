@@ -27,7 +27,9 @@ int elg_sandbox_module_graph_line(const struct elg_program *program);
 void elg_sandbox_module_run(lua_State *L, int index);
 /* C function: require(name). */
 int elg_sandbox_module_require(lua_State *L);
-/* Host's side: compiles box->source for load(). */
-void elg_sandbox_module_compile(struct elg_sandbox *box);
+/* Host's side: compiles box->source for load(). Any status but ELG_OK is none of the
+ * text's own doing, and must not reach Lua. */
+enum elg_status elg_sandbox_module_compile(struct elg_sandbox *box,
+                                           struct elg_error *error);
 
 #endif

@@ -33,9 +33,10 @@ void elg_sandbox_compiler_destroy(struct elg_compiler *compiler);
 /* From now on the helper must be confined by every layer of the jail (docs/sandbox.md),
  * or it does not work: for what a jail compiles. Before the first compile. */
 void elg_sandbox_compiler_jail(struct elg_compiler *compiler);
-/* Source text to bytecode (appended), in a spawned process: a crash, a hang past
- * ELG_COMPILE_MS_MAX or memory eaten there is ELG_INVALID here. `chunk` is the relative
- * path that error messages and tracebacks show. ELG_INVALID: where = "chunk:line". */
+/* Source text to bytecode (appended), in a spawned process: a hang past
+ * ELG_COMPILE_MS_MAX, or a crash or memory eaten in each of ELG_COMPILE_TRIES, is
+ * ELG_LIMIT here. `chunk` is the relative path that error messages and tracebacks show.
+ * ELG_INVALID: what the compiler says of the text, where = "chunk:line"; ELG_IO. */
 enum elg_status elg_sandbox_compile(struct elg_compiler *compiler, const char *chunk,
                                     struct elg_bytes source, struct elg_buf *bytecode,
                                     struct elg_error *error);

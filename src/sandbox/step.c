@@ -132,6 +132,25 @@ static void pace(struct elg_sandbox *box, int64_t began_us)
     fuel->slice_left = fuel->slice;
 }
 
+/* What became of the compile helper is no business of node code: an attempt that needs it
+ * and cannot have it ends (I1). */
+static enum elg_status compiler_lost(struct elg_sandbox *box, enum elg_status status,
+                                     const struct elg_error *why, struct elg_outcome *out)
+{
+    box->active = false;
+    if (status == ELG_NO_MEMORY)
+        return status;
+    memset(out, 0, sizeof *out);
+    out->kind = ELG_OUTCOME_CRASHED;
+    out->fuel = elg_sandbox_fuel_used(&box->head->fuel);
+    out->edge = -1;
+    out->where = "";
+    elg_base_buf_reset(&box->message);
+    elg_base_buf_printf(&box->message, "%s: %s", why->where, why->text);
+    out->message = text_of(&box->message);
+    return ELG_OK;
+}
+
 enum elg_status elg_local_resume(struct elg_sandbox *box, const struct elg_reply *reply,
                                  struct elg_outcome *out, struct elg_error *error)
 {
@@ -142,7 +161,12 @@ enum elg_status elg_local_resume(struct elg_sandbox *box, const struct elg_reply
     int64_t began_us = elg_base_monotonic_us(box->clock);
     elg_sandbox_continue(box);
     while (box->event == ELG_EVENT_COMPILE) {
-        elg_sandbox_module_compile(box);
+        struct elg_error why;
+        enum elg_status status = elg_sandbox_module_compile(box, &why);
+        if (status == ELG_NO_MEMORY)
+            elg_base_no_memory(error);
+        if (status != ELG_OK)
+            return compiler_lost(box, status, &why, out);
         elg_sandbox_continue(box);
     }
     if (box->event == ELG_EVENT_SLICE_OVER)
