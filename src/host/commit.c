@@ -214,7 +214,11 @@ static void refused(struct elg_host_run *hr, const struct elg_error *why,
                     enum elg_status result)
 {
     struct elg_error error = *why;
-    if (error.status != result)
+    if (error.status != result && result == ELG_EXISTS)
+        elg_base_fail(&error, result, hr->run->row.trace_id,
+                      "another process has begun a run of that name meanwhile; what is "
+                      "shown is that one");
+    else if (error.status != result)
         elg_base_fail(&error, result, hr->run->row.trace_id,
                       "the store refused the run's records (%s)",
                       elg_status_name(result));
