@@ -192,7 +192,7 @@ describe("checkpoint.postgres schema", function()
     it("comes to have the key to graphs while workers go on, whatever runs are there", function()
       local before = [[BEGIN; ALTER TABLE cmo_runs DROP CONSTRAINT cmo_runs_graph_hash;
         DROP INDEX cmo_runs_graph; COMMIT]]
-      local migration = outside.read "sql/postgres/0008_graph_key.sql"
+      local migration = outside.read "sql/postgres/0009_graph_key.sql"
       local valid = [[SELECT convalidated AS v FROM pg_constraint WHERE conname = 'cmo_runs_graph_hash'
         AND connamespace = ']] .. schema .. "'::regnamespace"
       for _, orphan in ipairs { false, true } do

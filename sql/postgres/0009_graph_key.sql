@@ -1,4 +1,4 @@
--- 0008: a run's graph is in cmo_graphs: no run is made without its code, and no graph is deleted
+-- 0009: a run's graph is in cmo_graphs: no run is made without its code, and no graph is deleted
 -- that a run carries. Workers of the version before put the graph first, too.
 --
 -- A run that is there without its graph (made by hand, or from a copy of a part) stays, and the

@@ -1,4 +1,4 @@
--- 0007: a NUL in an error's code or message is shown as U+FFFD: `->` cannot read such a member
+-- 0008: a NUL in an error's code or message is shown as U+FFFD: `->` cannot read such a member
 -- either.
 CREATE OR REPLACE FUNCTION cmo_member(document json, name text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$

@@ -1,4 +1,4 @@
--- 0006: columns of a status hold its names only; the same ones that workers of the version
+-- 0007: columns of a status hold its names only; the same ones that workers of the version
 -- before write. Rows that are there are looked at too, but what is wrong in them does not stop
 -- the change: then the check is for new rows alone.
 
