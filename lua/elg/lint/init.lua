@@ -5,6 +5,8 @@ local index = require "elg.lint.index"
 local rules_calls = require "elg.lint.rules_calls"
 local rules_edges = require "elg.lint.rules_edges"
 local rules_holes = require "elg.lint.rules_holes"
+local rules_json = require "elg.lint.rules_json"
+local rules_lists = require "elg.lint.rules_lists"
 local rules_order = require "elg.lint.rules_order"
 local rules_state = require "elg.lint.rules_state"
 local rules_sums = require "elg.lint.rules_sums"
@@ -23,12 +25,21 @@ local WORK_PER_NODE = 40
 -- Of each file, and of the graph as a whole: a rule and the codes of its findings.
 local FILE_RULES = {
   { rules_state.outer, "OUTER_ASSIGN, OUTER_CHANGE, GLOBAL_ASSIGN" },
-  { rules_state.json, "NOT_JSON" }, { rules_holes.holes, "HOLES" },
-  { rules_order.order, "PAIRS_ORDER, NEXT_FIRST" }, { rules_sums.sums, "FLOAT_EQUAL" },
+  { rules_json.json, "NOT_JSON, INVALID_RESULT" }, { rules_holes.holes, "HOLES" },
+  { rules_order.order, "PAIRS_ORDER, NEXT_FIRST" }, { rules_lists.lists, "PAIRS_ORDER" },
+  { rules_sums.sums, "FLOAT_EQUAL" },
   { rules_calls.endless, "ENDLESS_CALLS" }, { rules_calls.ctx, "CTX_SHADOWED, CTX_PLACE" },
   { rules_calls.require, "REQUIRE_IN_NODE" }, { rules_calls.globals, "UNKNOWN_GLOBAL" },
 }
 local GRAPH_RULES = { { rules_edges.edges, "UNUSED_EDGE, NO_EDGE, CANNOT_END" } }
+local OTHERS = "CANNOT_END, UNREACHABLE_NODE, CHECK_LIMIT, UNREADABLE, UNKNOWN_CODE"
+
+local KNOWN = {} -- the set of all these codes
+for _, codes in ipairs { FILE_RULES, GRAPH_RULES, { { nil, OTHERS } } } do
+  for _, rule in ipairs(codes) do
+    for code in rule[2]:gmatch("[%u_]+") do KNOWN[code] = true end
+  end
+end
 
 local function warning(code, path, line, text)
   return { level = "warning", code = code, where = ("%s:%d"):format(path, line), text = text,
@@ -133,6 +144,16 @@ local function sorted_paths(files)
   return paths
 end
 
+-- Codes that a comment asks to leave out, and that nothing has.
+local function check_ignores(project, file, found)
+  for _, asked in ipairs(file.ignores.asked) do
+    if not KNOWN[asked.code] then
+      keep(project, found, warning("UNKNOWN_CODE", file.path, asked.line, ("elg: ignore %s: no warning has that code")
+        :format(asked.code)))
+    end
+  end
+end
+
 -- The library sees edges only: where a node may return nil as its key, it can end.
 local function is_ending(project, path, line)
   if not project.can_end then return true end -- who knows
@@ -161,8 +182,10 @@ function M.check(entry, read, described)
   add_files(project, paths, read, found)
   project.entry = project.files[entry]
   if project.entry then
+    project.paths = sorted_paths(project.files)
     steps.read(project)
-    for _, path in ipairs(sorted_paths(project.files)) do
+    for _, path in ipairs(project.paths) do
+      check_ignores(project, project.files[path], found)
       for _, rule in ipairs(FILE_RULES) do apply(project, rule, project.files[path], found) end
     end
     for _, rule in ipairs(GRAPH_RULES) do apply(project, rule, project.entry, found) end

@@ -30,22 +30,28 @@ local function long_bracket(text, at)
   return last or 0, first, (stop or 0) - 1
 end
 
--- "-- elg: ignore CODE, CODE": the codes, { ["*"] = true } for every code, or nil.
+-- "-- elg: ignore CODE, CODE": the set and the list of its codes, { ["*"] = true } for every
+-- code, or nil. What stands behind the list is for people.
 local function read_ignore(comment)
   local rest = comment:match("^%s*elg:%s*ignore%f[%W](.*)")
   if not rest then return nil end
-  local codes, any = {}, false
-  for code in rest:gmatch("%u[%u_]+") do
-    codes[code], any = true, true
+  local codes, listed, at = {}, {}, 1
+  while true do
+    local code, stop = rest:match("^[%s,]*(%u[%u_]+)%f[^%w_]()", at)
+    if not code then break end
+    codes[code], listed[#listed + 1], at = true, code, stop
   end
-  if not any then codes["*"] = true end
-  return codes
+  if #listed == 0 then codes["*"] = true end
+  return codes, listed
 end
 
 -- A comment beside code speaks of its own line, one alone on its line of the next.
 local function keep_ignore(lexer, comment)
-  local codes = read_ignore(comment)
+  local codes, listed = read_ignore(comment)
   if not codes then return end
+  for _, code in ipairs(listed) do
+    table.insert(lexer.ignores.asked, { code = code, line = lexer.line })
+  end
   local last = lexer.tokens[#lexer.tokens]
   local beside = last and last.line == lexer.line
   local line = beside and lexer.line or lexer.line + 1
@@ -117,7 +123,7 @@ local function read_string(lexer, at, quote)
     local c = text:sub(stop, stop)
     if c == quote then break end
     if c == "\n" then fail(lexer.line, "a string without an end") end
-    stop = text:match("^\\z%s*()", stop) or text:match("^\\\r\n()", stop) or stop + 2
+    stop = text:match("^\\z%s*()", stop) or stop + 2
   end
   push(lexer, "string", unescape(text:sub(at + 1, stop - 1)))
   lexer.line = lexer.line + count_lines(text, at, stop)
@@ -128,7 +134,7 @@ local function read_long_string(lexer, at)
   local last, first, content_last = long_bracket(lexer.text, at)
   if not last then return nil end
   if last == 0 then fail(lexer.line, "a string without an end") end
-  push(lexer, "string", (lexer.text:sub(first, content_last):gsub("^\r?\n", "")))
+  push(lexer, "string", (lexer.text:sub(first, content_last):gsub("^\n", "")))
   lexer.line = lexer.line + count_lines(lexer.text, at, last)
   return last + 1
 end
@@ -177,11 +183,26 @@ local function read_token(lexer, at)
   return c == "[" and read_long_string(lexer, at) or read_operator(lexer, at)
 end
 
+-- Every way in which Lua lets a line end, "\r" and "\r\n" too, as "\n".
+local function with_plain_ends(text)
+  if not text:find("\r", 1, true) then return text end
+  return (text:gsub("[\r\n]+", function(ends)
+    local count, at = 0, 1
+    while at <= #ends do
+      local pair = ends:sub(at, at + 1)
+      at = at + ((pair == "\r\n" or pair == "\n\r") and 2 or 1)
+      count = count + 1
+    end
+    return ("\n"):rep(count)
+  end))
+end
+
 -- read(text): tokens { kind, value, line }, the last of kind "eof"; and by line the codes
--- that a comment asks to leave out there. kind is "name", "string", "number" or the keyword
--- or operator itself. Raises { line, text }.
+-- that a comment asks to leave out there, with `asked`, a list of { code, line }. kind is
+-- "name", "string", "number" or the keyword or operator itself. Raises { line, text }.
 function M.read(text)
-  local lexer = { text = text, line = 1, tokens = {}, ignores = {} }
+  text = with_plain_ends(text)
+  local lexer = { text = text, line = 1, tokens = {}, ignores = { asked = {} } }
   local at = text:match("^\239\187\191()") or 1 -- a byte order mark
   at = text:match("^#[^\n]*()", at) or at
   while true do

@@ -1,5 +1,7 @@
 -- rules_calls: ctx and what is called: endless calls, ctx hidden or misplaced, require in a
--- node, names that the sandbox does not have. Uses tree, index, steps, library, numbers.
+-- node, names that the sandbox does not have. Uses tree, index, steps, library, numbers,
+-- conditions.
+local conditions = require "elg.lint.conditions"
 local index = require "elg.lint.index"
 local library = require "elg.lint.library"
 local numbers = require "elg.lint.numbers"
@@ -39,9 +41,10 @@ local function never_gives_nil(iterator)
   return func.no_nil
 end
 
-local function is_endless(loop)
-  if loop.tag == "While" then return is_always(loop.condition, true) end
-  if loop.tag == "Repeat" then return is_always(loop.condition, false) end
+local function is_endless(project, file, loop)
+  if loop.tag == "While" or loop.tag == "Repeat" then
+    return is_always(loop.condition, loop.tag == "While") or conditions.never_changes(project, file, loop)
+  end
   if loop.tag == "ForIn" then return never_gives_nil(loop.values[1]) end
   local step = loop.values[3] and tree.bare(loop.values[3])
   return numbers.is_infinite(loop.values[2]) or (step and step.tag == "Number" and step.value == 0)
@@ -88,7 +91,7 @@ end
 
 local function check_loop(project, file, loop, report)
   local first = loop.body.index
-  if is_endless(loop) and not has_exit(file, loop.func, first, loop.last) then
+  if is_endless(project, file, loop) and not has_exit(file, loop.func, first, loop.last) then
     report_call(project, file, loop.func, first, loop.last, "a loop", report)
   end
 end
@@ -196,13 +199,15 @@ function M.require(project, file, report)
   end
 end
 
--- "print" or "os.getenv" for an expression that is called or indexed; nil: it is known.
+-- "print" or "os.getenv" for an expression that stands for a name that there is not, also behind
+-- a local name; nil: it is known. Second result: is it a global itself?
 local function unknown_name(node, assigned)
+  node = tree.value(node)
   if node.tag == "Name" and not node.var and not assigned[node.name] then
     local known = library.globals[node.name] or library.tables[node.name]
-    return not known and node.name or nil
+    return not known and node.name or nil, true
   end
-  local object = node.tag == "Index" and tree.bare(node.object)
+  local object = node.tag == "Index" and tree.value(node.object)
   if object and object.tag == "Name" and not object.var and not assigned[object.name]
     and node.key.tag == "String" then
     local names = library.tables[object.name]
@@ -211,17 +216,30 @@ local function unknown_name(node, assigned)
 end
 
 local USES = { Index = "object", Call = "callee", Method = "object" }
+local TESTS = { ["and"] = true, ["or"] = true, ["=="] = true, ["~="] = true }
+local ASKING = { "type", "pcall", "xpcall", "rawequal", "assert", "select", "tostring", "rawget" }
+
+-- Does the expression only ask whether the name is there?
+local function is_asked(node)
+  local parent = node.parent
+  while parent.tag == "Paren" do node, parent = parent, parent.parent end
+  if parent.tag == "Binary" then return TESTS[parent.op] end
+  if parent.tag == "Unary" then return parent.op == "not" end
+  if parent.tag == "Clause" or parent.tag == "While" or parent.tag == "Repeat" then return true end
+  if parent.tag ~= "Call" then return false end
+  for _, name in ipairs(ASKING) do
+    if parent.callee ~= node and tree.global(parent.callee, name) then return true end
+  end
+  return false
+end
 
 -- Names that some expression only asks for, such as `jit and jit.version`.
 local function asked_names(file, assigned)
   local found = {}
   for _, tag in ipairs { "Name", "Index" } do
     for node in tree.each(file, tag) do
-      local parent = node.parent
-      if not (USES[parent.tag] and parent[USES[parent.tag]] == node) then
-        local name = unknown_name(node, assigned)
-        if name then found[name] = true end
-      end
+      local name = is_asked(node) and unknown_name(node, assigned)
+      if name then found[name] = true end
     end
   end
   return found
@@ -232,7 +250,31 @@ local function use_text(name)
   return ("%s is not in the sandbox%s"):format(name, instead and "; " .. instead or "")
 end
 
--- Globals that the sandbox does not have, where they are called or indexed.
+-- Globals may come into being where the text does not say their names.
+local function has_open_globals(project)
+  if project.open_globals == nil then
+    project.open_globals = false
+    for _, file in pairs(project.files) do
+      for name in tree.each(file, "Name") do
+        if not name.var and (name.name == "_G" or name.name == "load" or name.name == "loadstring") then
+          project.open_globals = true
+        end
+      end
+    end
+  end
+  return project.open_globals
+end
+
+local GIVES = { Return = true, Item = true, Assign = true, Call = true, Method = true, Binary = true, Unary = true }
+
+-- Is the value of the Name used: given away, computed with?
+local function is_given(node)
+  local parent = node.parent
+  while parent.tag == "Paren" do node, parent = parent, parent.parent end
+  return GIVES[parent.tag] and not node.is_target and not (USES[parent.tag] and parent[USES[parent.tag]] == node)
+end
+
+-- Globals that the sandbox does not have, where they are called, indexed or given away.
 function M.globals(project, file, report)
   local assigned = steps.assigned_globals(project)
   local asked = asked_names(file, assigned)
@@ -240,6 +282,12 @@ function M.globals(project, file, report)
     for node in tree.each(file, tag) do
       local name = unknown_name(node[USES[tag]], assigned)
       if name and not asked[name] then report("UNKNOWN_GLOBAL", node, use_text(name)) end
+    end
+  end
+  for node in tree.each(file, "Name") do
+    local name, is_global = unknown_name(node, assigned)
+    if name and is_global and not asked[name] and is_given(node) and not has_open_globals(project) then
+      report("UNKNOWN_GLOBAL", node, use_text(name))
     end
   end
 end

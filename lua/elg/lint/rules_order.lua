@@ -455,6 +455,10 @@ local function check_loop(project, file, loop, report)
   for ret in tree.each(file, "Return", loop.body) do check_return(project, file, info, ret, report) end
 end
 
+-- walked, mentions, variables_of, grown and use_of, as above: for lists that functions give.
+M.walked, M.mentions, M.variables_of = walked, mentions, variables_of
+M.grown, M.use_of = grown, use_of
+
 -- Order of iteration that would not be the same elsewhere.
 function M.order(project, file, report)
   for call in tree.each(file, "Call") do check_next(call, report) end

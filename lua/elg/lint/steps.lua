@@ -2,7 +2,8 @@
 -- and what these call. Uses tree.
 --
 -- project: { files = { path = file }, entry = file, described = elg_graph_describe's document
--- or nil }; read adds roots = { Function = kind }, node_functions = { id = Function }.
+-- or nil }; read adds roots = { Function = kind }, node_functions = { id = Function }, made =
+-- { Function = true }.
 -- kind: "node", "when", "initial" or "helper".
 local tree = require "elg.lint.tree"
 
@@ -13,20 +14,83 @@ local function module_file(project, name)
   return project.files[path .. ".lua"] or project.files[path .. "/init.lua"]
 end
 
+-- The Function in the field `name` of what `node` stands for, also in another file.
+local function member(project, file, node, name)
+  local module = tree.required(node)
+  if module then
+    local other = module_file(project, module)
+    return other and other.exports[name]
+  end
+  local object = tree.bare(node)
+  if object.tag ~= "Name" or not object.var or object.var.assigned then return nil end
+  local field = (tree.fields(file, object))[name]
+  local func = field and tree.value(field)
+  return func and func.tag == "Function" and func or nil
+end
+
 -- resolve(project, file, node): the Function that an expression of `file` stands for, also
 -- one of another file; nil if that cannot be told.
 function M.resolve(project, file, node)
   local value = tree.value(node)
   if value.tag == "Function" then return value end
   if value.tag ~= "Index" or value.key.tag ~= "String" then return nil end
-  local module = tree.required(value.object)
-  if module then
-    local other = module_file(project, module)
-    return other and other.exports[value.key.value]
+  return member(project, file, value.object, value.key.value)
+end
+
+-- applied(project, file, call): the Function that a Call or Method executes, also by pcall, and
+-- its arguments; nil if that cannot be told.
+function M.applied(project, file, call)
+  local args = {}
+  if call.tag == "Method" then
+    args[1] = call.object
+    for i, arg in ipairs(call.args) do args[i + 1] = arg end
+    return member(project, file, call.object, call.name), args
   end
-  local object = tree.bare(value.object)
-  if object.tag ~= "Name" or not object.var or object.var.assigned then return nil end
-  local field = (tree.fields(file, object))[value.key.value]
+  if not (call.args[1] and tree.global(call.callee, "pcall")) then
+    return M.resolve(project, file, call.callee), call.args
+  end
+  for i = 2, #call.args do args[i - 1] = call.args[i] end
+  return M.resolve(project, file, call.args[1]), args
+end
+
+-- only_returned(func): the only value that a function returns; nil if there are several, or
+-- none.
+function M.only_returned(func)
+  if func.only == nil then
+    local count, found = 0, false
+    for ret in tree.returns(func) do
+      count, found = count + 1, #ret.values == 1 and ret.values[1]
+    end
+    func.only = count == 1 and found
+  end
+  return func.only or nil
+end
+
+-- What a call at the top of a file returns, if it is a value of its own: the node and its file.
+local function made_value(project, file, node)
+  local call = tree.value(node)
+  if call.tag ~= "Call" or not call.func.main then return nil end
+  local maker = M.resolve(project, file, call.callee)
+  local made = maker and M.only_returned(maker)
+  if made then return made, maker.file end
+end
+
+-- made(project, file, node): the Function that a Name, an Index or a Method stands for, which
+-- was made when the file was loaded, by a function that returns it or a table with it:
+-- `local count = counter()`. What it keeps is outside of every step. nil: none.
+function M.made(project, file, node)
+  local value, name = tree.value(node), node.name
+  if node.tag ~= "Method" and value.tag ~= "Index" then
+    local made = made_value(project, file, value)
+    local func = made and tree.value(made)
+    return func and func.tag == "Function" and func or nil
+  end
+  if node.tag ~= "Method" then
+    node, name = value, value.key.value
+  end
+  local made, other = made_value(project, file, node.object)
+  if not made then return nil end
+  local field = name and (tree.fields(other, made))[name]
   local func = field and tree.value(field)
   return func and func.tag == "Function" and func or nil
 end
@@ -102,6 +166,19 @@ local function add_whens(project, file, edges)
   end
 end
 
+-- The Function that a node mentions, and whether it was made when a file was loaded.
+local function mentioned_by(project, file, node)
+  if node.tag == "Method" then
+    local func = M.applied(project, file, node)
+    if func then return func end
+  elseif node.tag ~= "Name" and node.tag ~= "Index" then
+    return nil
+  end
+  local func = node.tag ~= "Method" and M.resolve(project, file, node)
+  if func then return func end
+  return M.made(project, file, node), true
+end
+
 -- What functions in `roots` mention is executed with them.
 local function add_helpers(project)
   local queue = {}
@@ -111,9 +188,8 @@ local function add_helpers(project)
     i = i + 1
     local func = queue[i]
     for k = func.index + 1, func.last do
-      local node = func.file.nodes[k]
-      local mentioned = (node.tag == "Name" or node.tag == "Index")
-        and M.resolve(project, func.file, node)
+      local mentioned, is_made = mentioned_by(project, func.file, func.file.nodes[k])
+      if mentioned and is_made then project.made[mentioned] = true end
       if mentioned and not project.roots[mentioned]
         and not (mentioned.file == func.file and tree.contains(func, mentioned)) then
         project.roots[mentioned] = "helper"
@@ -126,7 +202,7 @@ end
 -- read(project): finds the functions.
 function M.read(project)
   project.roots, project.node_functions = {}, {}
-  project.outermost, project.effects = {}, {}
+  project.outermost, project.effects, project.made = {}, {}, {}
   local file = project.entry
   local argument = graph_argument(file)
   local fields = argument and tree.fields(file, argument) or {}
@@ -171,6 +247,17 @@ function M.root(project, node)
     if node.func then project.outermost[node.func] = found end
   end
   return found ~= NO_ROOT and found or nil
+end
+
+-- root_of_made(project, node): the outermost function around a node that was made when its file
+-- was loaded, and is executed in steps; nil: none.
+function M.root_of_made(project, node)
+  local func, found = node.func, nil
+  while func and next(project.made) do
+    if project.made[func] then found = func end
+    func = func.func
+  end
+  return found
 end
 
 -- has_effect(project, func): has the function calls with effects in it?

@@ -115,9 +115,11 @@ function M.value(node)
   return node
 end
 
--- global(node, name): is it that global, or (name may be "table.sort") that field of it?
+-- global(node, name): is it that global, or (name may be "table.sort") that field of it, also
+-- behind a name of its own?
 function M.global(node, name)
   local outer, field = name:match("^(.-)%.(.*)$")
+  node = M.value(node)
   if not outer then return node.tag == "Name" and not node.var and node.name == name end
   return node.tag == "Index" and node.key.tag == "String" and node.key.value == field
     and M.global(node.object, outer)
