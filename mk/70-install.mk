@@ -36,7 +36,7 @@ ROOT := $(DESTDIR)$(PREFIX)
 # For tests under an ordinary LuaJIT: require "elg.testing".
 LUA_LIB    := lib/lua/5.1/elg
 LUA_SHARE  := share/lua/5.1/elg
-LUA_SHARED := json.lua testing.lua testing_answers.lua
+LUA_SHARED := json.lua testing.lua testing_answers.lua testing_options.lua
 INSTALLED := bin/elg libexec/elg/elg-compile libexec/elg/elg-jail lib/libelg.a lib/libelg.so lib/$(SONAME) \
              lib/libelg.so.$(VERSION) include/elg.h lib/pkgconfig/elg.pc \
              $(LUA_LIB)/core.so $(LUA_LIB)/sys.so $(addprefix $(LUA_SHARE)/,$(LUA_SHARED))

@@ -1,5 +1,6 @@
 -- testing: runs a graph in a test, in the same sandbox as ever, with its calls answered
--- from a list instead of the world. Uses elg.core, elg.sys, elg.testing_answers.
+-- from a list instead of the world. Uses elg.core, elg.sys, elg.testing_answers,
+-- elg.testing_options.
 --
 --   local testing = require "elg.testing"
 --   local result = testing.run("graph.lua", { input = { city = "Bonn" }, answers = {
@@ -11,9 +12,10 @@
 -- artifacts are kept in memory. Delays between attempts are real.
 local answers = require "elg.testing_answers"
 local core = require "elg.core"
+local checks = require "elg.testing_options"
 local sys = require "elg.sys"
 
-local M = { null = core.null, array = answers.array, encode = answers.encode }
+local M = { null = core.null, array = answers.array }
 
 local NOW_MS = 1700000000000 -- 2023-11-14T22:13:20Z
 local TIMEOUT_MS = 10000
@@ -43,9 +45,17 @@ local function read_file(path)
   return text
 end
 
+-- encode(value): its canonical JSON. Raises for what JSON does not have.
+function M.encode(value)
+  local ok, text = pcall(answers.encode, value)
+  if not ok then error(text, 2) end
+  return text
+end
+
 -- journal(path or text): answers and options of a recorded run, for options.journal of run.
 -- It is what `elg show TRACE --json` printed.
 function M.journal(source)
+  checks.check_kind(source, "string", "journal")
   return answers.journal(source:find("^%s*{") and source or read_file(source))
 end
 
@@ -87,12 +97,21 @@ local function answer_wait(stage, kind, request)
     message = ("no signal came within %.0f ms"):format(request.timeout_ms) } }
 end
 
+-- The answer to a call. What is wrong with the answers themselves ends the test.
+local function find_answer(stage, call, kind, request, text)
+  local ok, answer = pcall(stage.source.find, stage.source, kind, request, text)
+  if ok then return answer or answer_wait(stage, kind, request), true end
+  stage.missing = stage.missing or tostring(answer)
+  call:fail("NO_ANSWER", stage.missing)
+end
+
 -- One call of node code. True: it is answered here; artifacts are left to the memory.
 local function intercept(stage, call, kind, text)
   local request = core.decode(text)
   local record = { type = kind, request = request }
   stage.calls[#stage.calls + 1] = record
-  local answer = stage.source:find(kind, request, text) or answer_wait(stage, kind, request)
+  local answer, is_sound = find_answer(stage, call, kind, request, text)
+  if not is_sound then return true end
   local value = answer and answer.value or (not answer and answer_clock(stage, kind, request))
   if value then
     record.value = core.decode(value)
@@ -135,7 +154,7 @@ local function drive(host, stage, trace_id, timeout_ms)
 end
 
 local function input_text(options, journal)
-  if options.input ~= nil then return answers.encode(options.input) end
+  if options.input ~= nil then return answers.encode(options.input, "input") end
   return journal and journal.input or "{}"
 end
 
@@ -166,9 +185,12 @@ end
 --   now_ms, seed, trace_id, timeout_ms (10,000), fuel_max, memory_bytes_max
 -- The result: as `elg run --json` prints, decoded, and document (that text), calls (a list of
 -- { type, request, value or err }), logs ({ level, text, fields }), nodes (ids, in order).
--- Raises if the graph does not load, a call has no answer, or it does not end.
+-- Raises if the graph does not load, a call has no answer, it does not end, or something is
+-- given that is not in this list.
 function M.run(path, options)
-  options = options or {}
+  if options == nil then options = {} end
+  local fits, problem = pcall(checks.check_run, path, options)
+  if not fits then error(problem, 2) end
   local stage = { calls = {}, logs = {}, nodes = {}, now_ms = options.now_ms or NOW_MS,
     source = answers.create(options.answers, options.journal) }
   local host = open(stage, options)

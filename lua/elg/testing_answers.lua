@@ -1,7 +1,8 @@
--- testing_answers: which answer a call gets in a test. Uses elg.core, elg.json. Knows no
--- host.
+-- testing_answers: which answer a call gets in a test. Uses elg.core, elg.json,
+-- elg.testing_options. Knows no host.
 local core = require "elg.core"
 local json = require "elg.json"
+local options = require "elg.testing_options"
 
 local M = {}
 
@@ -10,43 +11,75 @@ local ARRAY = {} -- metatable of what array gives
 
 -- array{ ... }: a table that is written as an array also when it is empty.
 function M.array(list)
+  options.check_kind(list, "table", "array")
   return setmetatable(list, ARRAY)
+end
+
+local function fail(path, text)
+  error(("elg.testing: %s: %s"):format(path, text), 0)
 end
 
 local encode_value
 
-local function encode_table(value, depth)
-  if depth > DEPTH_MAX then error("a value nested deeper than " .. DEPTH_MAX, 0) end
-  local parts = {}
-  if #value > 0 or getmetatable(value) == ARRAY then
-    for i, item in ipairs(value) do parts[i] = encode_value(item, depth) end
+-- How many places a list has; nil: it is an object.
+local function list_size(value, path)
+  local listed, named, highest = 0, nil, 0
+  for key in pairs(value) do
+    if type(key) == "number" then
+      listed, highest = listed + 1, math.max(highest, key)
+      if key % 1 ~= 0 or key < 1 then fail(path, ("%s is no place in a list"):format(key)) end
+    elseif type(key) == "string" then
+      named = named or key
+    else
+      fail(path, "a member's name is a " .. type(key))
+    end
+  end
+  local is_list = listed > 0 or getmetatable(value) == ARRAY
+  if is_list and named then fail(path, ("has both a list and the name %s"):format(named)) end
+  if highest > listed then fail(path, "is a list with holes; testing.null stands for null") end
+  return is_list and listed or nil
+end
+
+local function encode_table(value, depth, path)
+  if depth > DEPTH_MAX then fail(path:sub(1, 40), "a value nested deeper than " .. DEPTH_MAX) end
+  local parts, size = {}, list_size(value, path)
+  if size then
+    for i = 1, size do parts[i] = encode_value(value[i], depth, ("%s[%d]"):format(path, i)) end
     return "[" .. table.concat(parts, ",") .. "]"
   end
   for name, member in pairs(value) do
-    if type(name) ~= "string" then error("a member's name is a " .. type(name), 0) end
-    parts[#parts + 1] = json.quote(name) .. ":" .. encode_value(member, depth)
+    parts[#parts + 1] = encode_value(name, depth, path .. ": a name") .. ":"
+      .. encode_value(member, depth, path .. "." .. name)
   end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
-function encode_value(value, depth)
+local function encode_string(value, path)
+  local text = json.quote(value)
+  if value:find("[\128-\255]") and core.decode(text) ~= value then fail(path, "not valid UTF-8") end
+  return text
+end
+
+function encode_value(value, depth, path)
   local kind = type(value)
-  if kind == "table" then return encode_table(value, depth + 1) end
-  if kind == "string" then return json.quote(value) end
+  if kind == "table" then return encode_table(value, depth + 1, path) end
+  if kind == "string" then return encode_string(value, path) end
   if kind == "number" then
     if value ~= value or value == math.huge or value == -math.huge then
-      error("a number that JSON does not have", 0)
+      fail(path, "a number that JSON does not have")
     end
     return ("%.17g"):format(value)
   end
   if value == core.null or value == nil then return "null" end
   if kind == "boolean" then return tostring(value) end
-  error("a " .. kind .. " is not a JSON value", 0)
+  return fail(path, "a " .. kind .. " is not a JSON value")
 end
 
--- encode(value): its canonical JSON.
-function M.encode(value)
-  return assert(core.canonical(encode_value(value, 0)))
+-- encode(value, name): its canonical JSON. Raises for what JSON does not have: a table with
+-- both a list and names, holes, text that is not UTF-8. `name` is what messages call it.
+function M.encode(value, name)
+  local text, message = core.canonical(encode_value(value, 0, name or "value"))
+  return text or fail(name or "value", message)
 end
 
 -- Does every member of `part` stand in `whole`, too?
@@ -92,10 +125,10 @@ end
 local function answer_of(entry)
   if entry.err then return { err = entry.err } end
   if entry.url and entry.value == nil then
-    return { value = M.encode { status = entry.status or 200, headers = entry.headers or {},
-      body = entry.body or "" } }
+    return { value = M.encode({ status = entry.status or 200, headers = entry.headers or {},
+      body = entry.body or "" }, "the answer for " .. entry.url) }
   end
-  return { value = M.encode(entry.value) }
+  return { value = M.encode(entry.value, "the answer's value") }
 end
 
 local source = {}
@@ -112,8 +145,11 @@ end
 
 local function from_function(answer, kind, request)
   local value, err = answer(kind, request)
-  if err ~= nil then return { err = err } end
-  if value ~= nil then return { value = M.encode(value) } end
+  if err ~= nil then
+    options.check_error(err, "the error that answers gave for " .. kind)
+    return { err = err }
+  end
+  if value ~= nil then return { value = M.encode(value, "the value that answers gave for " .. kind) } end
 end
 
 -- Recorded answers to the same request are used in their order.
@@ -158,6 +194,7 @@ end
 -- journal(text): what `elg show --json` printed as { recorded = { type..request = list },
 -- input, trace_id, seed, text }. Raises for what is no such document.
 function M.journal(text)
+  options.check_kind(text, "string", "journal")
   local document = assert(core.decode(text))
   text = json.compact(text)
   local journal = text:sub(1, 1) == "{" and json.member(text, "journal")

@@ -138,11 +138,67 @@ describe("elg.testing", function()
     assert.truthy(message:find("has not ended in 100 ms", 1, true), message)
   end)
 
+  -- run(...) fails with a message that begins so, and has no traceback in it.
+  local function expect_refusal(text, ...)
+    local ok, message = pcall(testing.run, ...)
+    assert.is_false(ok, text)
+    assert.truthy(message:find("elg.testing: " .. text, 1, true), message)
+    assert.is_nil(message:find("stack traceback", 1, true), message)
+  end
+
+  it("names what it is given that is wrong, and uses none of it", function()
+    local path = p.folder .. "/graph.lua"
+    expect_refusal("run: the graph's path must be a string, not a number", 5)
+    expect_refusal("run: options must be a table, not a number", path, 5)
+    expect_refusal("inptu: unknown; options has answers, ", path, { inptu = 1 })
+    expect_refusal("timeout_ms: must be a number, not a string", path, { timeout_ms = "x" })
+    expect_refusal("now_ms: must be a number from 0", path, { now_ms = 0 / 0 })
+    expect_refusal("journal: must be a table, not a number", path, { journal = 5 })
+    expect_refusal("journal: must be what testing.journal gave", path, { journal = {} })
+    expect_refusal("answers: must be a table or function, not a string", path, { answers = "x" })
+    expect_refusal("answers.url: answers is a list of tables", path, { answers = { url = URL } })
+    for problem, answer in pairs { [": must be a table, not a number"] = 5,
+      [".statsu: unknown; an answer with url has body, err, "] = { url = URL, statsu = 404 },
+      [".input: unknown"] = { call = "add", input = 1 }, [": names no call"] = { status = 404 },
+      [": has both url and call"] = { url = URL, call = "add" }, [".err: must be a table"] = { url = URL, err = "x" },
+      [".err: has no code"] = { url = URL, err = { message = "x" } },
+      [".err.cod: unknown"] = { url = URL, err = { cod = "X" } },
+      [": has both err and status"] = { url = URL, status = 500, err = { code = "X" } },
+      [": has both value and err"] = { call = "add", value = 1, err = { code = "X" } },
+      [".status: must be an integer from 100 to 599"] = { url = URL, status = 4040 },
+      [".times: must be a number from 0"] = { url = URL, times = -1 },
+      ['.type: "http" is none; there are call, http_request, '] = { type = "http", value = 1 } } do
+      expect_refusal("answers[2]" .. problem, path, { answers = { { url = URL }, answer } })
+    end
+    expect_refusal("answers[2]: is missing", path, { answers = { { url = URL }, nil, ADD } })
+    local input = { url = URL, method = "POST" }
+    expect_refusal("the error that answers gave for http_request: must be a table", path,
+      { input = input, answers = function(kind) if kind == "http_request" then return nil, "no" end end })
+    expect_refusal("the value that answers gave for http_request.f: a function is not", path,
+      { input = input, answers = function(kind) if kind == "http_request" then return { f = print } end end })
+    local ok, message = pcall(testing.run, path, { input = input, answers = function() error("mine", 0) end })
+    assert.same({ false, "mine" }, { ok, message })
+    for _, wrong in ipairs { function() testing.journal(5) end, function() testing.array(5) end } do
+      assert.truthy(select(2, pcall(wrong)):find("not a number", 1, true))
+    end
+  end)
+
+  it("loses nothing of an input", function()
+    local path = p.folder .. "/graph.lua"
+    expect_refusal("input: has both a list and the name a", path, { input = { 1, a = 2 } })
+    expect_refusal("input.list: is a list with holes; testing.null stands for null", path,
+      { input = { list = { 1, nil, 3 } } })
+    expect_refusal("input.list[2].x: not valid UTF-8", path, { input = { list = { 1, { x = "\255" } } } })
+    expect_refusal("input: 1.5 is no place in a list", path, { input = { [1.5] = 1 } })
+    expect_refusal("input: a member's name is a boolean", path, { input = { [true] = 1 } })
+  end)
+
   it("writes values as canonical JSON", function()
     assert.equal('{"a":[1,2.5,null],"b":{},"c":[],"d":"\\u0001\195\164"}', testing.encode {
       d = "\1\195\164", c = testing.array {}, b = {}, a = { 1, 2.5, testing.null } })
     assert.equal(core.canonical "[1e300]", testing.encode { 1e300 })
-    for _, bad in ipairs { { f = print }, { 1 / 0 }, { [2] = 1, a = 1 } } do
+    for _, bad in ipairs { { f = print }, { 1 / 0 }, { [2] = 1, a = 1 }, { 1, a = 2 },
+      { 1, nil, 3 }, "\255", { ["\255"] = 1 }, testing.array { a = 1 } } do
       assert.has_error(function() testing.encode(bad) end)
     end
     local loop = {}
