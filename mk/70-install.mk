@@ -48,7 +48,11 @@ LDCONFIG := PATH="$$PATH:/usr/sbin:/sbin"; \
     ldconfig -N -X -v 2>/dev/null | grep -q '^$(PREFIX)/lib:'; then \
     ldconfig && echo 'ldconfig: the loader finds $(PREFIX)/lib/$(SONAME)'; fi
 
-.PHONY: install uninstall
+.PHONY: install uninstall lua
+# elg.core and elg.sys for an ordinary LuaJIT, where nothing is installed.
+lua: all $(B)/spec/elg/core.so $(B)/spec/elg/sys.so
+	@echo 'LUA_PATH="$(CURDIR)/lua/?.lua;;" LUA_CPATH="$(abspath $(B))/spec/?.so;;"'
+
 install: all $(B)/spec/elg/core.so $(B)/spec/elg/sys.so
 	install -d $(addprefix $(ROOT)/,bin libexec/elg lib/pkgconfig include $(LUA_LIB) $(LUA_SHARE))
 	install -m 755 $(B)/spec/elg/core.so $(B)/spec/elg/sys.so $(ROOT)/$(LUA_LIB)

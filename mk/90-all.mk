@@ -27,6 +27,7 @@ help:
 	@echo 'make asan       every spec under AddressSanitizer and UBSan'
 	@echo 'make bench      figures, beside those of floor programs'
 	@echo 'make fuzz       libFuzzer: F=json, graph, program, pattern'
+	@echo 'make lua        what busted needs of an elg that is not installed; prints where it is'
 	@echo 'make install    PREFIX=/usr/local DESTDIR=; make uninstall'
 	@echo 'make deps       Debian packages that are missing (as root), or their names'
 	@echo 'make clean      removes build/'

@@ -1,5 +1,5 @@
 ---@meta elg
--- luacheck: ignore 111 112 212 241
+-- luacheck: ignore 111 112 121 122 131 143 212 241
 -- elg: types of module "elg" and of what a node is given, for LuaLS. Nothing here is executed.
 
 ---A JSON value: nil only where a member may be missing.
@@ -19,8 +19,9 @@
 ---@class elg.Error
 ---@field code elg.ErrorCode
 ---@field message string
+---@field trace_id? string of ctx.run and ctx.map: the child run that failed
 
----What the host's own function says, or one of these.
+---What the host's own function or the child's graph says, or one of these.
 ---@alias elg.ErrorCode string
 ---| "INVALID_REQUEST"
 ---| "NET_DENIED"
@@ -41,9 +42,26 @@
 ---| "IO"
 ---| "NO_SUCH_ACTIVITY"
 ---| "INVALID_RESULT"
+---| "HOST"
+---| "ABANDONED"
+---| "FAILED"
 ---| "UNKNOWN"
 ---| "UNSUPPORTED"
 ---| "NO_MEMORY"
+---| "NO_SUCH_GRAPH"
+---| "INVALID_GRAPH"
+---| "LIMIT"
+---| "ABORTED"
+---| "DIVERGED"
+---| "QUARANTINED"
+---| "RAISED"
+---| "FUEL"
+---| "MEMORY"
+---| "CRASHED"
+---| "NO_EDGE"
+---| "STEPS_MAX"
+---| "INVALID_STATE"
+---| "INVALID_OUTPUT"
 
 ---A table given to error(): with `retry = false` the node is not tried again.
 ---@class elg.Failure
@@ -136,6 +154,7 @@ function ctx.sleep(ms) end
 ---@param fields? table
 function ctx.log(level, text, fields) end
 
+---ctx.http "https://example.org" is a GET of it.
 ---@param request string|elg.HttpRequest a URL, or more
 ---@return elg.HttpResponse? response
 ---@return elg.Error? err
@@ -175,27 +194,32 @@ function ctx.run(graph, input, options) end
 ---@return elg.AllResult[] results in the order of the inputs
 function ctx.map(graph, inputs, options) end
 
----Sends a message to another agent (A2A).
----@param message table
----@return any result
----@return elg.Error? err
-function ctx.send(message) end
-
----Sends a message to another agent (A2A) and waits for its answer.
----@param message table
----@return any result
----@return elg.Error? err
-function ctx.request(message) end
-
----Calls a tool (MCP).
+---Not performed by this version: nil, { code = "UNSUPPORTED" }. ctx.call reaches the host's own functions.
+---@deprecated
 ---@param request table
----@return any result
----@return elg.Error? err
+---@return nil
+---@return elg.Error err
+function ctx.send(request) end
+
+---Not performed by this version: nil, { code = "UNSUPPORTED" }. ctx.call reaches the host's own functions.
+---@deprecated
+---@param request table
+---@return nil
+---@return elg.Error err
+function ctx.request(request) end
+
+---Not performed by this version: nil, { code = "UNSUPPORTED" }. ctx.call reaches the host's own functions.
+---@deprecated
+---@param request table
+---@return nil
+---@return elg.Error err
 function ctx.mcp(request) end
 
+---Not performed by this version: nil, { code = "UNSUPPORTED" }. ctx.call reaches the host's own functions.
+---@deprecated
 ---@param request table
----@return any result
----@return elg.Error? err
+---@return nil
+---@return elg.Error err
 function ctx.sql(request) end
 
 ---@class elg.WaitRequest: elg.Raise
@@ -228,12 +252,12 @@ function ctx.secret(name) end
 ---@class elg.Result
 ---@field next? string the edge's key; nil ends the run
 ---@field output? elg.Value
----@field state? table
+---@field state? elg.Value in place of the node's own copy
 ---@field metadata? elg.Value kept with the step
 
 ---The state is the node's own copy, kept when it returns; the input is the output of the node
 ---before. Returns the key of an edge (nil ends the run) and the output.
----@alias elg.Run fun(state: table, input: any, ctx: elg.Ctx): (string|elg.Result|nil), any
+---@alias elg.Run fun(state: any, input: any, ctx: elg.Ctx): (string|elg.Result|nil), any
 
 ---@class elg.Retry
 ---@field max_attempts? integer default 1
@@ -253,7 +277,7 @@ function ctx.secret(name) end
 ---@field from string
 ---@field key string
 ---@field to string
----@field when? fun(state: table, output: any): any the edge holds if this is true, too
+---@field when? fun(state: any, output: any): any the edge holds if this is true, too
 ---@field description? string
 
 ---@class elg.Limits
@@ -270,7 +294,7 @@ function ctx.secret(name) end
 ---@field edges? elg.Edge[] tried in order
 ---@field priority? integer higher ones are taken up first by workers
 ---@field limits? elg.Limits how many runs workers take up
----@field initial? table|fun(input: any): table the state before the first step; no ctx, no clock
+---@field initial? elg.Value|fun(input: any): elg.Value the state before the first step; no ctx, no clock
 ---@field description? string
 
 ---@class elg.Json
@@ -286,6 +310,32 @@ function json.encode(value) end
 ---@return any value
 ---@return string? problem
 function json.decode(text, options) end
+
+---@class elg.Os
+os = {}
+
+---Seconds since 1970 when the attempt began, or of a time.
+---@param time? table
+---@return integer
+function os.time(time) end
+
+---@param format? string
+---@param time? integer default: when the attempt began
+---@return string|table
+function os.date(format, time) end
+
+---@return number seconds
+function os.clock() end
+
+---@param later number
+---@param earlier? number
+---@return number seconds
+function os.difftime(later, earlier) end
+
+---A file of the graph's folder, or a table of the library; at the top of a file only.
+---@param name string
+---@return any
+function require(name) end
 
 ---As Lua 5.3's, and strict: characters are what a state may hold.
 ---@class elg.Utf8

@@ -2,6 +2,10 @@
 -- luacheck: ignore 212 241
 -- elg.testing: types for LuaLS. Nothing here is executed.
 
+---@class elg.testing.Failure
+---@field code elg.ErrorCode
+---@field message? string
+
 ---@class elg.testing.Answer
 ---@field url? string a ctx.http of this URL: status, headers, body
 ---@field method? string
@@ -12,20 +16,20 @@
 ---@field wait? string a ctx.wait for this signal: value
 ---@field run? string a ctx.run of the graph in this file: value
 ---@field input? table members that the child's input must have
----@field type? string any call, by its name in the journal: value
----@field request? table members that the request must have
+---@field type? "http_request"|"call"|"now"|"sleep"|"wait"|"run"|"write_artifact"|"read_artifact" any such call: value
+---@field request? any what the request must be, or members that it must have
 ---@field value? any
----@field err? elg.Error
+---@field err? elg.testing.Failure
 ---@field times? number how often it is used; default 1, math.huge: always
 
 ---@class elg.testing.Journal
 
 ---@class elg.testing.Options
 ---@field input? any
----@field answers? elg.testing.Answer[]|fun(type: string, request: any): any, elg.Error?
+---@field answers? elg.testing.Answer[]|fun(type: string, request: any): any, elg.testing.Failure?
 ---@field journal? elg.testing.Journal
 ---@field now_ms? number where the clock stands
----@field seed? string
+---@field seed? string|number
 ---@field trace_id? string
 ---@field timeout_ms? number default 10,000
 ---@field fuel_max? number
@@ -78,6 +82,7 @@ function testing.journal(source) end
 ---@return T
 function testing.array(list) end
 
+---Raises for what JSON does not have.
 ---@param value any
 ---@return string text canonical JSON
 function testing.encode(value) end

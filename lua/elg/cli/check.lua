@@ -78,19 +78,28 @@ local function as_json(findings)
   return "[" .. table.concat(texts, ",") .. "]"
 end
 
+-- A finding on stdout; with --quiet, what makes the command fail on stderr.
+local function print_finding(printer, finding, is_wrong)
+  local line = ("%s: %s: %s (%s)"):format(finding.where, finding.level, finding.text, finding.code)
+  if not printer.quiet then
+    printer:text(line)
+  elseif is_wrong and not printer.json then
+    printer:error(line)
+  end
+end
+
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
   return settings.with_host(options, { store = "memory:" }, function(host)
-    local errors, findings = 0, all_findings(host, args[1])
+    local wrong, findings = 0, all_findings(host, args[1])
     if printer.json then printer:data(as_json(findings)) end
     for _, finding in ipairs(findings) do
-      if finding.level == "error" then errors = errors + 1 end
-      printer:text(("%s: %s: %s (%s)"):format(finding.where, finding.level, finding.text,
-        finding.code))
+      local is_wrong = finding.level == "error" or options.strict
+      if is_wrong then wrong = wrong + 1 end
+      print_finding(printer, finding, is_wrong)
     end
     if #findings == 0 then printer:text(args[1] .. ": nothing wrong") end
-    local wrong = errors > 0 or (options.strict and #findings > 0)
-    return wrong and codes.exit.invalid or codes.exit.done
+    return wrong > 0 and codes.exit.invalid or codes.exit.done
   end)
 end
 

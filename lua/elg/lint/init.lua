@@ -29,6 +29,7 @@ local FILE_RULES = {
   { rules_order.order, "PAIRS_ORDER, NEXT_FIRST" }, { rules_lists.lists, "PAIRS_ORDER" },
   { rules_sums.sums, "FLOAT_EQUAL" },
   { rules_calls.endless, "ENDLESS_CALLS" }, { rules_calls.ctx, "CTX_SHADOWED, CTX_PLACE" },
+  { rules_calls.unsupported, "UNSUPPORTED_CALL" },
   { rules_calls.require, "REQUIRE_IN_NODE" }, { rules_calls.globals, "UNKNOWN_GLOBAL" },
 }
 local GRAPH_RULES = { { rules_edges.edges, "UNUSED_EDGE, NO_EDGE, CANNOT_END" } }

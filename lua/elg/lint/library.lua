@@ -31,6 +31,9 @@ M.values = set "_G _VERSION math.huge math.pi utf8.charpattern"
 M.ctx = set [[all artifact call http log map mcp now rand request run secret send sleep sql uuid
   wait]]
 
+-- What ctx has and no version performs yet.
+M.unsupported = set "mcp request send sql"
+
 -- What to do without what is absent.
 M.instead = {
   print = "use ctx.log", io = "use ctx.artifact or ctx.http", ["os.getenv"] = "take it from the "

@@ -188,6 +188,18 @@ function M.ctx(project, file, report)
   for func in tree.each(file, "Function") do check_places(func, project.roots[func], report) end
 end
 
+-- ctx.send, ctx.sql and the like are nil, UNSUPPORTED always.
+function M.unsupported(project, file, report)
+  for call in tree.each(file, "Call") do
+    local callee = tree.value(call.callee)
+    if callee.tag == "Index" and library.unsupported[callee.key.value]
+      and steps.is_parameter(project, tree.value(callee.object), "ctx", 3) then
+      report("UNSUPPORTED_CALL", call, ("ctx.%s is not performed by this version: it gives nil, UNSUPPORTED; use "
+        .. "ctx.call or ctx.http"):format(callee.key.value))
+    end
+  end
+end
+
 -- Modules are loaded with the graph. One that was loaded is found again, so only the place
 -- is wrong.
 function M.require(project, file, report)

@@ -130,6 +130,9 @@ describe("elg init", function()
     local settings = assert(core.decode(read_all(p.folder .. "/project/.luarc.json")))
     assert.equal("LuaJIT", settings["runtime.version"])
     assert.same({ "meta" }, settings["workspace.library"])
+    for _, name in ipairs { "debug", "ffi", "io", "jit", "os", "package" } do
+      assert.equal("disable", settings["runtime.builtin"][name], name)
+    end
     assert.equal(read_all "lua/meta/elg.lua", read_all(p.folder .. "/project/meta/elg.lua"))
   end)
 end)
@@ -137,7 +140,7 @@ end)
 -- Functions and fields that a file of types declares for a local name: { "ctx.now", ... }.
 local function declared(path, roots)
   local text = read_all(path)
-  assert(loadstring(text))()
+  assert(loadstring(text))
   local found = {}
   local file = assert(tree.read(path, text))
   for assign in tree.each(file, "Assign") do
@@ -182,6 +185,31 @@ describe("the types for editors", function()
     assert.same(result.output, declared("lua/meta/elg.lua", { ctx = "ctx.", elg = "elg.",
       json = "elg.json.", artifact = "ctx.artifact.",
       classes = { ["elg.Ctx"] = "ctx.", ["elg"] = "elg." } }))
+  end)
+
+  it("name every code that a call's error may have", function()
+    local listed, count = {}, 0
+    for code in read_all("lua/meta/elg.lua"):match("@alias elg.ErrorCode string\n(.-)\n\n"):gmatch('"([%u_]+)"') do
+      listed[code] = true
+    end
+    -- where the sources write one: as an argument of what fails a call, or of the table of a child's endings
+    for path in io.popen("ls src/activity/*.c src/host/children*.c src/bind/call.c"):lines() do
+      for line in read_all(path):gmatch("[^\n]+") do
+        local code = (line:find "fail%(" or line:find "refuse%(" or line:find "write_error%(" or line:find "code = "
+          or line:find "return \"" or line:find "%[ELG_RUN_") and line:match('"(%u[%u_]+)"')
+        if code and not line:find("strcmp", 1, true) then
+          assert.is_true(listed[code], path .. ": " .. code)
+          count = count + 1
+        end
+      end
+    end
+    assert.is_true(count >= 30, count .. " codes in the sources")
+  end)
+
+  it("let state be any value", function()
+    local text = read_all "lua/meta/elg.lua"
+    assert.is_nil(text:find("state%??:? table"))
+    assert.truthy(text:find("---@field initial? elg.Value|fun", 1, true))
   end)
 
   it("name what elg.testing has", function()

@@ -52,6 +52,18 @@ describe("elg check", function()
     assert.equal("graph.lua: nothing wrong\n", (select(2, p:run "check graph.lua")))
   end)
 
+  it("says with --quiet what makes it fail, on stderr alone", function()
+    p:write("graph.lua", graph("a = function() x = 1 end", '{ from = "a", key = "k", to = "z" }'))
+    local code, out, err = p:run "check graph.lua --quiet"
+    assert.same({ 3, "" }, { code, out })
+    assert.truthy(err:find("UNKNOWN_NODE", 1, true) and not err:find("GLOBAL_ASSIGN", 1, true), err)
+    p:write("graph.lua", graph "a = function() x = 1 end")
+    assert.same({ 0, "", "" }, { p:run "check graph.lua --quiet" })
+    code, out, err = p:run "check graph.lua --quiet --strict"
+    assert.same({ 3, "" }, { code, out })
+    assert.truthy(err:find("GLOBAL_ASSIGN", 1, true), err)
+  end)
+
   it("reports a file that does not compile once, as an error", function()
     local short, code = findings "local x =\n=\n"
     assert.equal(3, code)

@@ -305,6 +305,11 @@ describe("lint", function()
       [[function() end }, edges = { { from = "a", key = "b", to = "a", when = function(s, o, ctx) end } } }]])
   end)
 
+  it("names calls that no version performs yet", function()
+    expect("UNSUPPORTED_CALL", { "ctx.send { to = 'x' }", "local sql = ctx.sql return nil, sql { q = 'x' }" })
+    expect_none { "input.send { to = 'x' }", "local s = ctx.send" }
+  end)
+
   it("names require in a node, and what the sandbox does not have", function()
     expect("REQUIRE_IN_NODE", { "local x = require 'other'" })
     expect("UNKNOWN_GLOBAL", { "print(input)", "io.open('x')", "os.getenv('HOME')",
