@@ -99,7 +99,7 @@ describe("a jail whose processes are killed", function()
         if #list > 0 and child:output():find("step", 1, true) and process.kill(list[random(#list) + 1], 9) then
           kills = kills + 1
         end
-        done = child:wait(random(45) + 1)
+        done = child:wait((random(45) + 1) * outside.slow)
       until done
       check(done)
       for trace, verdict in pairs(results(done, "verify")) do
