@@ -37,8 +37,9 @@
 #define ELG_HTTP_BODY_BYTES_MAX (16u << 20) /* default limit of a response body */
 #define ELG_HTTP_HEADER_BYTES_MAX (256u << 10)
 #define ELG_HTTP_REDIRECTS_MAX 10
-#define ELG_HTTP_TRANSFERS_MAX 1024 /* at once in one process */
-#define ELG_LOG_PER_STEP_MAX 1000   /* ctx.log lines of one attempt */
+#define ELG_HTTP_TRANSFERS_MAX 1024           /* at once in one process */
+#define ELG_LOG_PER_STEP_MAX 1000             /* ctx.log lines of one attempt */
+#define ELG_LOG_BYTES_PER_STEP_MAX (1u << 20) /* of them, as JSON */
 #define ELG_COMMIT_QUEUE_BYTES_MAX                                                       \
     (8u << 20)                         /* not yet durable, all runs; then they wait */
 #define ELG_COMMIT_BATCH_TURNS_MAX 256 /* turns of one transaction */

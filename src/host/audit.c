@@ -181,7 +181,7 @@ static void report(struct elg_host_run *hr, const struct elg_divergence *d)
                   (long long)d->step, d->node, seq, d->what, shown(&d->expected),
                   d->expected.data ? (const char *)d->expected.data : "",
                   shown(&d->actual), d->actual.data ? (const char *)d->actual.data : "");
-    elg__release_clear(&hr->logs);
+    elg__call_logs_clear(hr);
     elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", text.text, NULL);
 }
 

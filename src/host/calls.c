@@ -187,40 +187,61 @@ static enum elg_status ask_call(struct elg_host_run *hr, struct elg_call_plan *p
     return status;
 }
 
-/* Adds a line of the attempt's; in place of the first one too many, a line that says so.
- */
 static enum elg_status add_log(struct elg_host_run *hr, const char *level,
                                struct elg_bytes text, struct elg_bytes fields)
 {
-    static const char FULL[] = "ctx.log: the attempt's other lines are left out";
-    struct elg_bytes full = {(const uint8_t *)FULL, sizeof FULL - 1}, none = {NULL, 0};
-    if (hr->logs.count > ELG_LOG_PER_STEP_MAX)
-        return ELG_OK;
-    bool fits = hr->logs.count < ELG_LOG_PER_STEP_MAX;
-    return elg__release_add(
-        hr, &hr->logs, ELG_EVENT_LOG, (int64_t)hr->run->row.step_count, hr->run->node_id,
-        fits ? level : "warn", fits ? text : full, fits ? fields : none);
+    return elg__release_add(hr, &hr->logs, ELG_EVENT_LOG,
+                            (int64_t)hr->run->row.step_count, hr->run->node_id, level,
+                            text, fields);
 }
 
+/* A line past the limits of its attempt is counted and read no further. */
 static enum elg_status keep_log(struct elg_host_run *hr, struct elg_bytes request,
                                 struct elg_error *error)
 {
     struct elg_json_doc *doc;
+    if (hr->logs.count >= ELG_LOG_PER_STEP_MAX ||
+        request.size > ELG_LOG_BYTES_PER_STEP_MAX - hr->log_bytes) {
+        hr->logs_left_out++;
+        return ELG_OK;
+    }
     enum elg_status status = elg_json_parse(hr->host->alloc, request, &doc, error);
     if (status != ELG_OK)
         return status;
     const struct elg_json_value *root = elg_json_root(doc);
     struct elg_bytes level = elg_json_string(elg_json_get(root, "level"));
     struct elg_bytes text = elg_json_string(elg_json_get(root, "text"));
-    struct elg_buf data;
-    elg_base_buf_init(&data, hr->host->alloc);
+    struct elg_buf fields;
+    elg_base_buf_init(&fields, hr->host->alloc);
     if (elg_json_type(elg_json_get(root, "fields")) != ELG_JSON_TYPE_NULL)
-        elg_json_write_value(&data, elg_json_get(root, "fields"));
+        elg_json_write_value(&fields, elg_json_get(root, "fields"));
+    hr->log_bytes += request.size;
     status = add_log(hr, level.data ? (const char *)level.data : "info", text,
-                     elg_base_buf_bytes(&data));
-    elg_base_buf_fini(&data);
+                     elg_base_buf_bytes(&fields));
+    elg_base_buf_fini(&fields);
     elg_json_doc_destroy(doc);
     return status == ELG_OK ? ELG_OK : elg_base_no_memory(error);
+}
+
+enum elg_status elg__call_logs_end(struct elg_host_run *hr)
+{
+    char text[128];
+    uint64_t count = hr->logs_left_out;
+    if (count == 0)
+        return ELG_OK;
+    hr->logs_left_out = 0;
+    snprintf(text, sizeof text,
+             "%llu log line%s left out: an attempt has %d at most, and %u KiB of them",
+             (unsigned long long)count, count == 1 ? "" : "s", ELG_LOG_PER_STEP_MAX,
+             ELG_LOG_BYTES_PER_STEP_MAX >> 10);
+    return add_log(hr, "warn", elg_base_bytes(text), elg_base_bytes(""));
+}
+
+void elg__call_logs_clear(struct elg_host_run *hr)
+{
+    elg__release_clear(&hr->logs);
+    hr->log_bytes = 0;
+    hr->logs_left_out = 0;
 }
 
 struct asker {

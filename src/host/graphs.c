@@ -164,7 +164,7 @@ static enum elg_status load(struct elg_host *host, const struct elg_boxes *boxes
     graph->host = host;
     graph->boxes = boxes;
     graph->references = 1;
-    elg__turn_vacate(host);
+    elg__place_vacate(host);
     enum elg_status status =
         elg_sandbox_program_create(boxes->box, entry, loader, &graph->program, error);
     if (status == ELG_OK)

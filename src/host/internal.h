@@ -22,6 +22,7 @@
 
 #define ELG_HOST_INTERN_MAX 65536
 #define ELG_HOST_PARKED_BYTES_MAX (96u << 20) /* past this, Lua states are dropped */
+#define ELG_HOST_KEEP_TIMES 4                 /* see place.c */
 #define ELG_HOST_ABORT_POLL_US 100000
 #define ELG_HOST_INLINE_BUDGET_US                                                        \
     1000 /* a tick with less never waits for the disk itself */
@@ -60,6 +61,7 @@ struct elg_release {
 struct elg_release_list {
     struct elg_release *items;
     size_t count, capacity;
+    size_t bytes; /* of texts and data */
 };
 
 enum elg_wait_state {
@@ -122,7 +124,10 @@ struct elg_host_run {
     bool slice;           /* the next resume goes on after a slice */
     uint64_t fuel;        /* at the last outcome */
     uint32_t timeout_ms;  /* of the attempt under way */
-    int64_t used_us;      /* executing and calls, of this attempt */
+    int64_t used_us;      /* executing, calls, parking, of this attempt */
+    int64_t executed_us;  /* since its job began, or began again */
+    int64_t kept_us;      /* executed since it is in the arena */
+    int64_t price_us;     /* of having left the arena the last time */
     int64_t calls_since_us;
     uint32_t calls_in_flight;
     int64_t attempt_began_us;
@@ -138,6 +143,8 @@ struct elg_host_run {
     uint32_t answer_count, answer_capacity;
 
     struct elg_release_list logs;     /* of the attempt under way */
+    size_t log_bytes;                 /* of the requests for them */
+    uint64_t logs_left_out;           /* past the limits of an attempt */
     struct elg_release_list releases; /* with the next turn */
 
     bool wanted; /* in the queue of runs with records to commit */
@@ -283,8 +290,6 @@ void elg__turn_stop(struct elg_host_run *hr, enum elg_run_status status, const c
 /* Something in this run went wrong that is not the run's own failure: back to its last
  * durable step; reported. */
 void elg__turn_lose(struct elg_host_run *hr, const struct elg_error *error);
-/* Makes the arena free: the job in it is parked or dropped. */
-void elg__turn_vacate(struct elg_host *host);
 /* The attempt's node timeout has passed while it waited for a call. */
 void elg__turn_call_timeout(struct elg_host_run *hr);
 
@@ -308,11 +313,30 @@ enum elg_status elg__call_hydrate(struct elg_host *host, struct elg_activity_row
 /* The wall clock time at which the earliest sleep or wait ends; INT64_MAX: none. */
 int64_t elg__call_next_due_ms(const struct elg_host_run *hr);
 void elg__call_answers_clear(struct elg_host_run *hr);
+/* The attempt is over: one more line tells how many were left out. ELG_NO_MEMORY. */
+enum elg_status elg__call_logs_end(struct elg_host_run *hr);
+/* Forgets the attempt's log lines. */
+void elg__call_logs_clear(struct elg_host_run *hr);
 /* Records what a call came to; false: the run was lost. */
 bool elg__call_record(struct elg_host_run *hr, uint32_t seq,
                       enum elg_activity_status status, struct elg_bytes response);
 /* The wait's result is recorded: one call less to wait for. */
 void elg__call_over(struct elg_wait *wait);
+
+/* ---- place.c
+ * ----------------------------------------------------------------------------- */
+/* The run's Lua state is given up, if there is one. */
+void elg__place_forget(struct elg_host_run *hr, enum elg_lua_state then);
+/* Makes the arena free: the job in it is parked, or dropped to be executed again. */
+void elg__place_vacate(struct elg_host *host);
+/* A job of the run has begun in the arena. */
+void elg__place_fresh(struct elg_host_run *hr);
+/* Puts its parked job back into the arena, which is free. ELG_NO_MEMORY; ELG_INTERNAL. */
+enum elg_status elg__place_back(struct elg_host_run *hr, struct elg_error *error);
+/* Its node code has executed for so long. */
+void elg__place_executed(struct elg_host_run *hr, int64_t took_us);
+/* Whether it goes on before others, though its slice is over. */
+bool elg__place_keeps(const struct elg_host_run *hr);
 
 /* ---- waits.c
  * ----------------------------------------------------------------------------- */
@@ -403,6 +427,8 @@ void elg__commit_want(struct elg_host_run *hr);
 /* ---- loop.c
  * ------------------------------------------------------------------------------ */
 void elg__loop_ready(struct elg_host_run *hr);
+/* As that, before all others. */
+void elg__loop_ready_first(struct elg_host_run *hr);
 /* (Re)arms the run's one timer from what it waits for. */
 void elg__loop_arm(struct elg_host_run *hr);
 void elg__loop_disarm(struct elg_host_run *hr);

@@ -34,6 +34,20 @@ void elg__loop_ready(struct elg_host_run *hr)
     host->ready_count++;
 }
 
+void elg__loop_ready_first(struct elg_host_run *hr)
+{
+    struct elg_host *host = hr->host;
+    elg__wait_idle(hr, false);
+    if (hr->ready)
+        return;
+    hr->ready = true;
+    hr->ready_next = host->ready_head;
+    if (host->ready_head == NULL)
+        host->ready_tail = hr;
+    host->ready_head = hr;
+    host->ready_count++;
+}
+
 static struct elg_host_run *ready_pop(struct elg_host *host)
 {
     struct elg_host_run *hr = host->ready_head;

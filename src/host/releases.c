@@ -33,6 +33,7 @@ enum elg_status elg__release_add(struct elg_host_run *hr, struct elg_release_lis
         return ELG_NO_MEMORY;
     }
     list->items[list->count++] = release;
+    list->bytes += text.size + data.size;
     return ELG_OK;
 }
 
@@ -43,6 +44,7 @@ void elg__release_clear(struct elg_release_list *list)
         elg_base_blob_unref(list->items[i].data);
     }
     list->count = 0;
+    list->bytes = 0;
 }
 
 void elg__release_fini(struct elg_host *host, struct elg_release_list *list)
@@ -77,7 +79,9 @@ void elg__release_move(struct elg_host_run *hr, struct elg_release_list *from,
     if (from->count > 0) /* an empty list has no items at all */
         memcpy(to->items + to->count, from->items, from->count * sizeof *from->items);
     to->count = need;
+    to->bytes += from->bytes;
     from->count = 0;
+    from->bytes = 0;
 }
 
 static void tell(struct elg_host_run *hr, const struct elg_release *release)

@@ -260,7 +260,7 @@ static enum elg_status run_attempt(struct elg_replay *replay, struct asker *aske
 static void vacate(struct elg_replay *replay)
 {
     if (replay->box == replay->graph->boxes->box)
-        elg__turn_vacate(replay->host);
+        elg__place_vacate(replay->host);
 }
 
 enum elg_status elg__replay_attempt(struct elg_replay *replay, struct elg_error *error)

@@ -13,39 +13,6 @@
 /* ---- load: the run's job into the arena
  * --------------------------------------------------- */
 
-static void lua_forget(struct elg_host_run *hr, enum elg_lua_state then)
-{
-    struct elg_host *host = hr->host;
-    if (hr->lua == ELG_LUA_CURRENT) {
-        elg_sandbox_discard(hr->graph->boxes->box);
-        host->current = NULL;
-    }
-    if (hr->lua == ELG_LUA_PARKED) {
-        host->parked_bytes -= elg_sandbox_parked_bytes(hr->parked);
-        elg_sandbox_parked_destroy(hr->parked);
-        hr->parked = NULL;
-    }
-    hr->lua = then;
-    hr->slice = false;
-}
-
-/* Makes the arena free: the job in it is parked, or dropped to be executed again. */
-void elg__turn_vacate(struct elg_host *host)
-{
-    struct elg_host_run *hr = host->current;
-    struct elg_error error;
-    if (hr == NULL)
-        return;
-    if (host->parked_bytes > ELG_HOST_PARKED_BYTES_MAX ||
-        elg_sandbox_park(hr->graph->boxes->box, &hr->parked, &error) != ELG_OK) {
-        lua_forget(hr, ELG_LUA_DROPPED);
-        return;
-    }
-    host->parked_bytes += elg_sandbox_parked_bytes(hr->parked);
-    hr->lua = ELG_LUA_PARKED;
-    host->current = NULL;
-}
-
 static uint32_t node_timeout_ms(const struct elg_host_run *hr)
 {
     const struct elg_graph_node *node = elg_graph_node(hr->graph->data, hr->run->node_id);
@@ -86,35 +53,22 @@ static enum elg_status load_fresh(struct elg_host_run *hr, struct elg_error *err
         hr->used_us = 0;
         hr->attempt_began_us = elg_base_monotonic_us(host->clock);
     }
-    elg__release_clear(&hr->logs);
+    elg__call_logs_clear(hr);
     if (hr->run->phase != ELG_PHASE_INITIAL)
         status = elg_executor_begin(hr->run, elg_base_wall_ms(host->clock), error);
     if (status == ELG_OK)
         status = begin_job(hr, error);
-    if (status == ELG_OK) {
-        host->current = hr;
-        hr->lua = ELG_LUA_CURRENT;
-    }
+    if (status == ELG_OK)
+        elg__place_fresh(hr);
     return status;
 }
 
 static enum elg_status load(struct elg_host_run *hr, struct elg_error *error)
 {
-    struct elg_host *host = hr->host;
     if (hr->lua == ELG_LUA_CURRENT)
         return ELG_OK;
-    elg__turn_vacate(host);
-    if (hr->lua != ELG_LUA_PARKED)
-        return load_fresh(hr, error);
-    size_t bytes = elg_sandbox_parked_bytes(hr->parked);
-    enum elg_status status = elg_sandbox_unpark(hr->graph->boxes->box, hr->parked, error);
-    if (status == ELG_OK) {
-        host->parked_bytes -= bytes;
-        hr->parked = NULL;
-        host->current = hr;
-        hr->lua = ELG_LUA_CURRENT;
-    }
-    return status;
+    elg__place_vacate(hr->host);
+    return hr->lua == ELG_LUA_PARKED ? elg__place_back(hr, error) : load_fresh(hr, error);
 }
 
 /* ---- execute
@@ -136,7 +90,7 @@ static enum elg_status execute(struct elg_host_run *hr, struct elg_outcome *outc
     int64_t began_us = elg_base_monotonic_us(host->clock);
     enum elg_status status =
         elg_sandbox_resume(hr->graph->boxes->box, answer, outcome, error);
-    hr->used_us += elg_base_monotonic_us(host->clock) - began_us;
+    elg__place_executed(hr, elg_base_monotonic_us(host->clock) - began_us);
     if (status == ELG_OK)
         hr->fuel = outcome->fuel;
     return status;
@@ -174,8 +128,10 @@ static void tell_end(struct elg_host_run *hr)
 static void attempt_over(struct elg_host_run *hr)
 {
     struct elg_host *host = hr->host;
-    lua_forget(hr, ELG_LUA_NONE);
+    elg__place_forget(hr, ELG_LUA_NONE);
     hr->attempt_began_us = 0;
+    if (elg__call_logs_end(hr) != ELG_OK)
+        elg__warn(hr->host, hr->run->row.trace_id, "", "out of memory: log lines lost");
     elg__release_move(hr, &hr->logs, &hr->releases);
     tell_end(hr);
     elg__commit_want(hr);
@@ -183,7 +139,7 @@ static void attempt_over(struct elg_host_run *hr)
     if (hr->run->phase == ELG_PHASE_ENDED)
         return; /* forgotten once that is durable */
     if (host->options.durability == ELG_DURABILITY_SYNC ||
-        hr->run->record_bytes > ELG_HOST_RUN_AHEAD_BYTES)
+        hr->run->record_bytes + hr->releases.bytes > ELG_HOST_RUN_AHEAD_BYTES)
         hr->gated = true;
     else if (hr->run->phase == ELG_PHASE_RETRY)
         elg__loop_arm(hr);
@@ -260,9 +216,11 @@ static enum elg_status finish_node(struct elg_host_run *hr,
         .duration_us = attempt_us(hr),
     };
     int64_t step = (int64_t)hr->run->row.step_count;
-    enum elg_status status = elg__release_add(
-        hr, &hr->logs, ELG_EVENT_STEP, step, hr->run->node_id, "",
-        elg_base_bytes(outcome->key ? outcome->key : ""), elg_base_bytes(""));
+    enum elg_status status = elg__call_logs_end(hr);
+    if (status == ELG_OK)
+        status = elg__release_add(hr, &hr->logs, ELG_EVENT_STEP, step, hr->run->node_id,
+                                  "", elg_base_bytes(outcome->key ? outcome->key : ""),
+                                  elg_base_bytes(""));
     if (status != ELG_OK)
         return elg_base_no_memory(error);
     return elg_executor_done(hr->run, &result, error);
@@ -279,7 +237,7 @@ static void finish(struct elg_host_run *hr, const struct elg_outcome *outcome)
     else
         status = finish_node(hr, outcome, &error);
     if (status == ELG_DIVERGED) {
-        elg__release_clear(&hr->logs);
+        elg__call_logs_clear(hr);
         elg__turn_stop(hr, ELG_RUN_DIVERGED, "DIVERGED", error.text, error.where);
     } else if (status != ELG_OK) {
         elg__turn_lose(hr, &error);
@@ -339,7 +297,7 @@ static void lost_process(struct elg_host_run *hr, const struct elg_outcome *outc
         crashed(hr, outcome);
         return;
     }
-    lua_forget(hr, ELG_LUA_DROPPED);
+    elg__place_forget(hr, ELG_LUA_DROPPED);
     elg__loop_ready(hr);
 }
 
@@ -365,7 +323,10 @@ static bool slice_over(struct elg_host_run *hr)
                        NULL);
         return false;
     }
-    elg__loop_ready(hr); /* others, the world and the caller's budget come first */
+    if (elg__place_keeps(hr)) /* the world and the caller's budget come first, */
+        elg__loop_ready_first(hr);
+    else /* and others */
+        elg__loop_ready(hr);
     return false;
 }
 
@@ -418,7 +379,7 @@ void elg__turn_lose(struct elg_host_run *hr, const struct elg_error *error)
         hr->host->commit_error = *error;
     elg__call_drop(hr);
     elg__loop_forget(hr);
-    lua_forget(hr, ELG_LUA_NONE);
+    elg__place_forget(hr, ELG_LUA_NONE);
     elg__commit_unwant(hr);
     if (hr->in_flight)
         return; /* the committer has its turn: forgotten when it comes back */
@@ -433,7 +394,7 @@ void elg__turn_lose(struct elg_host_run *hr, const struct elg_error *error)
 static void wait_aside(struct elg_host_run *hr)
 {
     if (elg__wait_is_long(hr))
-        lua_forget(hr, ELG_LUA_DROPPED);
+        elg__place_forget(hr, ELG_LUA_DROPPED);
 }
 
 void elg__turn(struct elg_host_run *hr)

@@ -16,6 +16,7 @@
 
 #define ELG_FUEL_ALLOC_BYTES_MIN 4096 /* allocations from here on are charged, */
 #define ELG_FUEL_ALLOC_SHIFT 6        /* a unit for 64 bytes */
+#define ELG_FUEL_CALL 250             /* a call of ctx: its way to the host and back */
 #define ELG_FUEL_STRING_BYTES_MIN 512 /* shorter strings: an instruction's price */
 #define ELG_FUEL_COLLECT_SHIFT 4      /* a unit for 16 live bytes of a collection */
 /* The least growth between two collections: where there is room, and near the bound. */

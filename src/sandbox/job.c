@@ -134,7 +134,7 @@ int elg_sandbox_job_call(lua_State *L)
     decode_or_leave(L, box->reply->value, "reply");
     mark_errors(L, lua_gettop(L) == 3);
     /* Charging may end a slice, and then request and reply are other jobs'. */
-    elg_sandbox_charge(L, request_bytes >> ELG_FUEL_ALLOC_SHIFT);
+    elg_sandbox_charge(L, ELG_FUEL_CALL + (request_bytes >> ELG_FUEL_ALLOC_SHIFT));
     return lua_gettop(L) - 2;
 }
 

@@ -119,8 +119,10 @@ describe("job", function()
       return "ok", tostring(raised)]], "local elg = require 'elg'"))
     local error_text = '{"code":"DOWN","message":"no \\"f\\" here"}'
     local out = assert(box:begin(program, { node = "n" })) and assert(box:resume())
-    while out.kind == "call" do
-      if out.type == "all" then
+    while out.kind == "call" or out.kind == "slice" do
+      if out.kind == "slice" then
+        out = assert(box:resume())
+      elseif out.type == "all" then
         out = assert(box:resume('[{"ok":true,"value":1},{"ok":false,"err":' .. error_text .. "}]"))
       else
         out = assert(box:resume(error_text, false))
