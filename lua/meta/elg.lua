@@ -160,10 +160,14 @@ function ctx.log(level, text, fields) end
 ---@return elg.Error? err
 function ctx.http(request) end
 
+---@class elg.CallOptions: elg.Raise
+---@field timeout_ms? integer
+---@field at_most_once? boolean never performed twice: nil, { code = "UNKNOWN" } where it may have happened
+
 ---A function of the host, by its name.
 ---@param name string
 ---@param request? elg.Value
----@param options? elg.Raise
+---@param options? elg.CallOptions
 ---@return any result
 ---@return elg.Error? err
 function ctx.call(name, request, options) end

@@ -45,6 +45,17 @@ describe("a run taken up again", function()
     return done
   end
 
+  it("is audited, its recorded calls too", function()
+    local owner = start("audited", "ctx.now() ctx.sleep(1000) ctx.artifact.write('x') return nil, 1")
+    assert.truthy(outside.eventually(function()
+      return place:elg({ "show", "audited" }).out:find("waiting", 1, true)
+    end))
+    owner:stop()
+    local done = place:json { "resume", "audited", "--audit", "1" }
+    assert.same({ 0, 1 }, { done.code, done.doc.output }, done.err)
+    assert.equal(0, place:json({ "replay", "audited", "--verify" }).code)
+  end)
+
   it("does not repeat a call that is at most once: its outcome is UNKNOWN", function()
     crash("once", [[
       local res, err = ctx.http { url = state.input.url .. "/slow?ms=300", at_most_once = true,

@@ -105,8 +105,9 @@ enum elg_status elg__outcome_learn(struct elg_run *run,
     if (strcmp(row->type, "wait") == 0 && row->status == ELG_ACTIVITY_DONE &&
         has_value(row))
         return outcome_add(run, row, error);
-    if (strcmp(row->type, "http_request") != 0 || row->status == ELG_ACTIVITY_INTENT ||
-        !asks_at_most_once(run, row))
+    bool may_ask =
+        strcmp(row->type, "http_request") == 0 || strcmp(row->type, "call") == 0;
+    if (!may_ask || row->status == ELG_ACTIVITY_INTENT || !asks_at_most_once(run, row))
         return ELG_OK;
     return outcome_add(run, row, error);
 }

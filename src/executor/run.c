@@ -344,6 +344,7 @@ static enum elg_status recall_call(struct elg_run *run,
     if (entry->journaled)
         return contradiction(run, row->step_index, "a seq is recorded twice", error);
     entry->row = *row;
+    entry->row.where_blob = NULL; /* the reader's own */
     entry->row.request = elg_base_blob_ref(row->request);
     entry->row.response = elg_base_blob_ref(row->response);
     entry->row.where = elg_base_intern(run->intern, row->where ? row->where : "");

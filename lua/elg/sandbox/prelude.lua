@@ -317,11 +317,17 @@ function ctx.map(child, inputs, options)
   return perform("all", { at_once = at_once, calls = calls }, true)
 end
 
-function ctx.call(name, request, options)
-  expect(name, "string", "ctx.call")
+local CALL_OPTIONS = { timeout_ms = true, at_most_once = true, raise = true }
+
+local function call_request(name, request, options, what)
+  check_options(options, CALL_OPTIONS, what)
   if request == nil then request = prim.null end
-  return perform("call", { name = name, request = request },
-    type(options) == "table" and options.raise)
+  return { name = expect(name, "string", what), request = request,
+    timeout_ms = options and options.timeout_ms, at_most_once = options and options.at_most_once }
+end
+
+function ctx.call(name, request, options)
+  return perform("call", call_request(name, request, options, "ctx.call"), options and options.raise)
 end
 
 ctx.artifact = {
@@ -353,9 +359,7 @@ local function all_entry(entry, i)
     fail(what .. ": cannot do " .. tostring(kind) .. " here, only " .. ALL_NAMES)
   end
   if kind == "call" then
-    local request = entry[3]
-    if request == nil then request = prim.null end
-    return prim.array { "call", { name = expect(entry[2], "string", what), request = request } }
+    return prim.array { "call", call_request(entry[2], entry[3], entry[4], what) }
   end
   local request = entry[2]
   if kind == "wait" then
@@ -363,6 +367,9 @@ local function all_entry(entry, i)
   elseif kind == "run" then
     request = run_request(request, entry[3], what)
   elseif kind == "http" then
+    if type(request) == "table" and request.reconcile ~= nil then
+      fail(what .. ": reconcile is for ctx.http alone")
+    end
     request = http_request(request)
   elseif type(request) == "string" then
     request = { [kind == "artifact.write" and "content" or "hash"] = request }
