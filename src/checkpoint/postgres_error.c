@@ -87,15 +87,42 @@ enum elg_status elg_postgres_fail(struct elg_postgres_connection *connection,
     return meaning_fail(connection->postgres->settings.label, state, text, error);
 }
 
+static bool tells_more(const char *line)
+{
+    return *line == '\t' || *line == '\n' || starts(line, "DETAIL:") ||
+           starts(line, "HINT:") || starts(line, "CONTEXT:");
+}
+
+/* Has libpq's or the server's name for what a line is: "connection to ...", "FATAL: ". */
+static bool has_prefix(const char *line)
+{
+    return starts(line, "connection to ") || starts(line, "FATAL:") ||
+           starts(line, "ERROR:") || starts(line, "could not ");
+}
+
+/* libpq gives a line or more for each address and try; the last one that says what
+ * happened counts, and what follows it only tells more of it. A line without a prefix
+ * may be such advice too, unless no line has one. */
+static const char *what_happened(const char *text)
+{
+    const char *told = NULL, *last = text;
+    for (const char *p = text; *p != '\0';) {
+        if (!tells_more(p)) {
+            last = p;
+            told = has_prefix(p) ? p : told;
+        }
+        p += strcspn(p, "\n");
+        p += *p == '\n' ? 1 : 0;
+    }
+    return told != NULL ? told : last;
+}
+
 enum elg_status elg_postgres_lose(struct elg_postgres_connection *connection,
                                   const char *why, struct elg_error *error)
 {
-    const char *text = why ? why : PQerrorMessage(connection->pg);
-    const char *last = text; /* libpq gives a line for each address and try */
     char line[ELG_ERROR_TEXT_MAX / 2];
-    for (const char *p = text; (p = strchr(p, '\n')) != NULL && p[1] != '\0'; p++)
-        last = *(p + 1) == '\t' ? last : p + 1;
-    line_copy(why ? why : last, line, sizeof line);
+    line_copy(why ? why : what_happened(PQerrorMessage(connection->pg)), line,
+              sizeof line);
     elg_base_fail(error, ELG_IO, connection->postgres->settings.label, "%s",
                   line[0] ? line : "the connection is gone");
     elg_postgres_disconnect(connection);

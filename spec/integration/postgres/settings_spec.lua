@@ -79,6 +79,9 @@ describe("elg finds its Postgres", function()
 
   it("over TLS, whose certificate it checks", function()
     local checkpoint = require "checkpoint_c"
+    local none, why = checkpoint.open(url("&sslmode=verify-full&sslrootcert=/nofile"))
+    assert.is_nil(none)
+    assert.truthy(why.text:find('root certificate file "/nofile" does not exist', 1, true), why.text)
     local store = assert(checkpoint.open(url("&sslmode=verify-full&sslrootcert=" .. root)))
     local seen = postgres.sql(postgres.url(server), [[SELECT count(*) AS n, bool_and(ssl) AS tls
       FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE application_name = 'elg']])[1]
