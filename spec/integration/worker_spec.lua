@@ -1,11 +1,30 @@
 -- elg submit and elg worker, as processes, on SQLite and on Postgres.
+local ledger = require "ledger"
 local outside = require "outside"
 local process = require "process_c"
 local served = require "served"
 
+local IMPATIENT = 12 -- more than claims_max
+local CALL = [[
+local elg = require "elg"
+return elg.graph {
+  id = "call", version = "1", entry = "call", edges = {},
+  nodes = { call = function(_, input, ctx) assert(ctx.http { url = input.url }) end },
+}
+]]
+
+-- Submits a run that waits on a server which never answers; its trace.
+local function submit_call(world, server)
+  world.place:write("call.lua", CALL)
+  return world:json({ "submit", "call.lua", "--input",
+    ('{"url":"%s/slow?ms=600000"}'):format(server.url) }).doc.trace_id
+end
+
 for _, store in ipairs(served.stores) do
   describe("elg worker (" .. store.name .. ")", function()
-    local world
+    local world, server
+    setup(function() server = ledger.start() end)
+    teardown(function() server:stop() end)
     before_each(function() world = served.create(store) end)
     after_each(function() world:destroy() end)
 
@@ -152,16 +171,49 @@ for _, store in ipairs(served.stores) do
       assert.same({ "info", "" }, { docs[1].level, docs[1].trace_id })
     end)
 
-    it("ends at once at the second signal", function()
-      local worker = world:worker("--drain-ms", "60000")
-      local burning = world:submit { steps = 2000000, spin = 300000 }
-      assert(outside.eventually(function() return world:show(burning).steps > 10 end))
-      worker:kill(served.SIGTERM)
+    it("hands back at once at the second signal, however often", function()
+      local trace_id = submit_call(world, server)
+      for i = 1, IMPATIENT do
+        local epoch = world:show(trace_id).epoch
+        local worker = world:worker("--drain-ms", "60000", "--allow-net", "127.0.0.1:" .. server.port)
+        assert(outside.eventually(function() return world:show(trace_id).epoch > epoch end))
+        worker:kill(served.SIGTERM)
+        assert(outside.eventually(function() -- two at the same instant are one
+          return select(2, worker:output()):find("stopping", 1, true)
+        end))
+        for _ = 1, i % 3 + 1 do worker:kill(served.SIGTERM) end
+        local done = worker:wait(5000)
+        assert.same({ 0, 0 }, { done.code, world:show(trace_id).claims }, done.err)
+      end
+      assert.equal("running", world:show(trace_id).status)
+    end)
+
+    it("hands back at once at the second signal, of several processes", function()
+      local epoch = 0
+      local supervisor = world:worker("--threads", "2", "--drain-ms", "60000", "--allow-net",
+        "127.0.0.1:" .. server.port)
+      local trace_id = submit_call(world, server)
+      assert(outside.eventually(function() return world:show(trace_id).epoch > epoch end))
+      supervisor:kill(served.SIGTERM)
       assert(outside.eventually(function()
-        return select(2, worker:output()):find("stopping", 1, true)
+        return select(2, supervisor:output()):find("stopping", 1, true)
       end))
-      worker:kill(served.SIGTERM)
-      assert.equal(served.SIGTERM, worker:wait(5000).signal)
+      supervisor:kill(served.SIGTERM)
+      assert.equal(0, supervisor:wait(5000).code)
+      assert.equal(0, world:show(trace_id).claims)
+    end)
+
+    it("hands back what was run or resumed by name, at two signals as at one", function()
+      local trace_id = submit_call(world, server)
+      for _ = 1, IMPATIENT do
+        local epoch = world:show(trace_id).epoch
+        local child = world:start { "resume", trace_id, "--allow-net", "127.0.0.1:" .. server.port }
+        assert(outside.eventually(function() return world:show(trace_id).epoch > epoch end))
+        child:kill(served.SIGTERM)
+        child:kill(served.SIGTERM)
+        assert.equal(143, child:wait(5000).code)
+        assert.equal(0, world:show(trace_id).claims)
+      end
     end)
 
     it("takes over from a worker that is killed", function()

@@ -21,18 +21,31 @@
 #define PATH_BYTES_MAX 4096
 #define READ_BYTES_MAX 1048576
 #define TREE_DESCRIPTORS_MAX 16
+#define ORDERLY_SIGNALS 2  /* stop, and stop at once */
+#define ORDERLY_US 2000000 /* that long, more of them are of the same stop */
 
-/* Signals belong to a process, so these do too: the last signal caught, and the pipe that
- * wakes a poll. */
+/* Signals belong to a process, so these do too: the last signal caught, how many were,
+ * how many are kept, when the last kept one came, and the pipe that wakes a poll. */
 static volatile sig_atomic_t signal_caught;
+static volatile sig_atomic_t signal_count;
+static volatile sig_atomic_t signals_kept = 1;
+static volatile int64_t signal_us;
 static bool signal_told; /* poll says no more of it */
 static int signal_pipe[2] = {-1, -1};
 
 static void on_signal(int number)
 {
     int before = errno;
-    signal_caught = number;
-    (void)!write(signal_pipe[1], "", 1);
+    int64_t now_us = elg_base_monotonic_us(elg_base_clock_system());
+    if (signal_count < signals_kept) {
+        signal_count++;
+        signal_caught = number;
+        signal_us = now_us;
+        (void)!write(signal_pipe[1], "", 1);
+    } else if (signals_kept == 1 || now_us - signal_us > ORDERLY_US) {
+        signal(number, SIG_DFL);
+        raise(number); /* delivered when this returns */
+    }
     errno = before;
 }
 
@@ -56,7 +69,9 @@ static int sys_catch_signals(lua_State *L)
     if (signal_pipe[0] < 0 && pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
         return fail_errno(L, "pipe");
     action.sa_handler = on_signal;
-    action.sa_flags = (int)SA_RESETHAND;
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     action.sa_handler = SIG_IGN;
@@ -69,6 +84,23 @@ static int sys_catch_signals(lua_State *L)
     sigaddset(&held, SIGTERM);
     sigprocmask(SIG_UNBLOCK, &held, NULL);
     lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* stop_in_order(): from now on a second signal is kept too, for signal_count, and has its
+ * ordinary effect only two seconds after the last that was kept: who executes runs hands
+ * them back first, and no impatience makes a crash of it. */
+static int sys_stop_in_order(lua_State *L)
+{
+    (void)L;
+    signals_kept = ORDERLY_SIGNALS;
+    return 0;
+}
+
+/* signal_count() -> how many signals were caught and kept */
+static int sys_signal_count(lua_State *L)
+{
+    lua_pushinteger(L, signal_count);
     return 1;
 }
 
@@ -297,6 +329,8 @@ int luaopen_elg_sys(lua_State *L)
 {
     static const luaL_Reg FUNCTIONS[] = {
         {"catch_signals", sys_catch_signals},
+        {"stop_in_order", sys_stop_in_order},
+        {"signal_count", sys_signal_count},
         {"signal", sys_signal},
         {"signal_seen", sys_signal_seen},
         {"poll", sys_poll},

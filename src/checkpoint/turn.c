@@ -106,8 +106,9 @@ struct elg_blob *elg_checkpoint_quarantine_error(const struct elg_alloc *alloc,
     char text[512];
     snprintf(text, sizeof text,
              "taken up %d times without a new record, the last time by %.200s, at step "
-             "%s: its process ended each time before anything was recorded; elg retry "
-             "releases it",
+             "%s: its process ended each time before anything was recorded; calls of "
+             "this step may have been sent all the same (repeated, they have the same "
+             "idempotency key); elg retry releases it",
              ELG_CLAIMS_MAX, owner[0] != '\0' ? owner : "an unknown process", step);
     elg_base_buf_init(&buf, alloc);
     elg_base_buf_append_str(&buf, "{\"code\":\"QUARANTINED\",\"message\":");

@@ -10,7 +10,7 @@ local M = {}
 local DAYS_30_MS = 30 * 86400000
 local ENDED = { "completed", "failed", "timeout", "aborted", "diverged", "quarantined" }
 
-M.summary = "remove runs that ended long ago, and what nothing refers to any more"
+M.summary = "remove runs that ended long ago, and what nothing refers to any more (artifacts an hour old)"
 M.usage = "elg gc [--older-than AGE] [--status STATUS ...] [--dry-run]"
 M.args = { min = 0, max = 0 }
 M.own = {

@@ -176,9 +176,11 @@ function loop:wait(start)
 end
 
 -- run(host, start): begins what `start` gives (see feed) until it gives nil and every run
--- has ended or is parked. The exit code, of several runs the highest.
+-- has ended or is parked. The exit code, of several runs the highest. A signal ends it in good
+-- order: what is in hand is handed back.
 function loop:run(host, start)
   self.host = host
+  sys.stop_in_order()
   while not sys.signal() do
     start = self:feed(start)
     self:turn()

@@ -77,11 +77,14 @@ function M.run(count, printer)
   local self = setmetatable({ printer = printer, children = {}, count = 0, due = {}, exit = 0,
     arguments = child_arguments() }, supervisor)
   sys.setenv(NAME, tostring(sys.pid()))
+  local told = 0
+  sys.stop_in_order()
   for _ = 1, count do self:start() end
   repeat
     self:reap()
     self:restart()
-    if sys.signal() and not self.stopping then
+    if sys.signal_count() > told then -- each is handed on
+      told = sys.signal_count()
       sys.signal_seen()
       self:stop(sys.signal())
     end

@@ -14,6 +14,7 @@ local M = {}
 local TICK_US = 20000
 local WAIT_MS = 1000
 local SIGTERM = 15
+local STOP_AT_ONCE = 2 -- signals
 
 M.summary = "execute runs of the store as they come, until told to stop"
 M.usage = "elg worker [--graphs DIR ...] [--concurrency N] [--threads N]"
@@ -67,13 +68,14 @@ function worker:serve()
   end
 end
 
--- Goes on with what is in hand until it ends, waits, or the time is over.
+-- Goes on with what is in hand until it ends, waits, the time is over or a second signal comes.
+-- What is left is handed back when the host is closed.
 function worker:drain(drain_ms)
   local until_us = sys.monotonic_us() + drain_ms * 1000
   local left = self.host:drain()
   sys.signal_seen()
   self.printer:note(("stopping; %d in hand have %d ms to end"):format(left, drain_ms))
-  while left > 0 do
+  while left > 0 and sys.signal_count() < STOP_AT_ONCE do
     local left_ms = math.floor((until_us - sys.monotonic_us()) / 1000)
     if left_ms <= 0 then break end
     left = self:turn()
@@ -87,6 +89,7 @@ end
 function M.run(options, _, printer)
   if options.threads > 1 then return supervisor.run(options.threads, printer) end
   supervisor.join()
+  sys.stop_in_order()
   local self = setmetatable({ printer = printer, count = 0 }, worker)
   local more = { on_event = function(event) self:take_event(event) end }
   return settings.with_host(options, more, function(host)
