@@ -194,33 +194,35 @@ end
 function faults.pause(self)
   if self:frozen_count() >= STOPPED_MAX then return false end
   self.place:write("pause", "")
-  return false
 end
 
 function faults.restart(self) postgres.crash(self.server) end
 function faults.drop_commit() proxy.set "drop_commit" end
 function faults.cut_request() proxy.set "cut_request" end
 
-local KINDS = { "pause", "stop", "kill", "drop_commit", "restart", "cut_request", "kill", "pause",
-  "drop_commit", "stop", "cut_request" }
+local KINDS = { "stop", "kill", "drop_commit", "pause", "restart", "cut_request", "stop", "pause", "kill",
+  "drop_commit", "cut_request" }
 
--- One fault a second while the runs come in; then until all have ended.
+-- One fault a second while the runs come in; then until all have ended. One that hit nobody is
+-- tried again.
 function fleet:disturb()
-  local began, tick = now_ms(), 0
+  local began, tick, hits = now_ms(), 0, 0
   for i = 1, self.workers do self.crew[i] = self:start_worker() end
   while now_ms() - began < self.seconds * 1000 do
     tick = tick + 1
     local part = math.min(1, (now_ms() - began) / (self.seconds * 800))
     self:submit(math.max(self.submitted, math.ceil(self.runs * part)))
-    local kind = KINDS[tick % #KINDS + 1]
+    local kind = KINDS[hits % #KINDS + 1]
     local before = proxy.counts().faults
-    if faults[kind](self) ~= false then self.counts[kind] = self.counts[kind] + 1 end
+    local hit = faults[kind](self) ~= false
     repeat
       process.sleep_us(50000)
       self:thaw()
     until now_ms() - began >= tick * TICK_MS
-    if (kind == "drop_commit" or kind == "cut_request") and proxy.counts().faults == before then
-      self.counts[kind] = self.counts[kind] - 1
+    if kind == "drop_commit" or kind == "cut_request" then hit = hit and proxy.counts().faults > before end
+    if hit then
+      hits = hits + 1
+      if kind ~= "pause" then self.counts[kind] = self.counts[kind] + 1 end
     end
   end
   self:submit(self.runs)
