@@ -2,6 +2,7 @@
 -- (SIGKILL, SIGTERM, abort, the run's time, quarantine; resume, retry, workers): whenever nobody has
 -- the run in hand its journal verifies, and once left alone it ends with the state of an undisturbed run
 -- (I1, I3, I17). ELG_ENDINGS: how many runs; ELG_ENDING_SEED: which.
+local generate = require "generate"
 local process = require "process_c"
 local served = require "served"
 
@@ -59,14 +60,6 @@ return elg.graph { id = "endings", version = "1", entry = "gather",
 -- Nobody listens there: the answer is always the same error.
 local INPUT = '{"url":"http://127.0.0.1:9/"}'
 
-local function generator(seed)
-  local x = seed % 2147483647 + 1
-  return function(n)
-    x = x * 48271 % 2147483647
-    return x % n
-  end
-end
-
 for _, store in ipairs(served.stores) do
   describe("a run ended at random (" .. store.name .. ")", function()
     local world, random, expected, counts
@@ -75,7 +68,7 @@ for _, store in ipairs(served.stores) do
 
     setup(function()
       world, counts = served.create(store), {}
-      random = generator(SEED)
+      random = generate.generator(SEED)
       world.place:write("part.lua", CHILD)
       world.place:write("endings.lua", GRAPH)
       local done = world:json { "run", "endings.lua", "--trace", "calm", "--seed", "s", "--input", INPUT }
