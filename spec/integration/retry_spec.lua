@@ -130,20 +130,12 @@ for _, store in ipairs(served.stores) do
 
     it("releases a run whose graph was gone once it is there again", function()
       local id = world:submit { steps = 1 }
-      local graphs = store.name == "postgres" and "encode(definition, 'hex')" or "hex(definition)"
-      local hash = world:show(id).graph_hash
-      local definition = world:sql("SELECT " .. graphs .. " AS d FROM cmo_graphs WHERE graph_hash = '"
-        .. hash .. "'")[1].d
-      local function put(hex)
-        local blob = store.name == "postgres" and "decode('" .. hex .. "', 'hex')" or "x'" .. hex .. "'"
-        world:sql("UPDATE cmo_graphs SET definition = " .. blob .. " WHERE graph_hash = '" .. hash .. "'")
-      end
-      put("7b7d")
+      local mend = world:spoil(id)
       local worker = world:worker()
       local doc = world:await(id, "quarantined", 30000)
       assert.truthy(doc.error.message:find("cannot be loaded (claim 5, by pid", 1, true), doc.error.message)
       assert.truthy(doc.error.message:find("definition", 1, true), doc.error.message)
-      put(definition)
+      mend()
       released(id)
       world:await(id, "completed")
       worker:stop()

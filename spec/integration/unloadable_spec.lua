@@ -11,22 +11,9 @@ for _, store in ipairs(served.stores) do
     before_each(function() world = served.create(store) end)
     after_each(function() world:destroy() end)
 
-    -- Spoils the graph that the run carries; what puts it right again.
-    local function spoil(trace_id)
-      local postgres = store.name == "postgres"
-      local hash = world:show(trace_id).graph_hash
-      local function put(blob)
-        world:sql(("UPDATE cmo_graphs SET definition = %s WHERE graph_hash = '%s'"):format(blob, hash))
-      end
-      local kept = world:sql(("SELECT %s AS d FROM cmo_graphs WHERE graph_hash = '%s'"):format(
-        postgres and "encode(definition, 'hex')" or "hex(definition)", hash))[1].d
-      put(postgres and "decode('7b7d', 'hex')" or "x'7b7d'")
-      return function() put(postgres and "decode('" .. kept .. "', 'hex')" or "x'" .. kept .. "'") end
-    end
-
     it("is not quarantined by those who ask for it by name", function()
       local id = world:submit { steps = 2 }
-      local mend = spoil(id)
+      local mend = world:spoil(id)
       for _ = 1, ASKED do
         local done = world:elg { "resume", id }
         assert.equal(4, done.code)
@@ -43,7 +30,7 @@ for _, store in ipairs(served.stores) do
     local it_once = store.name == "sqlite" and it or function() end
     it_once("is left alone for longer each time, and holds up no other of its graph", function()
       local bad = world:submit { steps = 1 }
-      spoil(bad)
+      world:spoil(bad)
       world.place:write("count.lua", served.COUNT .. "-- another version\n")
       local good = {}
       for i = 1, GOOD do good[i] = world:submit { steps = 1 } end
