@@ -8,13 +8,6 @@ describe("the compile helper", function()
   before_each(function() place = outside.place("compiler") end)
   after_each(function() place:remove() end)
 
-  local function helpers(pid)
-    local list, pipe = {}, io.popen("pgrep -P " .. pid .. " elg-compile")
-    for line in pipe:lines() do list[#list + 1] = tonumber(line) end
-    pipe:close()
-    return list
-  end
-
   for _, jail in ipairs { false, true } do
     local way = jail and "--jail" or "--quiet"
 
@@ -29,7 +22,9 @@ describe("the compile helper", function()
       local child = place:start_elg { "run", "loads.lua", "--trace", "t", "--fuel", "1000000000000", "--json", way }
       local kills = 0
       while not child:wait(0) do
-        for _, pid in ipairs(helpers(child.pid)) do kills = kills + (process.kill(pid, 9) and 1 or 0) end
+        for _, pid in ipairs(outside.children(child.pid, "elg-compile")) do
+          kills = kills + (process.kill(pid, 9) and 1 or 0)
+        end
         process.sleep_us(50000)
       end
       local done = child:wait()
@@ -52,7 +47,7 @@ describe("the compile helper", function()
         { env = { ELG_COMPILER = script } })
       assert.truthy(outside.eventually(function() return place:elg({ "show", "t" }).out:find("waiting", 1, true) end))
       place:write("gone", "")
-      for _, pid in ipairs(helpers(child.pid)) do process.kill(pid, 9) end
+      for _, pid in ipairs(outside.children(child.pid, "elg-compile")) do process.kill(pid, 9) end
       local done = child:wait()
       assert.equal(1, done.code, done.err)
       assert.truthy(done.out:find('"CRASHED"', 1, true), done.out)

@@ -142,16 +142,11 @@ for _, store in ipairs(served.stores) do
       local supervisor = world:worker("--threads", "2")
       local trace_id = world:submit { steps = 1 }
       world:await(trace_id, "completed")
-      local function children()
-        local path, list = ("/proc/%d/task/%d/children"):format(supervisor.pid, supervisor.pid), {}
-        for pid in outside.read(path):gmatch("%d+") do list[#list + 1] = tonumber(pid) end
-        return list
-      end
-      local before = children()
+      local before = outside.children(supervisor.pid)
       assert.equal(2, #before)
       process.kill(before[1], 9)
       assert(outside.eventually(function()
-        local now = children()
+        local now = outside.children(supervisor.pid)
         return #now == 2 and now[1] ~= before[1] and now[2] ~= before[1]
       end))
       for _ = 1, 3 do world:await(world:submit { steps = 1 }, "completed") end

@@ -147,15 +147,11 @@ function fleet:freeze(child)
   self.frozen[child] = now_ms() + LEASE_MS + BEYOND_MS_MIN + self.random(BEYOND_MS)
 end
 
-local function state_of(pid)
-  return (outside.read("/proc/" .. pid .. "/stat") or ""):match("%) (%a)")
-end
-
 -- Notices who has stopped itself before a send, and continues whoever stood long enough.
 function fleet:thaw(all)
   for i = 1, self.workers do
     local child = self.crew[i]
-    if not self.frozen[child] and state_of(child.pid) == "T" then
+    if not self.frozen[child] and outside.state(child.pid) == "T" then
       self:freeze(child)
       self.counts.pause = self.counts.pause + 1
     end

@@ -42,6 +42,23 @@ function M.write(path, text)
   return path
 end
 
+-- The letter of a process's state, as "T" of one that is stopped; nil if there is none.
+function M.state(pid)
+  return (M.read("/proc/" .. pid .. "/stat") or ""):match("%) (%u)")
+end
+
+-- The pids of what a process's first thread has started and what lives; name: of that program alone.
+function M.children(pid, name)
+  local list = {}
+  local text = M.read(("/proc/%d/task/%d/children"):format(pid, pid)) or ""
+  for found in text:gmatch("%d+") do
+    local child_name = M.read("/proc/" .. found .. "/comm")
+    local state = M.state(found)
+    if state and state ~= "Z" and (not name or child_name == name .. "\n") then list[#list + 1] = tonumber(found) end
+  end
+  return list
+end
+
 -- ---- a folder of a spec's own
 
 local place = {}

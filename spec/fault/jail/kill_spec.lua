@@ -55,18 +55,6 @@ describe("a jail whose processes are killed", function()
     return out
   end
 
-  -- Children of a process by that name.
-  local function jailed(pid)
-    local list = {}
-    local text = outside.read(("/proc/%d/task/%d/children"):format(pid, pid)) or ""
-    for child in text:gmatch("%d+") do
-      if (outside.read("/proc/" .. child .. "/comm") or "") == "elg-jail\n" then
-        list[#list + 1] = tonumber(child)
-      end
-    end
-    return list
-  end
-
   local function check(done)
     assert.equal(0, done.code, done.err)
     local found = results(done, "result")
@@ -95,7 +83,7 @@ describe("a jail whose processes are killed", function()
       rounds = rounds + 1
       local done
       repeat
-        local list = jailed(child.pid)
+        local list = outside.children(child.pid, "elg-jail")
         if #list > 0 and child:output():find("step", 1, true) and process.kill(list[random(#list) + 1], 9) then
           kills = kills + 1
         end
@@ -115,14 +103,14 @@ describe("a jail whose processes are killed", function()
     local child = worker.start(place, plan("left", true))
     local list
     assert.is_true(outside.eventually(function()
-      list = jailed(child.pid)
+      list = outside.children(child.pid, "elg-jail")
       return #list == 2
     end))
     child:kill()
     child:wait()
     assert.is_true(outside.eventually(function()
       for _, pid in ipairs(list) do
-        local state = (outside.read("/proc/" .. pid .. "/stat") or ""):match("%) (%u)")
+        local state = outside.state(pid)
         if state and state ~= "Z" then return false end
       end
       return true

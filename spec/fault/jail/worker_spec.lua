@@ -24,16 +24,6 @@ end
 return elg.graph { id = "child", version = "1", entry = "sum", nodes = { sum = sum }, edges = {} }
 ]]
 
--- How many processes of a jail the process has.
-local function jails_of(pid)
-  local count = 0
-  local children = outside.read(("/proc/%d/task/%d/children"):format(pid, pid)) or ""
-  for child in children:gmatch("%d+") do
-    if outside.read("/proc/" .. child .. "/comm") == "elg-jail\n" then count = count + 1 end
-  end
-  return count
-end
-
 for _, store in ipairs(served.stores) do
   describe("elg worker without --jail (" .. store.name .. ")", function()
     local world, server
@@ -67,7 +57,7 @@ for _, store in ipairs(served.stores) do
         assert.is_true(world:json({ "replay", trace_id, "--verify" }).doc.verified)
       end
       local burning = world:submit({ steps = 2000000, spin = 300000 }, "--jail")
-      assert.is_true(outside.eventually(function() return jails_of(worker.pid) > 0 end))
+      assert.is_true(outside.eventually(function() return #outside.children(worker.pid, "elg-jail") > 0 end))
       assert.equal(0, world:elg({ "abort", burning }).code)
       world:await(burning, "aborted")
       worker:kill(served.SIGTERM)

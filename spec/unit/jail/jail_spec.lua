@@ -6,19 +6,10 @@ local process = require "process_c"
 
 local PROCESSES_MAX = 64 -- ELG_JAIL_PROCESSES_MAX
 
+local own = tonumber(outside.read("/proc/self/stat"):match("^%d+"))
+
 -- This process's children of the jail.
-local function jailed()
-  local list = {}
-  local own = (outside.read("/proc/self/stat") or ""):match("^%d+")
-  local text = outside.read(("/proc/%s/task/%s/children"):format(own, own)) or ""
-  for pid in text:gmatch("%d+") do
-    local state = (outside.read("/proc/" .. pid .. "/stat") or ""):match("%) (%u)")
-    if outside.read("/proc/" .. pid .. "/comm") == "elg-jail\n" and state ~= "Z" then
-      list[#list + 1] = tonumber(pid)
-    end
-  end
-  return list
-end
+local function jailed() return outside.children(own, "elg-jail") end
 
 describe("a jail", function()
   local BODY = "local a = ctx.call('f', { input.n }) state.n = input.n + a.echo.request[1] return 'ok', state.n"
