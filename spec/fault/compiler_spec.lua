@@ -36,7 +36,7 @@ describe("the compile helper", function()
 
     it("ends the attempt that cannot have it (" .. way .. ")", function()
       place:write("one.lua", outside.one_node([[
-        ctx.sleep(500)
+        ctx.wait("go", 60000)
         local f, problem = load("return 1")
         return nil, problem or f() ]]))
       local gone = place:file("gone")
@@ -48,6 +48,7 @@ describe("the compile helper", function()
       assert.truthy(outside.eventually(function() return place:elg({ "show", "t" }).out:find("waiting", 1, true) end))
       place:write("gone", "")
       for _, pid in ipairs(outside.children(child.pid, "elg-compile")) do process.kill(pid, 9) end
+      assert.equal(0, place:elg({ "signal", "t", "go", "1" }).code)
       local done = child:wait()
       assert.equal(1, done.code, done.err)
       assert.truthy(done.out:find('"CRASHED"', 1, true), done.out)
