@@ -26,12 +26,10 @@ void elg_base_buf_reset(struct elg_buf *buf)
     buf->failed = false;
 }
 
-bool elg_base_buf_reserve(struct elg_buf *buf, size_t more)
+bool elg_base_buf_grow(struct elg_buf *buf, size_t more)
 {
     if (buf->failed)
         return false;
-    if (more <= buf->capacity - buf->size)
-        return true;
     size_t need = buf->size + more;
     size_t grown = buf->capacity + buf->capacity / 2;
     if (grown < BUF_BYTES_MIN)
@@ -61,11 +59,6 @@ void elg_base_buf_append(struct elg_buf *buf, const void *data, size_t size)
 void elg_base_buf_append_str(struct elg_buf *buf, const char *s)
 {
     elg_base_buf_append(buf, s, strlen(s));
-}
-
-void elg_base_buf_append_byte(struct elg_buf *buf, uint8_t byte)
-{
-    elg_base_buf_append(buf, &byte, 1);
 }
 
 void elg_base_buf_printf(struct elg_buf *buf, const char *format, ...)

@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <luajit.h>
+#include <lualib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -187,10 +188,21 @@ double elglj_fmod(double a, double b)
 
 #define FILE_BYTES_MAX (1u << 20)
 
-/* For the build: bytecode of the sandbox's own Lua, a chunk named "=elg". */
+/* Replaces the function at the top by its bytecode, without names and lines. */
+static int dump_stripped(lua_State *L)
+{
+    lua_pushcfunction(L, luaopen_string);
+    lua_call(L, 0, 1);
+    lua_getfield(L, -1, "dump");
+    lua_pushvalue(L, -3);
+    lua_pushboolean(L, 1);
+    return lua_pcall(L, 2, 1, 0);
+}
+
+/* For the build: bytecode of the sandbox's own Lua, a chunk named "=elg" whose frames
+ * nobody is shown. */
 static int compile_file(const char *path)
 {
-    struct text out = {NULL, 0, 0};
     char *source = malloc(FILE_BYTES_MAX);
     FILE *file = fopen(path, "rb");
     lua_State *L = luaL_newstate();
@@ -200,14 +212,13 @@ static int compile_file(const char *path)
     }
     size_t size = fread(source, 1, FILE_BYTES_MAX, file);
     fclose(file);
-    if (luaL_loadbufferx(L, source, size, "=elg", "t") != 0 ||
-        lua_dump(L, append, &out) != 0) {
+    if (luaL_loadbufferx(L, source, size, "=elg", "t") != 0 || dump_stripped(L) != 0) {
         fprintf(stderr, "%s: %s\n", path, lua_tostring(L, -1));
         return 1;
     }
-    fwrite(out.data, 1, out.size, stdout);
+    const char *bytecode = lua_tolstring(L, -1, &size);
+    fwrite(bytecode, 1, size, stdout);
     lua_close(L);
-    free(out.data);
     free(source);
     return fflush(stdout) == 0 ? 0 : 1;
 }

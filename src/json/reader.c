@@ -51,7 +51,7 @@ void elg_json_reader_fini(struct elg_json_reader *reader)
 
 static inline const uint8_t *skip_space(const uint8_t *p, const uint8_t *end)
 {
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+    while (p < end && *p <= ' ' && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
         p++;
     return p;
 }

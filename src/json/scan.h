@@ -22,12 +22,10 @@ static inline bool elg__json_is_plain(uint8_t byte)
     return (int8_t)byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-/* True if all eight bytes at p are plain. */
-static inline bool elg__json_all_plain_8(const uint8_t *p)
+/* True if all eight bytes of the word are plain. */
+static inline bool elg__json_all_plain_8(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
     uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
     uint64_t low = word - ones * 0x20;
     /* A top bit in any of these: a special byte here or (by borrow) one before it. */
@@ -46,6 +44,31 @@ static inline unsigned elg__json_special_16(__m128i bytes)
 }
 #endif
 
+static inline uint64_t elg__json_load_8(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* The four bytes at p and the four at q. */
+static inline uint64_t elg__json_load_4_4(const uint8_t *p, const uint8_t *q)
+{
+    uint32_t first, second;
+    memcpy(&first, p, sizeof first);
+    memcpy(&second, q, sizeof second);
+    return (uint64_t)second << 32 | first;
+}
+
+/* True if the 4 to 15 bytes from p to end are all plain: the words overlap. */
+static inline bool elg__json_rest_plain(const uint8_t *p, const uint8_t *end)
+{
+    if (end - p >= 8)
+        return elg__json_all_plain_8(elg__json_load_8(p)) &&
+               elg__json_all_plain_8(elg__json_load_8(end - 8));
+    return elg__json_all_plain_8(elg__json_load_4_4(p, end - 4));
+}
+
 /* The first byte from p on that is not plain, or `end`. */
 static inline const uint8_t *elg__json_scan_plain(const uint8_t *p, const uint8_t *end)
 {
@@ -57,8 +80,10 @@ static inline const uint8_t *elg__json_scan_plain(const uint8_t *p, const uint8_
         p += 16;
     }
 #endif
-    while (end - p >= 8 && elg__json_all_plain_8(p))
+    while (end - p >= 16 && elg__json_all_plain_8(elg__json_load_8(p)))
         p += 8;
+    if (end - p >= 4 && end - p < 16 && elg__json_rest_plain(p, end))
+        return end;
     while (p < end && elg__json_is_plain(*p))
         p++;
     return p;

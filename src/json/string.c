@@ -139,7 +139,9 @@ static enum elg_status read_escaped(struct elg_json_reader *reader, const uint8_
 enum elg_status elg__json_read_string(struct elg_json_reader *reader, const uint8_t *p,
                                       struct elg_error *error)
 {
-    const uint8_t *stop = elg__json_scan_verbatim(p, reader->end);
+    const uint8_t *stop = elg__json_scan_plain(p, reader->end);
+    if (stop < reader->end && *stop >= 0x80)
+        stop = elg__json_scan_verbatim(stop, reader->end);
     if (stop == reader->end || *stop != '"')
         return read_escaped(reader, p, stop, error);
     reader->string.data = p;

@@ -173,7 +173,7 @@ void elg_sandbox_fuel_owe(struct elg_fuel *fuel, uint64_t units)
     fuel->debt += units;
 }
 
-void elg_sandbox_fuel_allocated(struct elg_fuel *fuel, size_t grown, size_t live)
+void elg_sandbox_fuel_noted(struct elg_fuel *fuel, size_t grown, size_t live)
 {
     if (fuel->hookcount == NULL)
         return;

@@ -50,8 +50,15 @@ uint64_t elg_sandbox_fuel_used(const struct elg_fuel *fuel);
 void elg_sandbox_charge(lua_State *L, uint64_t units);
 /* Spends `units` where no interruption is possible: the next instruction sees to it. */
 void elg_sandbox_fuel_owe(struct elg_fuel *fuel, uint64_t units);
+/* What elg_sandbox_fuel_allocated does where something is to be done. */
+void elg_sandbox_fuel_noted(struct elg_fuel *fuel, size_t grown, size_t live);
 /* Told by the allocator: `grown` more bytes were given out, `live` are now. */
-void elg_sandbox_fuel_allocated(struct elg_fuel *fuel, size_t grown, size_t live);
+static inline void elg_sandbox_fuel_allocated(struct elg_fuel *fuel, size_t grown,
+                                              size_t live)
+{
+    if (grown >= ELG_FUEL_ALLOC_BYTES_MIN || live > fuel->collect_at)
+        elg_sandbox_fuel_noted(fuel, grown, live);
+}
 struct elg_head;
 /* Sets the mark of the next collection: what lives again, or half of what is left. */
 void elg_sandbox_fuel_mark(struct elg_head *head);

@@ -339,5 +339,7 @@ void elg_sandbox_library_open(lua_State *L)
     push_allowed(L);
     replace_globals(L);
     make_slots(L);
+    lua_gc(L, LUA_GCCOLLECT, 0); /* what the engine's library has left is used again */
+    lua_gc(L, LUA_GCSTOP, 0);
     run_prelude(L);
 }

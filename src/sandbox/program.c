@@ -60,7 +60,8 @@ static void load_main(void *self)
         elg_sandbox_leave_for_good(box, ELG_EVENT_RAISED);
     }
     lua_settop(L, 0);
-    elg_sandbox_fuel_collect(L);
+    elg_sandbox_fuel_collect(L); /* it shrinks the stack: */
+    lua_checkstack(L, ELG_VALUE_SLOTS);
     memset(&box->head->depth, 0, sizeof box->head->depth);
     elg_sandbox_leave_for_good(box, ELG_EVENT_FINISHED);
 }

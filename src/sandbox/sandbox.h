@@ -60,7 +60,7 @@ struct elg_sandbox_options {
 enum elg_status elg_sandbox_create(const struct elg_sandbox_options *options,
                                    struct elg_sandbox **out, struct elg_error *error);
 void elg_sandbox_destroy(struct elg_sandbox *box);
-/* Engine, library and fuel table: "elg/0.1.0 luajit/2.1.0-beta3-<date or hash> fuel/4
+/* Engine, library and fuel table: "elg/0.1.0 luajit/2.1.0-beta3-<date or hash> fuel/7
  * x64". */
 const char *elg_sandbox_fingerprint(void);
 

@@ -89,7 +89,6 @@ static void find_sizes(struct sizes *sizes, struct elg_bytes text)
     uint32_t open[ELG_JSON_DEPTH_MAX];
     uint32_t depth = 0;
     const uint8_t *end = text.data + text.size;
-    uint8_t before = 0;
     sizes->count = sizes->next = 0;
     for (const uint8_t *p = text.data; p < end; p++) {
         switch (*p) {
@@ -109,7 +108,7 @@ static void find_sizes(struct sizes *sizes, struct elg_bytes text)
             break;
         case '}':
         case ']':
-            if (depth > 0 && before != '{' && before != '[')
+            if (depth > 0 && p[-1] != '{' && p[-1] != '[')
                 sizes->of[open[depth - 1]]++;
             if (depth > 0)
                 depth--;
@@ -117,8 +116,6 @@ static void find_sizes(struct sizes *sizes, struct elg_bytes text)
         default:
             break;
         }
-        if (p < end)
-            before = *p;
     }
 }
 
@@ -221,7 +218,7 @@ enum elg_status elg_value_decode(lua_State *L, struct elg_codec *codec,
 {
     struct decoding d;
     int top = lua_gettop(L);
-    if (!lua_checkstack(L, 2 * ELG_JSON_DEPTH_MAX + 8))
+    if (!lua_checkstack(L, ELG_VALUE_SLOTS))
         return elg_base_fail(error, ELG_LIMIT, NULL, "the Lua stack is full");
     d.L = L;
     d.reader = &codec->reader;

@@ -60,6 +60,8 @@ struct elg_value_rules {
 };
 
 #define ELG_VALUE_PROGRESS_BYTES 65536
+#define ELG_VALUE_SLOTS                                                                  \
+    (2 * ELG_JSON_DEPTH_MAX + 8) /* of the Lua stack, while decoding */
 
 /* Appends the canonical form of the value at `index`. ELG_INVALID: error->where is the
  * path ("state.items[3]"), text says what is wrong; ELG_NO_MEMORY. `out` may hold a part

@@ -15,6 +15,7 @@
 
 struct frame {
     int table; /* stack index */
+    int top;   /* of the stack when it is closed */
     bool array;
     uint32_t index, count; /* members written, members */
     size_t keys;           /* the object's first in the codec's keys */
@@ -91,12 +92,12 @@ static enum elg_status fail(const struct encoding *e, const char *format, const 
     return elg_base_fail(e->error, ELG_INVALID, room, format, arg);
 }
 
-static enum elg_status write_string(struct encoding *e)
+static enum elg_status write_string(struct encoding *e, int at)
 {
     struct elg_bytes s;
     size_t bad_at;
     char number[24];
-    s.data = (const uint8_t *)lua_tolstring(e->L, -1, &s.size);
+    s.data = (const uint8_t *)lua_tolstring(e->L, at, &s.size);
     if (elg_json_write_string(e->out, s, &bad_at) || e->out->failed)
         return ELG_OK;
     snprintf(number, sizeof number, "%zu", bad_at + 1);
@@ -106,12 +107,12 @@ static enum elg_status write_string(struct encoding *e)
                 number);
 }
 
-static enum elg_status write_number(struct encoding *e)
+static enum elg_status write_number(struct encoding *e, int at)
 {
-    if (elg_json_write_number(e->out, lua_tonumber(e->L, -1)) || e->out->failed)
+    double number = lua_tonumber(e->L, at);
+    if (elg_json_write_number(e->out, number) || e->out->failed)
         return ELG_OK;
-    return fail(e, "%s is not a JSON number",
-                lua_tonumber(e->L, -1) != lua_tonumber(e->L, -1) ? "NaN" : "infinity");
+    return fail(e, "%s is not a JSON number", number != number ? "NaN" : "infinity");
 }
 
 static bool key_push(struct encoding *e, struct elg_value_key key)
@@ -175,9 +176,6 @@ static void keys_sort(struct elg_value_key *keys, size_t count)
 
 static enum elg_status check_key(const struct encoding *e, struct elg_value_key key)
 {
-    struct elg_bytes bytes = {(const uint8_t *)key.data, key.size};
-    if (elg_json_check_utf8(bytes) != key.size)
-        return fail(e, "%s that is not valid UTF-8", "a name");
     if (e->rules->reserved_key != NULL && strlen(e->rules->reserved_key) == key.size &&
         memcmp(key.data, e->rules->reserved_key, key.size) == 0)
         return fail(e, "the name %s is reserved", e->rules->reserved_key);
@@ -286,14 +284,15 @@ static bool has_marker(struct encoding *e, int table)
     return same;
 }
 
-/* The table at the top becomes the innermost frame. */
-static enum elg_status open_table(struct encoding *e)
+/* The table becomes the innermost frame. */
+static enum elg_status open_table(struct encoding *e, int at, int top)
 {
     if (e->depth == ELG_JSON_DEPTH_MAX)
         return fail_deep(e);
     struct frame *frame = &e->frames[++e->depth];
-    frame->table = lua_gettop(e->L);
-    if (frame->table - e->base > ELG_JSON_DEPTH_MAX - SLOTS_SPARE &&
+    frame->table = at;
+    frame->top = top;
+    if (top - e->base >= ELG_JSON_DEPTH_MAX - SLOTS_SPARE &&
         !lua_checkstack(e->L, 2 * SLOTS_SPARE))
         return elg_base_fail(e->error, ELG_LIMIT, e->rules->root,
                              "the Lua stack is full");
@@ -313,62 +312,82 @@ static enum elg_status open_table(struct encoding *e)
     return open_array(e, frame);
 }
 
-/* Writes the value at the top and pops it, or opens it. */
-static enum elg_status put(struct encoding *e)
+static enum elg_status write_userdata(struct encoding *e, int at)
+{
+    lua_pushvalue(e->L, at);
+    if (e->rules->write_userdata == NULL || !e->rules->write_userdata(e->L, e->out))
+        return fail(e, "%s is not a value here", "a handle (such as a secret)");
+    lua_pop(e->L, 1);
+    return ELG_OK;
+}
+
+/* Writes the value at the index, or opens it. The stack's top is `top` in the end, or
+ * when what was opened is closed. */
+static enum elg_status put(struct encoding *e, int at, int top)
 {
     enum elg_status status = ELG_OK;
-    int type = lua_type(e->L, -1);
+    int type = lua_type(e->L, at);
     switch (type) {
     case LUA_TTABLE:
-        return open_table(e);
+        return open_table(e, at, top);
     case LUA_TSTRING:
-        status = write_string(e);
+        status = write_string(e, at);
         break;
     case LUA_TNUMBER:
-        status = write_number(e);
+        status = write_number(e, at);
         break;
     case LUA_TBOOLEAN:
-        elg_base_buf_append_str(e->out, lua_toboolean(e->L, -1) ? "true" : "false");
+        elg_base_buf_append_str(e->out, lua_toboolean(e->L, at) ? "true" : "false");
         break;
     case LUA_TUSERDATA:
-        if (e->rules->write_userdata == NULL || !e->rules->write_userdata(e->L, e->out))
-            return fail(e, "%s is not a value here", "a handle (such as a secret)");
+        status = write_userdata(e, at);
         break;
     case LUA_TNIL:
     case LUA_TLIGHTUSERDATA:
-        if (lua_touserdata(e->L, -1) != NULL)
+        if (lua_touserdata(e->L, at) != NULL)
             return fail(e, "a %s is not a value", "userdata");
         elg_base_buf_append_str(e->out, "null");
         break;
     default:
         return fail(e, "a %s is not a value", lua_typename(e->L, type));
     }
-    lua_pop(e->L, 1);
+    if (at > top)
+        lua_settop(e->L, top);
     return status;
 }
 
-/* Pushes the next member of the innermost frame, its name written. */
-static enum elg_status next_member(struct encoding *e, struct frame *frame)
+static enum elg_status put_element(struct encoding *e, struct frame *frame)
+{
+    int top = lua_gettop(e->L);
+    lua_rawgeti(e->L, frame->table, (int)frame->index);
+    if (lua_isnil(e->L, -1))
+        return fail(e, "%s: keys must be 1..n", "a hole");
+    return put(e, top + 1, top);
+}
+
+static enum elg_status put_field(struct encoding *e, struct frame *frame)
+{
+    struct elg_value_key key = e->codec->keys[frame->keys + frame->index - 1];
+    struct elg_bytes name = {(const uint8_t *)key.data, key.size};
+    int top = lua_gettop(e->L);
+    if (!elg_json_write_string(e->out, name, NULL)) {
+        frame->index = 0; /* the path ends with the object */
+        return fail(e, "%s that is not valid UTF-8", "a name");
+    }
+    elg_base_buf_append_byte(e->out, ':');
+    if (key.slot != 0)
+        return put(e, key.slot, top);
+    lua_pushlstring(e->L, key.data, key.size);
+    lua_rawget(e->L, frame->table);
+    return put(e, top + 1, top);
+}
+
+/* The next member of the innermost frame. */
+static enum elg_status put_member(struct encoding *e, struct frame *frame)
 {
     if (frame->index++ > 0)
         elg_base_buf_append_byte(e->out, ',');
-    if (frame->array) {
-        lua_rawgeti(e->L, frame->table, (int)frame->index);
-        if (lua_isnil(e->L, -1))
-            return fail(e, "%s: keys must be 1..n", "a hole");
-        return ELG_OK;
-    }
-    struct elg_value_key key = e->codec->keys[frame->keys + frame->index - 1];
-    struct elg_bytes name = {(const uint8_t *)key.data, key.size};
-    (void)elg_json_write_string(e->out, name, NULL);
-    elg_base_buf_append_byte(e->out, ':');
-    if (key.slot != 0) {
-        lua_pushvalue(e->L, key.slot);
-        return ELG_OK;
-    }
-    lua_pushlstring(e->L, key.data, key.size);
-    lua_rawget(e->L, frame->table);
-    return ELG_OK;
+    return frame->array ? put_element(e, frame) : put_field(e, frame);
 }
 
 static void close_frame(struct encoding *e, const struct frame *frame)
@@ -376,7 +395,7 @@ static void close_frame(struct encoding *e, const struct frame *frame)
     elg_base_buf_append_byte(e->out, frame->array ? ']' : '}');
     if (!frame->array && frame->count > 0)
         e->key_count = frame->keys;
-    lua_settop(e->L, frame->table - 1);
+    lua_settop(e->L, frame->top);
     e->depth--;
 }
 
@@ -390,7 +409,7 @@ static void tell(struct encoding *e)
 
 static enum elg_status encode_all(struct encoding *e)
 {
-    enum elg_status status = put(e);
+    enum elg_status status = put(e, e->marker + 1, e->marker);
     tell(e);
     while (status == ELG_OK && e->depth > 0) {
         struct frame *frame = &e->frames[e->depth];
@@ -398,9 +417,7 @@ static enum elg_status encode_all(struct encoding *e)
             close_frame(e, frame);
             continue;
         }
-        status = next_member(e, frame);
-        if (status == ELG_OK)
-            status = put(e);
+        status = put_member(e, frame);
         if (status == ELG_OK && e->out->size > ELG_STATE_BYTES_MAX)
             return fail_large(e); /* here already: a table may be reached in many ways */
         tell(e);
