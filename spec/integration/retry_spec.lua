@@ -128,7 +128,7 @@ for _, store in ipairs(served.stores) do
       assert.is_true(verified(sleeping))
     end)
 
-    it("releases a run whose graph was gone once it is there again", function()
+    it("releases a run whose graph was damaged once it is mended", function()
       local id = world:submit { steps = 1 }
       local mend = world:spoil(id)
       local worker = world:worker()

@@ -59,8 +59,21 @@ static struct elg_bytes answer_bytes(const struct elg_host_run *hr, uint32_t i)
     return elg_base_blob_bytes(hr->run->calls[hr->answers[i].seq].row.response);
 }
 
-enum elg_status elg__call_hydrate(struct elg_host *host, struct elg_activity_row *row,
-                                  struct elg_error *error)
+/* What this process cannot reach may be there for another. */
+static enum elg_status artifact_missing(const char *trace_id,
+                                        const struct elg_activity_row *row,
+                                        struct elg_error *error)
+{
+    static const char COLUMN[] = "cmo_activities.response_blob_ref";
+    char name[ELG_ROW_NAME_SIZE];
+    elg_checkpoint_row_name(name, trace_id, row->step_index, row->attempt, row->seq);
+    return elg_base_fail(error, ELG_CORRUPT, COLUMN,
+                         "%s, row %s: its artifact %s is missing", COLUMN, name,
+                         row->response_blob_ref);
+}
+
+enum elg_status elg__call_hydrate(struct elg_host *host, const char *trace_id,
+                                  struct elg_activity_row *row, struct elg_error *error)
 {
     struct elg_hash hash;
     if (row->response_blob_ref[0] == '\0' || row->response != NULL)
@@ -72,6 +85,8 @@ enum elg_status elg__call_hydrate(struct elg_host *host, struct elg_activity_row
     elg_base_buf_init(&content, host->alloc);
     enum elg_status status =
         elg_activity_artifact_get(host->performer, &hash, &content, error);
+    if (status == ELG_NOT_FOUND)
+        status = artifact_missing(trace_id, row, error);
     if (status == ELG_OK) {
         row->response = elg_base_blob_create(host->alloc, elg_base_buf_bytes(&content));
         if (row->response == NULL)

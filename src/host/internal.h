@@ -307,9 +307,10 @@ void elg__call_drop(struct elg_host_run *hr);
 /* The answer to the call that node code stands in, into `out`. */
 enum elg_status elg__call_answer(struct elg_host_run *hr, struct elg_buf *out, bool *ok,
                                  struct elg_error *error);
-/* Fetches a response that lies in an artifact; the row then holds a reference to it. */
-enum elg_status elg__call_hydrate(struct elg_host *host, struct elg_activity_row *row,
-                                  struct elg_error *error);
+/* Fetches a response that lies in an artifact; the row then holds a reference to it.
+ * ELG_CORRUPT: it is missing, or no longer what it was. */
+enum elg_status elg__call_hydrate(struct elg_host *host, const char *trace_id,
+                                  struct elg_activity_row *row, struct elg_error *error);
 /* The wall clock time at which the earliest sleep or wait ends; INT64_MAX: none. */
 int64_t elg__call_next_due_ms(const struct elg_host_run *hr);
 void elg__call_answers_clear(struct elg_host_run *hr);

@@ -96,8 +96,9 @@ static enum elg_status match(struct asker *asker, const struct elg_prepared *pre
     if (stop.in_call && asker->asked >= stop.seq && row->status != ELG_ACTIVITY_DONE)
         asker->stops = true;
     struct elg_error why;
-    enum elg_status status = elg__call_hydrate(replay->host, row, &why);
-    if (status == ELG_NOT_FOUND || status == ELG_CORRUPT)
+    enum elg_status status =
+        elg__call_hydrate(replay->host, replay->row->trace_id, row, &why);
+    if (status == ELG_CORRUPT && replay->verify)
         return elg__replay_differs(replay, asker->asked, "artifact",
                                    elg_base_bytes(row->response_blob_ref),
                                    elg_base_bytes(why.text), asker->where);

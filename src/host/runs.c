@@ -154,7 +154,8 @@ static bool recall_row(void *self, const struct elg_step_row *step,
     if (step == NULL) {
         row = *activity;
         elg_base_blob_ref(row.response);
-        recall->status = elg__call_hydrate(recall->host, &row, recall->error);
+        recall->status = elg__call_hydrate(recall->host, recall->run->row.trace_id, &row,
+                                           recall->error);
     }
     if (recall->status == ELG_OK)
         recall->status =
@@ -276,6 +277,15 @@ enum elg_status elg__run_take(struct elg_host *host, struct elg_run_row *row,
     return status;
 }
 
+static enum elg_status graph_gone(const struct elg_run_row *row, struct elg_error *error)
+{
+    char hex[ELG_HASH_HEX_SIZE];
+    elg_base_hash_hex(&row->graph_hash, hex);
+    return elg_base_fail(error, ELG_CORRUPT, "cmo_graphs",
+                         "the graph %s of run %s is not in the store", hex,
+                         row->trace_id);
+}
+
 enum elg_status elg__run_resume(struct elg_host *host, const char *trace_id,
                                 struct elg_error *error)
 {
@@ -296,6 +306,8 @@ enum elg_status elg__run_resume(struct elg_host *host, const char *trace_id,
         return ELG_OK;
     }
     status = elg__run_take(host, &row, error);
+    if (status == ELG_NOT_FOUND) /* the run is there */
+        status = graph_gone(&row, error);
     if (status != ELG_OK) /* who asked for it is told: no claim that counts */
         elg_checkpoint_hand_back(host->store, trace_id, false);
     elg_checkpoint_run_row_fini(&row);
