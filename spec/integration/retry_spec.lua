@@ -136,8 +136,11 @@ for _, store in ipairs(served.stores) do
       assert.truthy(doc.error.message:find("cannot be loaded (claim 5, by pid", 1, true), doc.error.message)
       assert.truthy(doc.error.message:find("definition", 1, true), doc.error.message)
       mend()
+      local from_us = sys.monotonic_us()
       released(id)
       world:await(id, "completed")
+      print(("    taken up again by the same worker, completed %.0f ms after the retry"):format(
+        (sys.monotonic_us() - from_us) / 1000))
       worker:stop()
       assert.is_true(verified(id))
     end)

@@ -185,7 +185,9 @@ static void refuse(struct elg_host *host, struct elg_run_row *row,
         elg_checkpoint_hand_back(host->store, row->trace_id, false);
         return;
     }
-    if (hopeless && quarantine(host, row, why, &error) != ELG_OK)
+    if (hopeless && quarantine(host, row, why, &error) == ELG_OK)
+        elg__passed_forget(host, row->trace_id); /* a retry begins anew */
+    else if (hopeless)
         elg__warn(host, row->trace_id, error.where, error.text);
     elg_checkpoint_release(host->store, row->trace_id);
 }
