@@ -1,6 +1,8 @@
 /* boxes: the sandboxes of a host: those that its options ask for, and a jail for runs
  * that were begun in one elsewhere. Uses sandbox, jail. Must not know runs in hand.
  */
+#include <string.h>
+
 #include "host/internal.h"
 
 static enum elg_status open_one(struct elg_host *host, bool jail,
@@ -63,27 +65,63 @@ void elg__boxes_close(struct elg_host *host)
     boxes_destroy(&host->own);
 }
 
-/* What the system lacks once it lacks for the life of this process. */
+/* ---- the jail of runs that were begun in one */
+
+/* What the system lacks it lacks for the life of this process; what else kept a process
+ * of the jail from beginning may pass. */
+static void jail_failed(struct elg_host *host)
+{
+    struct elg_jail_missing *missing = &host->jail_missing;
+    missing->pause_us =
+        missing->pause_us > 0 ? missing->pause_us * 2 : ELG_SERVE_PASS_US_MIN;
+    if (missing->pause_us > ELG_SERVE_PASS_US_MAX)
+        missing->pause_us = ELG_SERVE_PASS_US_MAX;
+    missing->until_us = missing->error.status == ELG_UNSUPPORTED
+                            ? INT64_MAX
+                            : elg_base_monotonic_us(host->clock) + missing->pause_us;
+}
+
+static enum elg_status jail_open(struct elg_host *host, struct elg_error *error)
+{
+    struct elg_jail_missing *missing = &host->jail_missing;
+    if (host->jailed.box != NULL)
+        return ELG_OK;
+    if (elg__boxes_lack_jail(host))
+        return missing->error.status;
+    struct elg_error own;
+    enum elg_status status = boxes_create(host, true, &host->jailed, &own);
+    if (status == ELG_NO_MEMORY)
+        return elg_base_no_memory(error);
+    if (status == ELG_OK) {
+        memset(missing, 0, sizeof *missing);
+        return ELG_OK;
+    }
+    missing->error = own;
+    jail_failed(host);
+    return status;
+}
+
+bool elg__boxes_lack_jail(const struct elg_host *host)
+{
+    const struct elg_jail_missing *missing = &host->jail_missing;
+    return missing->error.status != ELG_OK &&
+           elg_base_monotonic_us(host->clock) < missing->until_us;
+}
+
 enum elg_status elg__boxes_of_limits(struct elg_host *host,
                                      const struct elg_limits *limits,
                                      const struct elg_boxes **out,
                                      struct elg_error *error)
 {
-    struct elg_error own;
-    enum elg_status status = host->jail_missing.status;
     bool jailed = limits->jail && !host->options.jail;
-    if (jailed && status == ELG_OK && host->jailed.box == NULL) {
-        status = boxes_create(host, true, &host->jailed, &own);
-        if (status == ELG_NO_MEMORY)
-            return elg_base_no_memory(error);
-        if (status != ELG_OK)
-            host->jail_missing = own;
-    }
-    if (jailed && status != ELG_OK)
-        return elg_base_fail(error, status, host->jail_missing.where,
+    enum elg_status status = jailed ? jail_open(host, error) : ELG_OK;
+    if (status == ELG_NO_MEMORY)
+        return status;
+    if (status != ELG_OK)
+        return elg_base_fail(error, status, host->jail_missing.error.where,
                              "this run was begun in a jail and is executed in no other "
                              "place; here there is none: %s",
-                             host->jail_missing.text);
+                             host->jail_missing.error.text);
     *out = jailed ? &host->jailed : &host->own;
     return ELG_OK;
 }

@@ -16,12 +16,22 @@ struct elg_boxes {
     struct elg_sandbox *audit_box; /* NULL: no audits */
 };
 
+/* Why there is no jail for runs that were begun in one elsewhere. */
+struct elg_jail_missing {
+    struct elg_error error; /* ELG_OK: not known */
+    int64_t until_us;       /* by the monotonic clock; INT64_MAX: for good */
+    int64_t pause_us;       /* the last one, of those that grow */
+};
+
 /* Makes those that the host's options ask for: in this process, or in jails. */
 enum elg_status elg__boxes_open(struct elg_host *host, struct elg_error *error);
 /* Destroys all of them; no program of theirs may be left. */
 void elg__boxes_close(struct elg_host *host);
+/* Whether it is known that there is no jail for such runs, at least for a while. */
+bool elg__boxes_lack_jail(const struct elg_host *host);
 /* Those in which a run with these limits is executed: a run that was begun in a jail is
- * executed in one on any host. ELG_UNSUPPORTED, ELG_IO: there is no jail here. */
+ * executed in one on any host. ELG_UNSUPPORTED: there is no jail here; ELG_IO: not now,
+ * which is remembered for a pause that grows. */
 enum elg_status elg__boxes_of_limits(struct elg_host *host,
                                      const struct elg_limits *limits,
                                      const struct elg_boxes **out,

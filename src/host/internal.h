@@ -195,7 +195,7 @@ struct elg_host {
     struct elg_artifact_source artifact_source; /* of all; put NULL: in memory */
     struct elg_boxes own;                       /* as the options ask */
     struct elg_boxes jailed; /* of jailed runs, if those are no jail; made when needed */
-    struct elg_error jail_missing; /* why they cannot be made; ELG_OK: not known */
+    struct elg_jail_missing jail_missing; /* why they cannot be made */
     struct elg_performer *performer;
     struct elg_committer *committer;
     struct elg_serving serving;

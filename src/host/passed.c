@@ -57,7 +57,7 @@ void elg__passed_tell(struct elg_host *host, int64_t now_us)
 {
     struct elg_passed_list *list = &host->serving.passed;
     struct elg_pass_over *told = &list->told;
-    told->jailed = host->jail_missing.status != ELG_OK;
+    told->jailed = elg__boxes_lack_jail(host);
     told->trace_ids = list->trace_ids;
     told->count = 0;
     for (size_t i = 0; i < list->count; i++)

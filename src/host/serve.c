@@ -145,19 +145,20 @@ static enum elg_status quarantine(struct elg_host *host, struct elg_run_row *row
     return status;
 }
 
-/* It was begun in a jail, and here there is none: said once, and claimed no more. */
+/* It was begun in a jail, and here there is none: said once, and claimed no more as long
+ * as that is known. */
 static bool lacks_jail(struct elg_host *host, const struct elg_run_row *row)
 {
     char text[ELG_ERROR_TEXT_MAX + 64];
     struct elg_passed_list *passed = &host->serving.passed;
-    if (host->jail_missing.status == ELG_OK ||
+    if (!elg__boxes_lack_jail(host) ||
         !elg_checkpoint_limits_jailed(elg_base_blob_bytes(row->limits)))
         return false;
     if (!passed->jail_told) {
         snprintf(text, sizeof text,
                  "runs that were begun in a jail are left to others: %s",
-                 host->jail_missing.text);
-        elg__warn(host, "", host->jail_missing.where, text);
+                 host->jail_missing.error.text);
+        elg__warn(host, "", host->jail_missing.error.where, text);
     }
     passed->jail_told = true;
     return true;

@@ -67,6 +67,21 @@ for _, store in ipairs(served.stores) do
       open:stop()
     end)
 
+    it("tries again if a jail could not be started", function()
+      local jail, began = outside.build .. "/elg-jail", world.place:file("began")
+      local script = world.place:write("jailer", ("#!/bin/sh\n[ -e %s ] || { : > %s; exit 1; }\nexec %s \"$@\"\n")
+        :format(began, began, jail))
+      os.execute("chmod 755 " .. script)
+      local jailed = world:submit({ steps = 1 }, "--jail")
+      local worker = world.place:start_elg({ "worker", "--store", world.url },
+        { env = { ELG_JAILER = script } })
+      world:await(jailed, "completed")
+      worker:kill(served.SIGTERM)
+      local done = worker:wait(10000)
+      assert.equal(0, done.code)
+      assert.truthy(done.err:find("did not begin", 1, true), done.err)
+    end)
+
     it("leaves jailed runs to others where there is no jail, and says so once", function()
       if os.getenv("ELG_MAKE") then return pending("layers are left out under AddressSanitizer") end
       local jailed, plain = {}, {}
