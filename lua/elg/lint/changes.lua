@@ -72,13 +72,14 @@ end
 -- not be executed.
 local function first_way_out(file, var)
   if not var.way_out then
-    var.way_out = math.huge
+    local way_out = math.huge
     for ret in tree.returns(var.func) do
       if is_guarded(file, ret, var) then
-        var.way_out = ret.index
+        way_out = ret.index
         break
       end
     end
+    var.way_out = way_out
   end
   return var.way_out
 end

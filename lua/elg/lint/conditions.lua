@@ -7,7 +7,6 @@ local tree = require "elg.lint.tree"
 local M = {}
 
 local CONSTANT = { Nil = true, True = true, False = true, Number = true, String = true }
-local LOOPS = { While = true, Repeat = true, ForNumber = true, ForIn = true }
 
 -- Was the variable there before the loop, in the same call of the function?
 local function is_older(var, loop)
@@ -42,7 +41,7 @@ end
 -- Does a field of the variable's table, which no other name has?
 local function is_same_field(project, file, var, loop)
   if not is_same_value(file, var, loop) or not are_elsewhere(file, file.writes[var], loop) then return false end
-  if tree.enclosing(loop, LOOPS, loop.func) then return false end
+  if tree.enclosing(loop, tree.LOOPS, loop.func) then return false end
   local value = var.value and tree.bare(var.value)
   if var.kind ~= "parameter" and not (value and value.tag == "Table") then return false end
   if project.roots[var.func] ~= "node" and has_own_calls(project, file, loop) then return false end

@@ -10,8 +10,6 @@ local tree = require "elg.lint.tree"
 
 local M = {}
 
-local LOOPS = { While = true, Repeat = true, ForNumber = true, ForIn = true, Function = true }
-
 local ALWAYS = { True = true, Number = true, String = true, Table = true, Function = true }
 
 -- Does the condition have that value (true or false) at all times?
@@ -70,7 +68,7 @@ end
 local function has_exit(file, func, first, last, back)
   for node in index.nodes(file.work, exits_of(file), first, last) do
     if node.tag == "Break" then
-      local loop = tree.enclosing(node, LOOPS)
+      local loop = tree.enclosing(node, tree.LOOPS, node.func)
       if loop and loop.index < first then return true end
     elseif node ~= back and (node.tag ~= "Return" or node.func == func) then
       return true
@@ -233,14 +231,13 @@ local ASKING = { "type", "pcall", "xpcall", "rawequal", "assert", "select", "tos
 
 -- Does the expression only ask whether the name is there?
 local function is_asked(node)
-  local parent = node.parent
-  while parent.tag == "Paren" do node, parent = parent, parent.parent end
+  local parent, part = tree.outer(node)
   if parent.tag == "Binary" then return TESTS[parent.op] end
   if parent.tag == "Unary" then return parent.op == "not" end
   if parent.tag == "Clause" or parent.tag == "While" or parent.tag == "Repeat" then return true end
   if parent.tag ~= "Call" then return false end
   for _, name in ipairs(ASKING) do
-    if parent.callee ~= node and tree.global(parent.callee, name) then return true end
+    if parent.callee ~= part and tree.global(parent.callee, name) then return true end
   end
   return false
 end
@@ -262,17 +259,18 @@ local function use_text(name)
   return ("%s is not in the sandbox%s"):format(name, instead and "; " .. instead or "")
 end
 
+local OPENERS = { _G = true, load = true, loadstring = true }
+
 -- Globals may come into being where the text does not say their names.
 local function has_open_globals(project)
   if project.open_globals == nil then
-    project.open_globals = false
+    local is_open = false
     for _, file in pairs(project.files) do
       for name in tree.each(file, "Name") do
-        if not name.var and (name.name == "_G" or name.name == "load" or name.name == "loadstring") then
-          project.open_globals = true
-        end
+        is_open = is_open or (not name.var and OPENERS[name.name]) or false
       end
     end
+    project.open_globals = is_open
   end
   return project.open_globals
 end
@@ -281,9 +279,8 @@ local GIVES = { Return = true, Item = true, Assign = true, Call = true, Method =
 
 -- Is the value of the Name used: given away, computed with?
 local function is_given(node)
-  local parent = node.parent
-  while parent.tag == "Paren" do node, parent = parent, parent.parent end
-  return GIVES[parent.tag] and not node.is_target and not (USES[parent.tag] and parent[USES[parent.tag]] == node)
+  local parent, part = tree.outer(node)
+  return GIVES[parent.tag] and not part.is_target and not (USES[parent.tag] and parent[USES[parent.tag]] == part)
 end
 
 -- Globals that the sandbox does not have, where they are called, indexed or given away.

@@ -6,7 +6,6 @@ local tree = require "elg.lint.tree"
 local M = {}
 
 local HOLE_ADVICE = "its length is not certain; use elg.null, or table.remove"
-local LOOPS = { ForNumber = true, ForIn = true, While = true, Repeat = true }
 
 -- unpack({ a, nil, b }, 1, 3) says itself how long the list is.
 local function has_own_length(node)
@@ -69,16 +68,20 @@ local function is_place_within(key, var)
     and call.args[1] and call.args[1].var == var, loop
 end
 
+-- Does the call move the places of a list?
+local function is_move(call)
+  return tree.global(call.callee, "table.remove") or tree.global(call.callee, "table.insert")
+end
+
 -- The calls of a file that move the places of a list.
 local function moves_of(file)
   if file.moves then return file.moves end
-  file.moves = {}
+  local moves = {}
   for call in tree.each(file, "Call") do
-    if tree.global(call.callee, "table.remove") or tree.global(call.callee, "table.insert") then
-      table.insert(file.moves, call)
-    end
+    if is_move(call) then moves[#moves + 1] = call end
   end
-  return file.moves
+  file.moves = moves
+  return moves
 end
 
 -- Does the loop assign anything else to fields of the list, or empty it altogether?
@@ -118,7 +121,7 @@ local function check_nil(file, assign, target, report)
   if not within or is_rebuilt(file, loop, var, assign) then return end
   local top = loop
   while true do
-    local outer = tree.enclosing(top, LOOPS, assign.func)
+    local outer = tree.enclosing(top, tree.LOOPS, assign.func)
     if not outer then break end
     top = outer
   end
@@ -181,7 +184,7 @@ local CONDITIONS = { Clause = true }
 -- Is the assignment in a loop, or does it leave the block that it is in?
 local function is_apart(assign, block)
   local statements = assign.parent.statements
-  return tree.enclosing(assign, LOOPS, block) ~= nil
+  return tree.enclosing(assign, tree.LOOPS, block) ~= nil
     or (assign.parent ~= block and LEAVES[statements[#statements].tag]) or false
 end
 
@@ -216,15 +219,6 @@ local function use_of(project, name)
   return (is_measured(name) or is_output(project, name)) and "length" or nil
 end
 
-local CHANGES = { "table.insert", "table.remove" }
-
-local function is_changed(name)
-  for _, change in ipairs(CHANGES) do
-    if name.parent.tag == "Call" and tree.global(name.parent.callee, change) then return true end
-  end
-  return false
-end
-
 -- local t = { ... }: follows its places through the text up to where its length matters.
 local function check_written(project, file, declared, var, report)
   local places, block = written_places(tree.bare(var.value)), declared.parent
@@ -239,7 +233,7 @@ local function check_written(project, file, declared, var, report)
       return report("HOLES", node, ("%s has something at %d, but not at every place before it: %s")
         :format(var.name, last, HOLE_ADVICE))
     end
-    if is_changed(node) then return end
+    if node.parent.tag == "Call" and is_move(node.parent) then return end
   end
 end
 

@@ -9,7 +9,6 @@ local tree = require "elg.lint.tree"
 local M = {}
 
 local FOLLOW_MAX = 8 -- operators within operators
-local LOOPS = { While = true, Repeat = true, ForNumber = true, ForIn = true }
 
 -- "a function" for what the library has under a name, as ctx.http or string.rep.
 local function library_kind(project, value)
@@ -88,7 +87,7 @@ local function is_before(assign, node)
   if assign.func ~= node.func or assign.last >= node.index or not tree.contains(assign.parent, node) then
     return false
   end
-  local loop = tree.enclosing(node, LOOPS, node.func)
+  local loop = tree.enclosing(node, tree.LOOPS, node.func)
   return not loop or loop.index < assign.index
 end
 
@@ -150,9 +149,9 @@ end
 -- The index from which on a node may be executed after the assignment: that of the outermost
 -- loop around it, or the next one.
 local function later_than(assign)
-  local from, loop = assign.index + 1, tree.enclosing(assign, LOOPS)
+  local from, loop = assign.index + 1, tree.enclosing(assign, tree.LOOPS)
   while loop do
-    from, loop = loop.index, tree.enclosing(loop, LOOPS)
+    from, loop = loop.index, tree.enclosing(loop, tree.LOOPS)
   end
   return from
 end
@@ -165,19 +164,20 @@ local ANY, OPEN = {}, {}
 -- OPEN, all that have any under ANY.
 local function assigns_by_key(file)
   if file.by_key then return file.by_key end
-  file.by_key = {}
+  local by_key = {}
   for assign in tree.each(file, "Assign") do
     for _, target in ipairs(assign.targets) do
       local at = tree.bare(target)
       while at.tag == "Index" do
-        index.add(file.by_key, CONSTANT[at.key.tag] and at.key.value or OPEN, assign)
-        index.add(file.by_key, ANY, assign)
+        index.add(by_key, CONSTANT[at.key.tag] and at.key.value or OPEN, assign)
+        index.add(by_key, ANY, assign)
         file.work:spend(1)
         at = tree.bare(at.object)
       end
     end
   end
-  return file.by_key
+  file.by_key = by_key
+  return by_key
 end
 
 -- May what is assigned to the state's member be replaced within the step: by an assignment to

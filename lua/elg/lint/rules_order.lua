@@ -17,8 +17,7 @@ local ORDER = "in the order of pairs: by key here, any in other Luas; "
 -- local key = next(t): its value is used, not only whether there is one.
 local function check_next(call, report)
   if not tree.global(call.callee, "next") or #call.args ~= 1 then return end
-  local parent = call.parent
-  while parent.tag == "Paren" do parent = parent.parent end
+  local parent = tree.outer(call)
   if parent.tag == "Local" or parent.tag == "Assign" or parent.tag == "Return"
     or parent.tag == "Index" then
     report("NEXT_FIRST", call, "relies on which key next gives first: " .. FIRST_ADVICE)
@@ -174,14 +173,15 @@ end
 -- { name of a member of the state = Assigns to it }
 local function member_assigns(project, file)
   if file.members then return file.members end
-  file.members = {}
+  local members = {}
   for assign in tree.each(file, "Assign") do
     for _, target in ipairs(assign.targets) do
       local member = target.tag == "Index" and member_of(project, file, target)
-      if member then index.add(file.members, member.name, assign) end
+      if member then index.add(members, member.name, assign) end
     end
   end
-  return file.members
+  file.members = members
+  return members
 end
 
 -- Does a member of the state stay as it is behind node `from` of the function: neither
@@ -310,14 +310,15 @@ end
 -- The set of places that are assigned to in the loop, by id.
 local function assigned_places(project, file, info)
   if info.assigned then return info.assigned end
-  info.assigned = {}
+  local assigned = {}
   for assign in tree.each(file, "Assign", info.loop.body) do
     for _, target in ipairs(assign.targets) do
       local place = place_of(project, file, info.loop, target)
-      if place then info.assigned[place.id] = true end
+      if place then assigned[place.id] = true end
     end
   end
-  return info.assigned
+  info.assigned = assigned
+  return assigned
 end
 
 -- Does the condition hold for several keys, as far as its text says: a comparison by size of

@@ -11,6 +11,9 @@ local M = {}
 
 local FOLLOW_MAX = 8 -- names behind names
 
+-- The tags of loops.
+M.LOOPS = { While = true, Repeat = true, ForNumber = true, ForIn = true }
+
 -- Children in the order of the text: single nodes and lists.
 local CHILDREN = {
   Index = { "object", "key" }, Call = { "callee", "args" }, Method = { "object", "args" },
@@ -104,6 +107,12 @@ function M.bare(node)
   return node
 end
 
+-- outer(node): what the node is a part of, brackets left out, and the part: the node with its brackets.
+function M.outer(node)
+  while node.parent.tag == "Paren" do node = node.parent end
+  return node.parent, node
+end
+
 -- value(node): what a name that is never assigned again stands for, else the node itself.
 function M.value(node)
   for _ = 1, FOLLOW_MAX do
@@ -164,10 +173,11 @@ end
 -- returns(func): iterates over the Returns of the function itself.
 function M.returns(func)
   if not func.returns then
-    func.returns = {}
+    local returns = {} -- kept when it is whole: what fills it may raise TOO_MUCH
     for ret in M.each(func.file, "Return", func) do
-      if ret.func == func then table.insert(func.returns, ret) end
+      if ret.func == func then returns[#returns + 1] = ret end
     end
+    func.returns = returns
   end
   return index.nodes(func.file.work, func.returns, func.index, func.last)
 end
