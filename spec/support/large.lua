@@ -128,4 +128,12 @@ function M.entangled(n)
     .. repeated(n, "t[1] = nil t[1] = @ state.n = #t\n"))
 end
 
+-- guarded(n): a module whose function changes what it is given, maybe: what else that hangs on takes
+-- more work to find out than its size says.
+function M.guarded(n)
+  return "local function change(t, other)\nif t.a == 0 then t.c()\n"
+    .. repeated(n, "elseif t.a == @ then t.c()\n") .. "elseif other then\n" .. repeated(n, "t.x = @\n")
+    .. "end\nend\nreturn change\n"
+end
+
 return M

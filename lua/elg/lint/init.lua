@@ -22,7 +22,9 @@ local FINDINGS_MAX = 1000
 local WORK_MAX = 1000000
 local WORK_PER_NODE = 40
 
--- Of each file, and of the graph as a whole: a rule and the codes of its findings.
+-- Of the graph as a whole before its files, of each file, and of the graph behind them: a rule and
+-- the codes of its findings.
+local FIRST_RULES = { { rules_state.changes, "OUTER_CHANGE by a function" } }
 local FILE_RULES = {
   { rules_state.outer, "OUTER_ASSIGN, OUTER_CHANGE, GLOBAL_ASSIGN" },
   { rules_json.json, "NOT_JSON, INVALID_RESULT" }, { rules_holes.holes, "HOLES" },
@@ -118,17 +120,19 @@ local function keep(project, found, finding)
   end
 end
 
--- Lets a rule look at a file. One that would look at too much says so in its place.
+-- Lets a rule look at a file, or at the graph. One that would look at too much says so in its place.
 local function apply(project, rule, file, found)
-  local function report(code, node, text, path)
-    keep(project, found, warning(code, path or file.path, node.line, text))
+  local path = file and file.path or project.entry.path
+  local function report(code, node, text, other_path)
+    keep(project, found, warning(code, other_path or path, node.line, text))
   end
   project.work:begin(WORK_MAX + WORK_PER_NODE * project.node_count)
   local ok, raised = pcall(rule[1], project, file, report)
   if ok then return end
   if raised ~= index.TOO_MUCH then error(raised, 0) end
-  keep(project, found, warning("CHECK_LIMIT", file.path, 1, rule[2] .. ": only a part was looked at, "
-    .. "because of how large and entangled the file is; smaller functions and files are checked to the end"))
+  keep(project, found, warning("CHECK_LIMIT", path, 1, ("%s: only a part was looked at, because of how large "
+    .. "and entangled %s; smaller functions and files are checked to the end"):format(rule[2],
+    file and "the file is" or "the graph's files are together")))
 end
 
 local function in_order(a, b)
@@ -185,11 +189,12 @@ function M.check(entry, read, described)
   if project.entry then
     project.paths = sorted_paths(project.files)
     steps.read(project)
+    for _, rule in ipairs(FIRST_RULES) do apply(project, rule, nil, found) end
     for _, path in ipairs(project.paths) do
       check_ignores(project, project.files[path], found)
       for _, rule in ipairs(FILE_RULES) do apply(project, rule, project.files[path], found) end
     end
-    for _, rule in ipairs(GRAPH_RULES) do apply(project, rule, project.entry, found) end
+    for _, rule in ipairs(GRAPH_RULES) do apply(project, rule, nil, found) end
   end
   if project.is_full then
     found[#found + 1] = warning("CHECK_LIMIT", entry, 1, ("more than %d warnings: the others are left out")

@@ -81,9 +81,14 @@ local function check_call(project, file, root, call, report)
   end
 end
 
+-- Which functions change what they are given, in all files; none, if that is too much to find out.
+function M.changes(project)
+  project.changes = {}
+  project.changes = changes.read(project)
+end
+
 -- Assignments in step code to what is outside of it.
 function M.outer(project, file, report)
-  project.changes = project.changes or changes.read(project)
   for assign in tree.each(file, "Assign") do
     local root = steps.root_of_made(project, assign) or steps.root(project, assign)
     for _, target in ipairs(root and assign.targets or {}) do

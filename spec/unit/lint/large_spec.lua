@@ -70,6 +70,20 @@ describe("lint of large files", function()
     assert.same({}, check(text:gsub("\n", " -- elg: ignore CHECK_LIMIT\n", 1)))
   end)
 
+  it("says once that what functions change could not be told, and checks each file", function()
+    local texts = { ["large.lua"] = large.guarded(2000),
+      ["other.lua"] = "local kept, M = {}, {}\nfunction M.set(x) kept.x = x end return M",
+      ["graph.lua"] = [[local elg, other, large = require "elg", require "other", require "large"
+        local list = {}
+        local function run(state) list.x = 1 other.set(state) end
+        return elg.graph { id = "x", version = "1", entry = "a", nodes = { a = run }, edges = {} }]] }
+    local where = {}
+    for i, finding in ipairs((lint.check("graph.lua", function(path) return texts[path] end))) do
+      where[i] = finding.code .. " " .. finding.where
+    end
+    assert.same({ "CHECK_LIMIT graph.lua:1", "OUTER_CHANGE graph.lua:3", "OUTER_CHANGE other.lua:2" }, where)
+  end)
+
   it("is told of by the commands, in a result or an error that says where", function()
     local p, codes = program.create(), {}
     for _, name in ipairs { "calling", "closures", "edges", "iterators", "methods", "removed", "sum",
