@@ -8,26 +8,20 @@
 #include "host/claimed.h"
 #include "host/public.h"
 
-static struct elg_wait *next_to_take(struct elg_host_run *hr)
+static bool to_take(const struct elg_wait *wait)
+{
+    return elg__child_is(wait, ELG_WAIT_STARTED) && !wait->offered && !wait->taken_up;
+}
+
+/* `unnamed`: of those that no batch has named. */
+static struct elg_wait *next_to_take(struct elg_host_run *hr, bool unnamed)
 {
     for (uint32_t i = 0; i < hr->wait_count && !hr->lost; i++) {
         struct elg_wait *wait = &hr->waits[i];
-        if (elg__child_is(wait, ELG_WAIT_STARTED) && !wait->offered && !wait->taken_up)
+        if (to_take(wait) && !(unnamed && wait->named))
             return wait;
     }
     return NULL;
-}
-
-/* How many there is room for, at most a batch. */
-static size_t room(const struct elg_host *host)
-{
-    size_t max =
-        host->serving.on ? host->serving.run_count_max : ELG_CHILDREN_IN_HAND_MAX;
-    size_t executing = elg_host_executing(host);
-    if (executing >= max || host->run_count >= ELG_CONCURRENCY_MAX)
-        return 0;
-    size_t left = max - executing;
-    return left < ELG_CLAIM_BATCH_RUNS_MAX ? left : ELG_CLAIM_BATCH_RUNS_MAX;
 }
 
 /* One that ended meanwhile answers the call; one that another process executes tells of
@@ -78,11 +72,13 @@ static void batch_fill(struct batch *batch, size_t max)
     for (uint32_t i = 0; i < hr->wait_count && batch->count < max; i++) {
         struct elg_wait *wait = &hr->waits[i];
         char *trace_id = batch->trace_ids[batch->count];
-        if (!elg__child_is(wait, ELG_WAIT_STARTED) || wait->offered || wait->taken_up)
+        if (!to_take(wait) || wait->named)
             continue;
         elg__child_trace(hr, &wait->prepared.key, trace_id);
-        if (elg__run_find(hr->host, trace_id) == NULL)
-            batch->waits[batch->count++] = wait;
+        if (elg__run_find(hr->host, trace_id) != NULL)
+            continue;
+        wait->named = true;
+        batch->waits[batch->count++] = wait;
     }
 }
 
@@ -150,13 +146,13 @@ void elg__child_serve(struct elg_host *host)
 {
     while (host->taking != NULL && !host->closing) {
         struct elg_host_run *hr = host->taking;
-        size_t left = room(host);
-        if (left > 1 && next_to_take(hr) != NULL)
+        size_t left = elg__claimed_room(host, true);
+        if (left > 1 && next_to_take(hr, true) != NULL)
             take_up_many(hr, left);
-        struct elg_wait *wait = next_to_take(hr);
+        struct elg_wait *wait = next_to_take(hr, false);
         if (wait == NULL)
             elg__child_forget(hr);
-        else if (room(host) > 0)
+        else if (elg__claimed_room(host, true) > 0)
             take_up(wait);
         else
             return;

@@ -15,14 +15,17 @@ size_t elg__claimed_count(const struct elg_host *host)
     return host->serving.row_count - host->serving.row_next;
 }
 
-/* How many there is room for; at least one, which the caller knows. */
-static size_t room(const struct elg_host *host)
+size_t elg__claimed_room(const struct elg_host *host, bool of_children)
 {
-    size_t max = host->serving.run_count_max, executing = elg_host_executing(host);
-    size_t left = executing < max ? max - executing : 1;
-    size_t ending = max * ELG_SERVE_ENDING;
-    if (host->run_count < ending && ending - host->run_count < left)
-        left = ending - host->run_count;
+    size_t max =
+        host->serving.on ? host->serving.run_count_max : ELG_CHILDREN_IN_HAND_MAX;
+    size_t all_max = of_children ? ELG_CONCURRENCY_MAX : max * ELG_SERVE_ENDING;
+    size_t executing = elg_host_executing(host);
+    if (executing >= max || host->run_count >= all_max)
+        return 0;
+    size_t left = max - executing;
+    if (all_max - host->run_count < left)
+        left = all_max - host->run_count;
     return left < ELG_CLAIM_BATCH_RUNS_MAX ? left : ELG_CLAIM_BATCH_RUNS_MAX;
 }
 
@@ -39,9 +42,9 @@ static enum elg_status claim(struct elg_host *host, struct elg_error *error)
         return elg_base_no_memory(error);
     serving->row_next = serving->row_count = 0;
     serving->rows_lapses = elg_checkpoint_lease_lapses(host->store);
-    return elg_checkpoint_claim_many(host->store, serving->all_graphs ? NULL : ids,
-                                     serving->graph_count, serving->rows, room(host),
-                                     &serving->row_count, error);
+    return elg_checkpoint_claim_many(
+        host->store, serving->all_graphs ? NULL : ids, serving->graph_count,
+        serving->rows, elg__claimed_room(host, false), &serving->row_count, error);
 }
 
 enum elg_status elg__claimed_next(struct elg_host *host, struct elg_run_row *row,
@@ -68,11 +71,14 @@ static struct elg_run_row *find(struct elg_host *host, const char *trace_id)
     return NULL;
 }
 
+/* The claim that follows may fail: then the run must not be left as this process's. */
 void elg__claimed_drop(struct elg_host *host, const char *trace_id)
 {
     struct elg_run_row *row = find(host, trace_id);
     if (row == NULL)
         return;
+    if (!elg_checkpoint_status_ended(row->status))
+        elg__claimed_back(host, trace_id);
     elg_checkpoint_run_row_fini(row);
     *row = host->serving.rows[--host->serving.row_count];
 }

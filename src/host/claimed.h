@@ -4,12 +4,17 @@
 
 #include "host/internal.h"
 
-/* A run of the store that is next, claimed: as elg_checkpoint_claim_next, by batches. */
+/* How many runs there is room for, at most a batch; 0: none. Children have room beside
+ * those that wait for them. */
+size_t elg__claimed_room(const struct elg_host *host, bool of_children);
+/* A run of the store that is next, claimed: as elg_checkpoint_claim_next, by batches.
+ * There is room. */
 enum elg_status elg__claimed_next(struct elg_host *host, struct elg_run_row *row,
                                   struct elg_error *error);
 /* How many are claimed and not in hand yet. */
 size_t elg__claimed_count(const struct elg_host *host);
-/* The run is claimed anew, by its name. */
+/* The run shall be claimed anew, by its name: if it is claimed and not in hand yet, it is
+ * let go with the next elg__claimed_back_all. */
 void elg__claimed_drop(struct elg_host *host, const char *trace_id);
 /* Its abort is asked for, if it is claimed and not in hand yet. */
 void elg__claimed_abort(struct elg_host *host, const char *trace_id);

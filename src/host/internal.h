@@ -82,7 +82,8 @@ struct elg_wait {
     enum elg_wait_state state;
     bool offered;  /* the interceptor has taken it */
     bool declined; /* it did not want it */
-    bool taken_up; /* RUN: this host has tried to execute the child */
+    bool named;    /* RUN: this host has tried to claim the child with others, */
+    bool taken_up; /* to execute it */
     struct elg_operation *operation;
     int64_t due_ms;    /* SLEEP, WAIT: wall clock; INT64_MAX: none */
     int64_t signal_no; /* of the signal that it took, 0: none */

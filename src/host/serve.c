@@ -98,12 +98,6 @@ void elg__serve_fini(struct elg_host *host)
 /* ---- taking up
  * ------------------------------------------------------------------------------- */
 
-static bool has_room(const struct elg_host *host)
-{
-    size_t max = host->serving.run_count_max;
-    return elg_host_executing(host) < max && host->run_count < max * ELG_SERVE_ENDING;
-}
-
 /* The canonical error of a run that cannot be loaded. NULL: no memory. */
 static struct elg_blob *unloaded_error(struct elg_host *host,
                                        const struct elg_run_row *row,
@@ -260,7 +254,7 @@ void elg__serve(struct elg_host *host, int64_t now_us, int64_t until_us)
         serving->look_us = 0;
     serving->asked_us = now_us;
     while ((serving->look_us <= now_us || elg__claimed_count(host) > 0) &&
-           has_room(host)) {
+           elg__claimed_room(host, false) > 0) {
         enum elg_status status = take(host, now_us, &error);
         bool all_refused = serving->refused_count >= ELG_SERVE_REFUSED_MAX;
         if (status == ELG_NOT_FOUND)
@@ -278,7 +272,7 @@ void elg__serve(struct elg_host *host, int64_t now_us, int64_t until_us)
 int64_t elg__serve_next_us(const struct elg_host *host)
 {
     const struct elg_serving *serving = &host->serving;
-    if (!serving->on || !has_room(host))
+    if (!serving->on || elg__claimed_room(host, false) == 0)
         return INT64_MAX;
     if (elg__claimed_count(host) > 0)
         return 0;
