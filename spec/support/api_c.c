@@ -277,14 +277,17 @@ static void tell_end(lua_State *L)
     tell(L, "register", elg_host_register(host, "b", answer, NULL, NULL, &error));
 }
 
-/* A tick from within a tick. */
+/* A tick from within a tick; ELG_INTERNAL: it leaves *active as it was. */
 static enum elg_status inner;
 
 static void on_event(void *self, const struct elg_event *event)
 {
     (void)self;
     (void)event;
-    inner = elg_host_tick(host, 1, &active, NULL);
+    size_t inner_active = 1;
+    inner = elg_host_tick(host, 1, &inner_active, NULL);
+    if (inner_active != 0)
+        inner = ELG_INTERNAL;
 }
 
 static int l_close(lua_State *L)

@@ -80,6 +80,7 @@ enum elg_status elg_host_tick(struct elg_host *host, int64_t budget_us, size_t *
                               struct elg_error *error)
 {
     assert(host != NULL && active != NULL);
+    *active = 0;
     if (atomic_load(&host->tick_began_us) != 0)
         return elg_base_fail(error, ELG_USAGE, "tick",
                              "called from within itself; a callback must not tick");
