@@ -143,7 +143,8 @@ local function first_step(what, argv, prepare)
     times[1], median(whole), median(bare)))
 end
 
--- A run is killed while its step 1,000 sleeps, and resumed when the sleep is over.
+-- A run is killed while its step 1,000 sleeps, and resumed when the sleep is over. What it had
+-- committed was on the disk; so is each copy of it, before the clock starts.
 local function resume()
   local owner = place:start_elg { "run", "long.lua", "--trace", "nap", "--store", "sqlite:nap.db",
     "--input", '{"steps":1001,"naps":1001}' }
@@ -156,7 +157,7 @@ local function resume()
   os.execute(("cd '%s' && mkdir kept && cp nap.db* kept"):format(place.path))
   first_step("resume after 1,000 steps: the next step", { "resume", "nap", "--store",
     "sqlite:nap.db" }, function()
-    os.execute(("cd '%s' && rm -f nap.db* && cp kept/* ."):format(place.path))
+    os.execute(("cd '%s' && rm -f nap.db* && cp kept/* . && sync nap.db*"):format(place.path))
   end)
 end
 

@@ -1,29 +1,29 @@
 /* intern: an open-addressing set of strings. Provides base/intern.h. */
 #include "base/intern.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#define SLOTS_FIRST 64
 
 struct elg_intern {
     const struct elg_alloc *alloc;
     char **slots;
-    size_t slot_count; /* a power of two, more than strings_max */
+    size_t slot_count; /* a power of two; at most half of them are used */
     size_t used, strings_max;
 };
 
 struct elg_intern *elg_base_intern_create(const struct elg_alloc *alloc,
                                           size_t strings_max)
 {
-    size_t slot_count = 64;
-    while (slot_count < strings_max * 2)
-        slot_count *= 2;
     struct elg_intern *intern = elg_base_calloc(alloc, sizeof *intern);
     if (intern == NULL)
         return NULL;
     intern->alloc = alloc;
-    intern->slot_count = slot_count;
+    intern->slot_count = SLOTS_FIRST;
     intern->strings_max = strings_max;
-    intern->slots = elg_base_calloc(alloc, slot_count * sizeof *intern->slots);
+    intern->slots = elg_base_calloc(alloc, SLOTS_FIRST * sizeof *intern->slots);
     if (intern->slots == NULL) {
         elg_base_free(alloc, intern, sizeof *intern);
         return NULL;
@@ -51,18 +51,47 @@ static uint64_t hash_of(const char *s)
     return hash;
 }
 
+/* The slot of the string, or the empty one where it belongs. */
+static char **slot_of(char **slots, size_t slot_count, const char *s)
+{
+    size_t i = (size_t)hash_of(s) & (slot_count - 1);
+    while (slots[i] != NULL && strcmp(slots[i], s) != 0)
+        i = (i + 1) & (slot_count - 1);
+    return &slots[i];
+}
+
+/* Twice as many slots; false: no memory, and nothing has changed. */
+static bool grow(struct elg_intern *intern)
+{
+    size_t grown = intern->slot_count * 2;
+    char **slots = elg_base_calloc(intern->alloc, grown * sizeof *slots);
+    if (slots == NULL)
+        return false;
+    for (size_t i = 0; i < intern->slot_count; i++)
+        if (intern->slots[i] != NULL)
+            *slot_of(slots, grown, intern->slots[i]) = intern->slots[i];
+    elg_base_free(intern->alloc, intern->slots,
+                  intern->slot_count * sizeof *intern->slots);
+    intern->slots = slots;
+    intern->slot_count = grown;
+    return true;
+}
+
 const char *elg_base_intern(struct elg_intern *intern, const char *s)
 {
-    size_t i = (size_t)hash_of(s) & (intern->slot_count - 1);
-    for (; intern->slots[i] != NULL; i = (i + 1) & (intern->slot_count - 1))
-        if (strcmp(intern->slots[i], s) == 0)
-            return intern->slots[i];
+    char **slot = slot_of(intern->slots, intern->slot_count, s);
+    if (*slot != NULL)
+        return *slot;
     if (intern->used >= intern->strings_max)
         return "...";
-    char *copy = elg_base_strndup(intern->alloc, s, strlen(s));
-    if (copy == NULL)
+    if ((intern->used + 1) * 2 > intern->slot_count) {
+        if (!grow(intern))
+            return "...";
+        slot = slot_of(intern->slots, intern->slot_count, s);
+    }
+    *slot = elg_base_strndup(intern->alloc, s, strlen(s));
+    if (*slot == NULL)
         return "...";
-    intern->slots[i] = copy;
     intern->used++;
-    return copy;
+    return *slot;
 }

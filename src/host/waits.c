@@ -40,8 +40,8 @@ void elg__wait_tell(struct elg_host_run *hr)
 {
     const struct elg_run_row *row = &hr->run->row;
     int64_t due_ms;
-    if (!parked_due(hr, &due_ms))
-        return;
+    if (!parked_due(hr, &due_ms) || due_ms <= elg_base_wall_ms(hr->host->clock))
+        return; /* what is over is recorded at once, with no commit in between */
     if (hr->limits.run_timeout_ms > 0 && row->started_at_ms > 0 &&
         row->started_at_ms + hr->limits.run_timeout_ms < due_ms)
         due_ms = row->started_at_ms + hr->limits.run_timeout_ms;
