@@ -18,8 +18,10 @@ local FENCES = {
 
 local server, port, direct, url
 
--- Takes all fences but these out of what is prepared from now on. Patterns are of the same length.
+-- Takes all fences but these out of what is prepared from now on: how many texts that are. Patterns
+-- are of the same length.
 local function only(kept)
+  local count = 0
   proxy.edit()
   for name, texts in pairs(FENCES) do
     if not kept:find(name, 1, true) then
@@ -29,9 +31,11 @@ local function only(kept)
         local param = body:match "%$[23]::int8" -- its type has to be told
         local always = param and param .. ">=0" or "true"
         proxy.edit(text, (" "):rep(#body - #always) .. always .. rest)
+        count = count + 1
       end
     end
   end
+  return count
 end
 
 -- What the new owner did since it took the run over, and which fences each suffice then. `flush` does
@@ -75,12 +79,12 @@ describe("a fence alone", function()
 
   -- A store whose statements have only those fences, which holds a run `other`, and a new one.
   local function pair(kept)
-    only(kept)
+    local count = only(kept)
     local stale = assert(stores.connect(url, "the stale one"))
     local new = assert(stores.connect(direct, "the new one"))
     postgres.sql(direct, "DELETE FROM cmo_runs")
     stores.commit(stale, create "other")
-    return stale, new
+    return stale, new, count
   end
   local function taken_over(stale, new, id)
     stores.commit(stale, create(id))
@@ -91,7 +95,7 @@ describe("a fence alone", function()
   it("refuses a stale owner, each where it is needed", function()
     local refused = {}
     for _, kept in ipairs { "epoch", "count", "flush", "ended", "none", table.concat(ALL, " ") } do
-      local stale, new = pair(kept)
+      local stale, new, count = pair(kept)
       for n, case in ipairs(CASES) do
         for k, write in ipairs(WRITES) do
           local id = ("run-%d-%d"):format(n, k)
@@ -103,6 +107,7 @@ describe("a fence alone", function()
           if kept:find "epoch" then assert.equal("ELG_FENCED", said) end
         end
       end
+      assert.equal(count, proxy.counts().edits, "a fence is written otherwise: only " .. kept)
       stale:close()
       new:close()
     end

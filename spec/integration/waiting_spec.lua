@@ -41,9 +41,8 @@ for _, store in ipairs(served.stores) do
     local function waiting()
       local text = store.name == "sqlite"
         and "SELECT count(*) AS n FROM cmo_runs WHERE status = 'waiting' AND free = 1"
-        or "SELECT count(*) FROM cmo_runs WHERE status = 'waiting' AND worker IS NULL"
-      local row = world:sql(text)[1]
-      return tonumber(row.n or row[1] or row.count) == RUNS
+        or "SELECT count(*) AS n FROM cmo_runs WHERE status = 'waiting' AND worker IS NULL"
+      return tonumber(world:sql(text)[1].n) == RUNS
     end
     assert(outside.eventually(waiting, 120000), "not all come to wait")
     local seconds = (process.monotonic_us() - began_us) / 1e6

@@ -45,8 +45,9 @@ static struct sockaddr_un target;
 static struct {
     char from[EDIT_BYTES_MAX], to[EDIT_BYTES_MAX];
     size_t size;
+    bool made;
 } edits[EDITS_MAX];
-static int edit_count, edits_made;
+static int edit_count;
 static int listener = -1;
 
 /* True once for each time that `want` was armed. */
@@ -122,7 +123,7 @@ static ssize_t edit_all(char *data, ssize_t size)
         while ((at = memmem(at, (size_t)(data + size - at), edits[i].from,
                             edits[i].size)) != NULL) {
             memcpy(at, edits[i].to, edits[i].size);
-            edits_made++;
+            edits[i].made = true;
         }
         for (ssize_t k = most < size ? most : size; k > held; k--)
             if (memcmp(data + size - k, edits[i].from, (size_t)k) == 0)
@@ -239,11 +240,12 @@ static int l_edit(lua_State *L)
     luaL_argcheck(L, from_size == to_size && from_size < EDIT_BYTES_MAX, 2, "its length");
     pthread_mutex_lock(&mutex);
     if (from == NULL)
-        edit_count = edits_made = 0;
+        edit_count = 0;
     bool room = edit_count < EDITS_MAX;
     if (from != NULL && room) {
         memcpy(edits[edit_count].from, from, from_size);
         memcpy(edits[edit_count].to, to, to_size);
+        edits[edit_count].made = false;
         edits[edit_count++].size = from_size;
     }
     pthread_mutex_unlock(&mutex);
@@ -260,11 +262,14 @@ static int l_release(lua_State *L)
     return 0;
 }
 
-/* { connections =, faults = so far, late = requests that are not delivered yet } */
+/* { connections =, faults = so far, late = requests that are not delivered yet, edits =
+ * how many of what is to be edited came } */
 static int l_counts(lua_State *L)
 {
     pthread_mutex_lock(&mutex);
-    int now[4] = {connections, faults, late_waiting, edits_made};
+    int now[4] = {connections, faults, late_waiting, 0};
+    for (int i = 0; i < edit_count; i++)
+        now[3] += edits[i].made ? 1 : 0;
     pthread_mutex_unlock(&mutex);
     lua_newtable(L);
     lua_pushinteger(L, now[0]);
