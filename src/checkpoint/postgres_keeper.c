@@ -122,13 +122,13 @@ static bool is_alive(const struct elg_postgres *postgres)
     return postgres->env.alive == NULL || postgres->env.alive(postgres->env.alive_self);
 }
 
-/* False: it has to be tried again soon. */
+/* False: it has to be tried again, or looked at again, soon. */
 static bool renew(struct elg_postgres_connection *connection)
 {
     struct elg_postgres *postgres = connection->postgres;
     struct elg_postgres_batch *batch = &connection->batch;
     if (!is_alive(postgres))
-        return true;
+        return connection->pg != NULL; /* without one there is nothing to rest on */
     if (connection->pg == NULL) {
         if (elg_postgres_ensure(connection, 0, NULL) != ELG_OK)
             return false;
