@@ -173,9 +173,67 @@ describe("artifact, folder", function()
     for _, age in ipairs { "2 days ago", "1 hour ago" } do
       os.execute(("touch -d '%s' '%s'"):format(age, path(read, ".new-" .. age:sub(1, 1))))
     end
+    assert(os.rename(path(read, ""), path(read, ".old-") .. "-0123456789abcdef"))
+    assert.equal("read", source:get(read))
+    assert(os.rename(path(read, ""), path(read, ".old-") .. "-fedcba9876543210"))
     assert.equal(2, #source:list())
+    assert.is_false(there(path(read, ".old-") .. "-fedcba9876543210"))
     assert.is_false(there(path(read, ".new-2")))
     assert.is_true(there(path(read, ".new-1")))
+    source:close()
+    stores.clean()
+  end)
+  -- A file put aside by a process that died, two who remove (the second lists, and comes upon that
+  -- file, while the first takes the name away), and one who puts in between.
+  it("keeps what was put again between two who remove it (I4)", function()
+    local where, said = stores.folder(), stores.folder()
+    local source = assert(artifact.open("folder", where))
+    local text = content(2000, 1)
+    local hash = source:put(text)
+    local path = folder_path(where, hash)
+    backends[1].age(where, hash)
+    assert(os.rename(path, (path:gsub("/([^/]*)$", "/.old-%1"))))
+    source:put(text)
+    backends[1].age(where, hash)
+    local other = stores.child(([[
+      local artifact, process = require "artifact_c", require "process_c"
+      io.stdout:setvbuf "no"
+      artifact.at("unlinkat", function()
+        print "at it"
+        local tries = 0
+        repeat
+          process.sleep_us(1000)
+          tries = tries + 1
+        until io.open(%q) or tries > 20000
+      end)
+      print(#artifact.open("folder", %q):list())]]):format(said .. "/go", where))
+    assert.equal("at it", other:read "*l")
+    local between = false
+    artifact.at("rename", function()
+      between = true
+      assert.equal(hash, artifact.open("folder", where):put(text))
+    end, function()
+      io.open(said .. "/go", "w"):close()
+      assert(other:read "*l") -- it may have been there or not
+    end)
+    assert.is_false(source:remove(hash, 120000))
+    assert.is_true(between and source:get(hash) == text)
+    assert.is_true(source:list()[1].age_ms < 60000)
+    other:close()
+    source:close()
+    stores.clean()
+  end)
+  it("puts back what was put again no older than it was", function()
+    local where = stores.folder()
+    local source = assert(artifact.open("folder", where))
+    local hash = source:put "young"
+    local path = folder_path(where, hash)
+    os.execute(("cp %s %s"):format(path, (path:gsub("/([^/]*)$", "/.old-%1-0123456789abcdef"))))
+    backends[1].age(where, hash)
+    assert.is_true(source:list()[1].age_ms < 60000)
+    assert.is_false(source:remove(hash, 120000))
+    backends[1].age(where, hash)
+    assert.is_true(source:remove(hash, 120000))
     source:close()
     stores.clean()
   end)

@@ -1,9 +1,13 @@
 /* artifact_c: artifact sources for specs: a folder's, or a store's own. Uses the headers
  * of activity and checkpoint. Hashes are hex; failures are nil, status, text.
  */
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "activity/activity.h"
 #include "checkpoint/checkpoint.h"
@@ -222,6 +226,68 @@ static int l_fail_at(lua_State *L)
     return 0;
 }
 
+/* ---- what a spec does around the library's system calls */
+
+static struct {
+    lua_State *L;
+    const char *call; /* NULL: none is waited for */
+    int before, after;
+} hook;
+
+static void hook_run(int *function)
+{
+    int reference = *function;
+    *function = LUA_NOREF;
+    lua_rawgeti(hook.L, LUA_REGISTRYINDEX, reference);
+    luaL_unref(hook.L, LUA_REGISTRYINDEX, reference);
+    if (lua_isfunction(hook.L, -1))
+        lua_call(hook.L, 0, 0);
+    else
+        lua_pop(hook.L, 1);
+}
+
+/* True, once, for the call that is waited for: `after` is due behind it. */
+static bool hooked(const char *call)
+{
+    if (hook.call == NULL || strcmp(hook.call, call) != 0)
+        return false;
+    hook.call = NULL;
+    hook_run(&hook.before);
+    return true;
+}
+
+/* at("rename" or "unlinkat", before, after): functions (or nil) that the next such call
+ * of the library runs around itself. */
+static int l_at(lua_State *L)
+{
+    static const char *const CALLS[] = {"rename", "unlinkat", NULL};
+    int call = luaL_checkoption(L, 1, NULL, CALLS);
+    lua_settop(L, 3);
+    hook.after = luaL_ref(L, LUA_REGISTRYINDEX);
+    hook.before = luaL_ref(L, LUA_REGISTRYINDEX);
+    hook.L = L;
+    hook.call = CALLS[call];
+    return 0;
+}
+
+int rename(const char *from, const char *to)
+{
+    bool ours = hooked("rename");
+    int result = (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+    if (ours)
+        hook_run(&hook.after);
+    return result;
+}
+
+int unlinkat(int fd, const char *path, int flags)
+{
+    bool ours = hooked("unlinkat");
+    int result = (int)syscall(SYS_unlinkat, fd, path, flags);
+    if (ours)
+        hook_run(&hook.after);
+    return result;
+}
+
 /* fault(op, count, status name ELG_IO or ELG_FULL): of a store */
 static int l_fault(lua_State *L)
 {
@@ -245,5 +311,7 @@ int luaopen_artifact_c(lua_State *L)
     lua_newtable(L);
     lua_pushcfunction(L, l_open);
     lua_setfield(L, -2, "open");
+    lua_pushcfunction(L, l_at);
+    lua_setfield(L, -2, "at");
     return 1;
 }

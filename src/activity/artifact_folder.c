@@ -8,8 +8,9 @@
  *    come to sync it, so it is synced too: FOLDER once for each of its entries, a file
  *    unless this process did it and remembers.
  * 3. What is put again is young again: its time is set if it is older than a minute.
- * 4. Who removes a file gives it the name ".old-" first; what was left so by one that
- * died gets its name back when it is wanted, or when the folder is listed.
+ * 4. Who removes a file gives it a ".old-" name first, one that nobody else gives; what
+ * was left so by one that died gets its name back when it is wanted, or when the folder
+ * is listed.
  * 5. A file whose content is not what its name says is replaced by the next put.
  */
 #include "activity/artifact_folder.h"

@@ -3,7 +3,9 @@
  *
  * Who removes an artifact takes its name away first and looks at its time then; who puts
  * it again sets its time first and looks at its name then (artifact_folder.c): one of the
- * two sees the other.
+ * two sees the other. The name that a removal gives is its own, by chance: what lies
+ * under one may be given its own name back by anybody, and taken away from there, and
+ * must be the only file that can ever be meant.
  */
 #include "activity/artifact_folder.h"
 
@@ -18,9 +20,11 @@
 #define SHARDS 256
 #define NAME_SIZE (ELG_HASH_HEX_SIZE - 2) /* of a file in its shard, with its NUL */
 #define ROWS_MIN 64
-#define OLD ".old-"             /* before a name: being removed */
-#define NEW ".new-"             /* before a name: being written */
+#define OLD ".old-" /* before a name (and "-", chance): being removed */
+#define OLD_SIZE (sizeof OLD - 1)
+#define NEW ".new-"             /* before chance: being written */
 #define NEW_AGE_MS_MAX 86400000 /* after so long its writer is dead */
+#define BACK_TRIES_MAX 8        /* somebody else takes the name away each time */
 
 int64_t elg__folder_age_ms(const struct stat *info)
 {
@@ -94,6 +98,48 @@ static enum elg_status entries_read(DIR *dir, unsigned byte, const struct elg_ha
     return ELG_OK;
 }
 
+/* True, and the name that it had, of a file aside; its removal's own part may be missing,
+ * as it was in earlier versions. */
+static bool is_aside(const char *name, char out[NAME_SIZE])
+{
+    if (strncmp(name, OLD, OLD_SIZE) != 0 || strlen(name) < OLD_SIZE + NAME_SIZE - 1)
+        return false;
+    char end = name[OLD_SIZE + NAME_SIZE - 1];
+    memcpy(out, name + OLD_SIZE, NAME_SIZE - 1);
+    out[NAME_SIZE - 1] = '\0';
+    return end == '\0' || end == '-';
+}
+
+/* What lies under the name is the same content. If it is older than the file aside, that
+ * may be the one that was put again: the name's file becomes young. False: it is not
+ * there any more. */
+static bool name_keeps(int fd, const char *aside, const char *name)
+{
+    struct stat old, named;
+    if (fstatat(fd, name, &named, 0) != 0)
+        return false;
+    if (fstatat(fd, aside, &old, 0) != 0 ||
+        elg__folder_age_ms(&old) >= elg__folder_age_ms(&named))
+        return true;
+    return utimensat(fd, name, NULL, 0) == 0;
+}
+
+/* The file aside gets its own name back. False and errno: it does not; ENOENT: somebody
+ * else has seen to it. */
+static bool aside_back(int fd, const char *aside, const char *name)
+{
+    bool back = false;
+    for (int i = 0; !back && i < BACK_TRIES_MAX; i++) {
+        back = linkat(fd, aside, fd, name, 0) == 0;
+        if (!back && errno != EEXIST)
+            return false;
+        back = back || name_keeps(fd, aside, name);
+    }
+    if (back)
+        (void)unlinkat(fd, aside, 0);
+    return back;
+}
+
 /* What processes that died left in a shard: files aside get their names back, those that
  * were not written to their end go. What fails here is left for the next time. Who lives
  * and has put a file aside just now finds it gone, and leaves it to us. */
@@ -101,20 +147,36 @@ static void leftovers_settle(DIR *dir)
 {
     const struct dirent *entry;
     struct stat info;
+    char own[NAME_SIZE];
     int fd = dirfd(dir);
     while ((entry = readdir(dir)) != NULL) {
         const char *name = entry->d_name;
-        if (strncmp(name, OLD, sizeof OLD - 1) == 0 &&
-            strlen(name + sizeof OLD - 1) == NAME_SIZE - 1) {
-            if (linkat(fd, name, fd, name + sizeof OLD - 1, 0) == 0 || errno == EEXIST)
-                (void)unlinkat(fd, name, 0);
-        } else if (strncmp(name, NEW, sizeof NEW - 1) == 0 &&
-                   fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-                   elg__folder_age_ms(&info) > NEW_AGE_MS_MAX) {
+        if (is_aside(name, own))
+            (void)aside_back(fd, name, own);
+        else if (strncmp(name, NEW, sizeof NEW - 1) == 0 &&
+                 fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+                 elg__folder_age_ms(&info) > NEW_AGE_MS_MAX)
             (void)unlinkat(fd, name, 0);
-        }
     }
     rewinddir(dir);
+}
+
+bool elg__folder_put_back(const struct elg_folder_place *place)
+{
+    const struct dirent *entry;
+    char own[NAME_SIZE];
+    bool back = false;
+    DIR *dir = opendir((const char *)place->shard.data);
+    if (dir == NULL)
+        return false;
+    while (!back && (entry = readdir(dir)) != NULL) {
+        if (is_aside(entry->d_name, own) && strcmp(own, place->hex + 2) == 0)
+            back = aside_back(dirfd(dir), entry->d_name, own);
+    }
+    closedir(dir);
+    if (!back)
+        errno = ENOENT;
+    return back;
 }
 
 static enum elg_status shard_read(const struct elg_folder *folder, unsigned byte,
@@ -165,28 +227,18 @@ enum elg_status elg__folder_list(struct elg_artifacts *artifacts,
 
 /* ---- remove */
 
-/* False: no memory. */
-static bool aside_name(const struct elg_folder_place *place, struct elg_buf *out)
+/* The name of this removal alone, into place->fresh. */
+static enum elg_status aside_name(const struct elg_folder *folder,
+                                  struct elg_folder_place *place, struct elg_error *error)
 {
-    elg_base_buf_printf(out, "%s/" OLD "%s", (const char *)place->shard.data,
-                        place->hex + 2);
-    elg_base_buf_append_byte(out, 0);
-    return !out->failed;
-}
-
-bool elg__folder_put_back(const struct elg_folder_place *place)
-{
-    struct elg_buf aside;
-    bool back = false;
-    elg_base_buf_init(&aside, place->shard.alloc);
-    if (aside_name(place, &aside) &&
-        (link((const char *)aside.data, (const char *)place->path.data) == 0 ||
-         errno == EEXIST))
-        back = true;
-    if (back)
-        (void)unlink((const char *)aside.data);
-    elg_base_buf_fini(&aside);
-    return back;
+    uint64_t chance = 0;
+    if (elg_base_random_fill(folder->random, &chance, sizeof chance) != ELG_OK)
+        return elg_base_fail(error, ELG_IO, NULL, "no random bytes for a file name");
+    elg_base_buf_printf(&place->fresh, "%s/" OLD "%s-%016llx",
+                        (const char *)place->shard.data, place->hex + 2,
+                        (unsigned long long)chance);
+    elg_base_buf_append_byte(&place->fresh, 0);
+    return place->fresh.failed ? elg_base_no_memory(error) : ELG_OK;
 }
 
 /* The file under its other name goes, or gets its own back if it is young. If it is not
@@ -202,9 +254,9 @@ static enum elg_status aside_settle(const char *aside, const char *path,
     if (stat(aside, &info) != 0)
         return elg__folder_fail(error, aside, "cannot look at the file");
     *removed = elg__folder_age_ms(&info) >= age_ms_min;
-    if (!*removed && link(aside, path) != 0 && errno != EEXIST && errno != ENOENT)
+    if (!*removed && !aside_back(AT_FDCWD, aside, path) && errno != ENOENT)
         return elg__folder_fail(error, path, "cannot put the file back");
-    if (unlink(aside) != 0 && errno != ENOENT)
+    if (*removed && unlink(aside) != 0 && errno != ENOENT)
         return elg__folder_fail(error, aside, "cannot remove the file");
     return ELG_OK;
 }
@@ -221,11 +273,10 @@ enum elg_status elg__folder_remove(struct elg_artifacts *artifacts,
         return status;
     const char *path = (const char *)place.path.data;
     bool gone = false;
-    bool named = aside_name(&place, &place.fresh);
+    status = aside_name(folder, &place, error);
     const char *aside = (const char *)place.fresh.data;
-    if (!named)
-        status = elg_base_no_memory(error);
-    else if (stat(path, &info) == 0 && elg__folder_age_ms(&info) >= age_ms_min) {
+    if (status == ELG_OK && stat(path, &info) == 0 &&
+        elg__folder_age_ms(&info) >= age_ms_min) {
         if (rename(path, aside) == 0)
             status = aside_settle(aside, path, age_ms_min, &gone, error);
         else if (errno != ENOENT)
