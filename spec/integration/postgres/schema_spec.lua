@@ -105,6 +105,12 @@ describe("checkpoint.postgres schema", function()
       assert.same({ "ELG_OK" }, store:commit { create("nul", { error = [[{"code":"E","message":"a\u0000b"}]] }) })
       assert.same({ error_code = "E", error_message = "a\239\191\189b" },
         sql("SELECT error_code, error_message FROM cmo_execution_summary WHERE trace_id = 'nul'")[1])
+      -- A NUL is an odd number of backslashes before u0000; of an even one each pair is a backslash.
+      assert.same({ "ELG_OK" }, store:commit { create("escaped", { error = [[{"code":"\\\u0000\\\\u0000",]]
+        .. [["message":"\\u0000 \u0000\u0000 \\\u0000u0000"}]] }) })
+      assert.same({ error_code = "\\\239\191\189\\\\u0000",
+        error_message = "\\u0000 \239\191\189\239\191\189 \\\239\191\189u0000" },
+        sql("SELECT error_code, error_message FROM cmo_execution_summary WHERE trace_id = 'escaped'")[1])
     end)
     it("sums runs up", function()
       filled()
