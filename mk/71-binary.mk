@@ -8,19 +8,26 @@ CLI_LUA     := $(sort $(shell find lua/elg lua/meta -type f \( -name '*.lua' -o 
 # lua/elg/cli/init.lua is elg.cli, lua/elg/cli/run.lua is elg.cli.run.
 lua_module   = $(subst /,.,$(patsubst %/init,%,$(patsubst lua/%.lua,%,$(1))))
 
-# A table of { name, start, end } rows; the texts go in as they are.
-$(B)/gen/embedded.S: $(CLI_LUA) mk/71-binary.mk
+# A table of { name, start, end } rows. What `elg init` writes goes in as it is, the
+# program's own Lua as bytecode: parsing it would be a tenth of a start.
+CLI_TEXTS   := $(filter lua/elg/templates/% lua/meta/%,$(CLI_LUA))
+CLI_CODE    := $(patsubst %,$(B)/gen/%c,$(filter-out $(CLI_TEXTS),$(CLI_LUA)))
+$(B)/gen/%.luac: %.lua $(B)/elg-compile
+	@mkdir -p $(@D)
+	@$(B)/elg-compile $< "=$(call lua_module,$<)" >$@.tmp && mv $@.tmp $@
+
+$(B)/gen/embedded.S: $(CLI_TEXTS) $(CLI_CODE) mk/71-binary.mk
 	@mkdir -p $(@D)
 	@{ echo '.section .note.GNU-stack,"",@progbits'; \
 	  echo '.section .rodata'; n=0; \
-	  for f in $(CLI_LUA); do n=$$((n+1)); \
-	    m=$$(echo $$f | sed 's,^lua/,,; s,/init\.lua$$,,; s,\.lua$$,,; s,/,.,g'); \
+	  for f in $(CLI_TEXTS) $(CLI_CODE); do n=$$((n+1)); \
+	    m=$$(echo $$f | sed 's,^$(B)/gen/,,; s,\.luac$$,.lua,; s,^lua/,,; s,/init\.lua$$,,; s,\.lua$$,,; s,/,.,g'); \
 	    echo "name_$$n: .asciz \"$$m\""; \
 	    echo "text_$$n: .incbin \"$$f\""; echo "end_$$n: .byte 0"; done; \
 	  echo '.section .data.rel.ro,"aw"'; echo '.balign 8'; \
 	  echo '.globl elg__bind_embedded'; echo '.hidden elg__bind_embedded'; \
 	  echo 'elg__bind_embedded:'; n=0; \
-	  for f in $(CLI_LUA); do n=$$((n+1)); \
+	  for f in $(CLI_TEXTS) $(CLI_CODE); do n=$$((n+1)); \
 	    echo ".quad name_$$n, text_$$n, end_$$n"; done; \
 	  echo '.quad 0, 0, 0'; } >$@.tmp
 	@mv $@.tmp $@

@@ -5,7 +5,8 @@
  * source gives the same bytecode). Reads requests from descriptor 0 until it is closed;
  * answers there, confined as jailed/confine.h can on this kernel. A crash, or running out
  * of time or memory, is the answer "none". With a file's name as its argument it writes
- * that file's bytecode, which the build embeds. */
+ * that file's bytecode, which the build embeds; with a chunk's name behind it, that of
+ * a file whose lines are shown. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -188,20 +189,20 @@ double elglj_fmod(double a, double b)
 
 #define FILE_BYTES_MAX (1u << 20)
 
-/* Replaces the function at the top by its bytecode, without names and lines. */
-static int dump_stripped(lua_State *L)
+/* Replaces the function at the top by its bytecode. */
+static int dump(lua_State *L, bool stripped)
 {
     lua_pushcfunction(L, luaopen_string);
     lua_call(L, 0, 1);
     lua_getfield(L, -1, "dump");
     lua_pushvalue(L, -3);
-    lua_pushboolean(L, 1);
+    lua_pushboolean(L, stripped);
     return lua_pcall(L, 2, 1, 0);
 }
 
-/* For the build: bytecode of the sandbox's own Lua, a chunk named "=elg" whose frames
- * nobody is shown. */
-static int compile_file(const char *path)
+/* For the build: bytecode of our own Lua. Without names and lines: nobody is shown its
+ * frames. */
+static int compile_file(const char *path, const char *chunk, bool stripped)
 {
     char *source = malloc(FILE_BYTES_MAX);
     FILE *file = fopen(path, "rb");
@@ -212,7 +213,7 @@ static int compile_file(const char *path)
     }
     size_t size = fread(source, 1, FILE_BYTES_MAX, file);
     fclose(file);
-    if (luaL_loadbufferx(L, source, size, "=elg", "t") != 0 || dump_stripped(L) != 0) {
+    if (luaL_loadbufferx(L, source, size, chunk, "t") != 0 || dump(L, stripped) != 0) {
         fprintf(stderr, "%s: %s\n", path, lua_tostring(L, -1));
         return 1;
     }
@@ -239,8 +240,10 @@ int main(int argc, char **argv)
 {
     struct text out = {NULL, 0, 0};
     bool jailed = argc == 2 && strcmp(argv[1], ELG_COMPILE_JAILED) == 0;
+    if (argc == 3)
+        return compile_file(argv[1], argv[2], false);
     if (argc == 2 && !jailed)
-        return compile_file(argv[1]);
+        return compile_file(argv[1], "=elg", true);
     confine(jailed);
     while (serve_one(&out))
         ;
