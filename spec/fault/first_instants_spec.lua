@@ -78,3 +78,18 @@ for _, store in ipairs(served.stores) do
     end)
   end)
 end
+
+describe("a signal without descriptors to catch it with", function()
+  it("has its ordinary effect", function()
+    local place = outside.place("instants")
+    local fifo = place:file("fifo")
+    os.execute("mkfifo " .. fifo)
+    local child = place:start_elg({ "canon", fifo }, { files = 4 }) -- one free: waits in open
+    await_exec(child.pid)
+    process.sleep_us(300000) -- past its first instants
+    child:kill(served.SIGTERM)
+    local done = assert(child:wait(20000), "SIGTERM has no effect")
+    assert.equal(served.SIGTERM, done.signal, done.err)
+    place:remove()
+  end)
+end)

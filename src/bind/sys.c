@@ -60,29 +60,31 @@ static int fail_errno(lua_State *L, const char *where)
 }
 
 /* catch_signals() -> true | nil, message. The first SIGINT or SIGTERM is kept for
- * signal(); a second one has its ordinary effect. SIGPIPE and SIGXFSZ are ignored: the
- * write that they are about fails instead. What came before, held, is delivered. */
+ * signal(); a second one has its ordinary effect; the first too, if that failed. SIGPIPE
+ * and SIGXFSZ are ignored: the write that they are about fails instead. What came before,
+ * held, is delivered. */
 static int sys_catch_signals(lua_State *L)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    if (signal_pipe[0] < 0 && pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
-        return fail_errno(L, "pipe");
-    action.sa_handler = on_signal;
+    bool piped = signal_pipe[0] >= 0 || pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) == 0;
+    int number = errno;
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, SIGINT);
     sigaddset(&action.sa_mask, SIGTERM);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    const sigset_t held = action.sa_mask;
+    action.sa_handler = on_signal;
+    if (piped) {
+        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGTERM, &action, NULL);
+    }
     action.sa_handler = SIG_IGN;
-    action.sa_flags = 0;
     sigaction(SIGPIPE, &action, NULL);
     sigaction(SIGXFSZ, &action, NULL);
-    sigset_t held;
-    sigemptyset(&held);
-    sigaddset(&held, SIGINT);
-    sigaddset(&held, SIGTERM);
     sigprocmask(SIG_UNBLOCK, &held, NULL);
+    errno = number;
+    if (!piped)
+        return fail_errno(L, "pipe");
     lua_pushboolean(L, 1);
     return 1;
 }
