@@ -184,20 +184,25 @@ for _, store in ipairs(served.stores) do
       assert.equal("running", world:show(trace_id).status)
     end)
 
-    it("hands back at once at the second signal, of several processes", function()
+    local function second_signal(signals, pause_ms)
       local epoch = 0
       local supervisor = world:worker("--threads", "2", "--drain-ms", "60000", "--allow-net",
         "127.0.0.1:" .. server.port)
       local trace_id = submit_call(world, server)
       assert(outside.eventually(function() return world:show(trace_id).epoch > epoch end))
-      supervisor:kill(served.SIGTERM)
-      assert(outside.eventually(function()
-        return select(2, supervisor:output()):find("stopping", 1, true)
-      end))
-      sys.poll(-1, 1000) -- each of its processes has taken the first one
-      supervisor:kill(served.SIGTERM)
+      supervisor:kill(signals[1])
+      sys.poll(-1, pause_ms)
+      supervisor:kill(signals[2])
       assert.equal(0, (supervisor:wait(20000) or error("it goes on after two signals")).code)
       assert.equal(0, world:show(trace_id).claims)
+    end
+
+    it("hands back at once at the second signal, of several processes", function()
+      second_signal({ served.SIGTERM, served.SIGTERM }, 1500) -- each process has taken the first one
+    end)
+
+    it("hands on both of two signals at once to several processes", function()
+      second_signal({ served.SIGINT, served.SIGTERM }, 0)
     end)
 
     it("hands back what was run or resumed by name, at two signals as at one", function()
