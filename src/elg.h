@@ -315,8 +315,9 @@ ELG_API enum elg_status elg_run_submit(struct elg_host *host, struct elg_graph *
                                        char *trace_out, size_t trace_size, bool *created,
                                        struct elg_error *error);
 /* Takes up a run of the store. Fine for an ended run (nothing to do).
- * ELG_NOT_FOUND, ELG_BUSY, ELG_IO, ELG_CORRUPT, ELG_LIMIT when it is quarantined now;
- * ELG_UNSUPPORTED: it was begun in a jail, and this system lacks a layer of that. */
+ * ELG_NOT_FOUND, ELG_BUSY, ELG_IO, ELG_CORRUPT; ELG_LIMIT: its graph cannot be compiled,
+ * the compiler dies or takes too long; ELG_UNSUPPORTED: it was begun in a jail, and this
+ * system lacks a layer of that. A claim too many quarantines it: that is an end. */
 ELG_API enum elg_status elg_run_resume(struct elg_host *host, const char *trace_id,
                                        struct elg_error *error);
 /* Asks for the run's abort, durably; its owner carries it out, without one this host

@@ -56,6 +56,15 @@ describe("the compile helper", function()
     end)
   end
 
+  it("that dies is told to who resumes a run, of which nothing is lost", function()
+    place:write("one.lua", outside.one_node "return nil, 1")
+    assert.equal(0, place:elg({ "submit", "one.lua", "--trace", "t" }).code)
+    local done = place:elg({ "resume", "t" }, { env = { ELG_COMPILER = "/bin/false" } })
+    assert.equal(3, done.code, done.err)
+    assert.truthy(done.err:find("the compiler died", 1, true), done.err)
+    assert.equal(0, place:elg({ "resume", "t" }).code)
+  end)
+
   it("compiles 64-bit literals among any number of constants", function()
     for _, count in ipairs { 1, 250, 400, 3000 } do
       local parts = {}

@@ -41,9 +41,7 @@ local function refused(work, printer, trace_id, named, message, status, where)
   end
   local place = where == "" or where == trace_id
   printer:error(("%s: %s%s"):format(trace_id, place and "" or where .. ": ", message))
-  local quarantined = status == "ELG_LIMIT"
-  work:worse(quarantined and codes.exit.failed or codes.by_status[status]
-    or codes.exit.unavailable)
+  work:worse(codes.by_status[status] or codes.exit.unavailable)
 end
 
 local function starter(host, traces, named, work, printer)
