@@ -313,12 +313,13 @@ struct elg_sqlite_names {
     char trace_ids[ELG_CLAIM_BATCH_RUNS_MAX][ELG_TRACE_BYTES_MAX + 1];
     size_t count, max;
 };
-/* Runs that are next, one behind the other, as far as that can be told without claiming
- * them; none: the next one has limits, or several graphs take turns. */
-enum elg_status elg_sqlite_next_names(struct elg_sqlite *sqlite,
-                                      const char *const *graph_ids, size_t graph_count,
-                                      struct elg_sqlite_names *names,
-                                      struct elg_error *error);
+/* What is next. The names of runs, one behind the other, if that can be told of two or
+ * more (of no more than names->max) without claiming them; else names->count is less (the
+ * first has limits, several graphs take turns, there is but one) and *out is the next
+ * run, claimed. names NULL: that at once. ELG_NOT_FOUND: there is none. */
+enum elg_status elg_sqlite_next(struct elg_sqlite *sqlite, const char *const *graph_ids,
+                                size_t graph_count, struct elg_sqlite_names *names,
+                                struct elg_run_row *out, struct elg_error *error);
 
 /* ---- sqlite_write.c: a writing transaction (S1, S2) */
 /* Takes write_mutex and the guard and begins. After ELG_OK exactly one of the ends. */

@@ -147,16 +147,16 @@ enum elg_status elg_sqlite_claim_many(void *self, const char *const *graph_ids,
     if (names == NULL)
         return elg_base_no_memory(error);
     names->max = max;
-    enum elg_status status = ELG_OK;
-    if (max > 1)
-        status = elg_sqlite_next_names(sqlite, graph_ids, graph_count, names, error);
-    bool several = names->count > 1;
-    if (status == ELG_OK && several)
+    enum elg_status status = elg_sqlite_next(sqlite, graph_ids, graph_count,
+                                             max > 1 ? names : NULL, rows, error);
+    bool several = status == ELG_OK && names->count > 1;
+    if (several)
         status = next_many(sqlite, names, rows, count, error);
     elg_base_free(sqlite->env.alloc, names, sizeof *names);
-    if (several ? status != ELG_NOT_FOUND : status != ELG_OK)
+    if (several && status != ELG_NOT_FOUND)
         return status;
-    status = elg_sqlite_claim_next(sqlite, graph_ids, graph_count, rows, error);
+    if (several)
+        status = elg_sqlite_next(sqlite, graph_ids, graph_count, NULL, rows, error);
     *count = status == ELG_OK;
     return status;
 }

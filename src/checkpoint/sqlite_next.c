@@ -404,17 +404,12 @@ static enum elg_status pair_take(struct elg_sqlite *sqlite, const struct pair *p
 
 /* ---- the next run */
 
-static enum elg_status next_take(struct elg_sqlite *sqlite, struct next *next,
+static enum elg_status next_take(struct elg_sqlite *sqlite, const struct next *next,
                                  struct search *search, struct elg_run_row *out,
                                  struct elg_error *error)
 {
-    pthread_mutex_lock(&sqlite->read_mutex);
-    enum elg_status status = pairs_read(sqlite, next, error);
-    pthread_mutex_unlock(&sqlite->read_mutex);
-    if (status != ELG_OK)
-        return status;
     for (size_t i = 0; i < next->pair_count; i++) {
-        status = pair_take(sqlite, &next->pairs[i], search, out, error);
+        enum elg_status status = pair_take(sqlite, &next->pairs[i], search, out, error);
         if (status != ELG_BUSY)
             return status;
     }
@@ -434,18 +429,15 @@ static bool is_limited(const struct candidate *candidate)
 }
 
 /* The first runs of the only pair of the highest priority, as far as none has limits. */
-static enum elg_status names_read(struct elg_sqlite *sqlite, struct next *next,
+static enum elg_status names_read(struct elg_sqlite *sqlite, const struct next *next,
                                   struct search *search, struct elg_sqlite_names *names,
                                   struct elg_error *error)
 {
-    pthread_mutex_lock(&sqlite->read_mutex);
-    enum elg_status status = pairs_read(sqlite, next, error);
-    pthread_mutex_unlock(&sqlite->read_mutex);
     bool several =
         next->pair_count > 1 && next->pairs[0].priority == next->pairs[1].priority;
-    if (status != ELG_OK || next->pair_count == 0 || several)
-        return status;
-    status =
+    if (next->pair_count == 0 || several)
+        return ELG_OK;
+    enum elg_status status =
         search_read(sqlite, &next->pairs[0], ELG_CLAIM_BATCH_RUNS_MAX, search, error);
     for (size_t i = 0; status == ELG_OK && i < search->count && names->count < names->max;
          i++) {
@@ -458,19 +450,36 @@ static enum elg_status names_read(struct elg_sqlite *sqlite, struct next *next,
     return status;
 }
 
-enum elg_status elg_sqlite_next_names(struct elg_sqlite *sqlite,
-                                      const char *const *graph_ids, size_t graph_count,
-                                      struct elg_sqlite_names *names,
-                                      struct elg_error *error)
+/* With the scratch. */
+static enum elg_status next_find(struct elg_sqlite *sqlite, struct next *next,
+                                 struct search *search, struct elg_sqlite_names *names,
+                                 struct elg_run_row *out, struct elg_error *error)
 {
-    struct scratch *scratch = elg_base_calloc(sqlite->env.alloc, sizeof *scratch);
+    enum elg_status status = sweep(sqlite, error);
+    if (status != ELG_OK)
+        return status;
+    pthread_mutex_lock(&sqlite->read_mutex);
+    status = pairs_read(sqlite, next, error);
+    pthread_mutex_unlock(&sqlite->read_mutex);
+    if (status == ELG_OK && names != NULL)
+        status = names_read(sqlite, next, search, names, error);
+    if (status != ELG_OK || (names != NULL && names->count > 1))
+        return status;
+    return next_take(sqlite, next, search, out, error);
+}
+
+enum elg_status elg_sqlite_next(struct elg_sqlite *sqlite, const char *const *graph_ids,
+                                size_t graph_count, struct elg_sqlite_names *names,
+                                struct elg_run_row *out, struct elg_error *error)
+{
+    const struct elg_alloc *alloc = sqlite->env.alloc;
+    struct scratch *scratch = elg_base_realloc(alloc, NULL, 0, sizeof *scratch);
     if (scratch == NULL)
         return elg_base_no_memory(error);
     struct next next = {graph_ids, graph_count, scratch->pairs, 0};
-    enum elg_status status = sweep(sqlite, error);
-    if (status == ELG_OK)
-        status = names_read(sqlite, &next, &scratch->search, names, error);
-    elg_base_free(sqlite->env.alloc, scratch, sizeof *scratch);
+    enum elg_status status =
+        next_find(sqlite, &next, &scratch->search, names, out, error);
+    elg_base_free(alloc, scratch, sizeof *scratch);
     return status;
 }
 
@@ -478,14 +487,5 @@ enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
                                       size_t graph_count, struct elg_run_row *out,
                                       struct elg_error *error)
 {
-    struct elg_sqlite *sqlite = self;
-    struct scratch *scratch = elg_base_calloc(sqlite->env.alloc, sizeof *scratch);
-    if (scratch == NULL)
-        return elg_base_no_memory(error);
-    struct next next = {graph_ids, graph_count, scratch->pairs, 0};
-    enum elg_status status = sweep(sqlite, error);
-    if (status == ELG_OK)
-        status = next_take(sqlite, &next, &scratch->search, out, error);
-    elg_base_free(sqlite->env.alloc, scratch, sizeof *scratch);
-    return status;
+    return elg_sqlite_next(self, graph_ids, graph_count, NULL, out, error);
 }
