@@ -189,6 +189,20 @@ for _, backend in ipairs(stores.backends) do
       assert.equal("b", theirs:claim_next().trace_id)
     end)
 
+    it("hands back more than are claimed at once", function()
+      local submissions, held = {}, {}
+      for i = 1, 150 do submissions[i] = { ("t%03d"):format(i), "g" } end
+      submit(store, submissions)
+      repeat
+        local rows = store:claim_many(64)
+        for _, row in ipairs(rows or {}) do held[#held + 1] = row.trace_id end
+      until not rows
+      assert.equal(150, #held)
+      store:hand_back_many(held)
+      for _, trace_id in ipairs(held) do assert.equal(0, store:run_get(trace_id).claims) end
+      assert((other or store):claim(held[150]))
+    end)
+
     it("may run out of memory at any one allocation, and holds nothing then", function()
       submit(store, { { "a", "g" }, { "b", "g" } })
       local n, rows = 0

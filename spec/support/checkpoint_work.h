@@ -86,11 +86,13 @@ static int l_claim_named(lua_State *L)
     return rows_result(L, status, rows, count, &error);
 }
 
+#define BACKS_MAX (4 * ELG_CLAIM_BATCH_RUNS_MAX)
+
 /* store:hand_back_many(list of traces) */
 static int l_hand_back_many(lua_State *L)
 {
-    const char *traces[ELG_CLAIM_BATCH_RUNS_MAX];
-    size_t count = texts_read(L, 2, traces, ELG_CLAIM_BATCH_RUNS_MAX);
+    const char *traces[BACKS_MAX];
+    size_t count = texts_read(L, 2, traces, BACKS_MAX);
     elg_checkpoint_hand_back_many(store_of(L), traces, count);
     return 0;
 }

@@ -286,7 +286,8 @@ struct elg_checkpoint_ops {
     enum elg_status (*claim_named)(void *self, const char *const *trace_ids,
                                    size_t trace_count, struct elg_run_row *rows,
                                    size_t *count, struct elg_error *error);
-    /* As hand_back of each, without telling. NULL: hand_back does. */
+    /* As hand_back of each (at most ELG_CLAIM_BATCH_RUNS_MAX), without telling. NULL:
+     * hand_back does. */
     void (*hand_back_many)(void *self, const char *const *trace_ids, size_t trace_count);
     /* What messages call the store; no password is in it (I14). Borrowed. */
     const char *(*name)(void *self);
@@ -364,7 +365,7 @@ enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
                                           const char *const *graph_ids,
                                           size_t graph_count, struct elg_run_row *out,
                                           struct elg_error *error);
-/* At most ELG_CLAIM_BATCH_RUNS_MAX, of all three. */
+/* At most ELG_CLAIM_BATCH_RUNS_MAX at once, of both. */
 enum elg_status elg_checkpoint_claim_many(struct elg_store *store,
                                           const char *const *graph_ids,
                                           size_t graph_count, struct elg_run_row *rows,
@@ -376,6 +377,7 @@ enum elg_status elg_checkpoint_claim_named(struct elg_store *store,
                                            size_t *count, struct elg_error *error);
 void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell);
 void elg_checkpoint_pass_over(struct elg_store *store, const struct elg_pass_over *what);
+/* Of any number: the method gets them in pieces. */
 void elg_checkpoint_hand_back_many(struct elg_store *store, const char *const *trace_ids,
                                    size_t trace_count);
 int elg_checkpoint_work_fd(struct elg_store *store);

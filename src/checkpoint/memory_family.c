@@ -102,40 +102,45 @@ void elg_memory_family_write(struct elg_memory *memory, struct elg_memory_run *r
         children_abort(memory, run->row.trace_id, now_ms);
 }
 
-enum elg_status elg_memory_children_failed(void *self, const char *trace_id, int64_t step,
-                                           void (*child)(void *self,
-                                                         const char *trace_id),
-                                           void *child_self, struct elg_error *error)
+/* A run that this step began and that failed; step < 0: one that has not ended. */
+static bool is_meant(const struct elg_run_row *row, int64_t step)
 {
-    struct elg_memory *memory = self;
+    bool ended = elg_checkpoint_status_ended(row->status);
+    if (step < 0)
+        return !ended;
+    return ended && row->parent_step == step && row->status != ELG_RUN_COMPLETED;
+}
+
+static enum elg_status children_walk(struct elg_memory *memory, const char *trace_id,
+                                     int64_t step,
+                                     void (*child)(void *self, const char *trace_id),
+                                     void *child_self)
+{
     const struct elg_memory_run *run;
     size_t cursor = 0;
-    (void)error;
     pthread_mutex_lock(&memory->mutex);
     while ((run = elg_checkpoint_traces_next(&memory->runs, &cursor)) != NULL) {
         if (!run->tentative && strcmp(run->row.parent_trace_id, trace_id) == 0 &&
-            run->row.parent_step == step && run->row.status != ELG_RUN_COMPLETED &&
-            elg_checkpoint_status_ended(run->row.status))
+            is_meant(&run->row, step))
             child(child_self, run->row.trace_id);
     }
     pthread_mutex_unlock(&memory->mutex);
     return ELG_OK;
 }
 
+enum elg_status elg_memory_children_failed(void *self, const char *trace_id, int64_t step,
+                                           void (*child)(void *self,
+                                                         const char *trace_id),
+                                           void *child_self, struct elg_error *error)
+{
+    (void)error;
+    return children_walk(self, trace_id, step, child, child_self);
+}
+
 enum elg_status elg_memory_children(void *self, const char *trace_id,
                                     void (*child)(void *self, const char *trace_id),
                                     void *child_self, struct elg_error *error)
 {
-    struct elg_memory *memory = self;
-    const struct elg_memory_run *run;
-    size_t cursor = 0;
     (void)error;
-    pthread_mutex_lock(&memory->mutex);
-    while ((run = elg_checkpoint_traces_next(&memory->runs, &cursor)) != NULL) {
-        if (!run->tentative && strcmp(run->row.parent_trace_id, trace_id) == 0 &&
-            !elg_checkpoint_status_ended(run->row.status))
-            child(child_self, run->row.trace_id);
-    }
-    pthread_mutex_unlock(&memory->mutex);
-    return ELG_OK;
+    return children_walk(self, trace_id, -1, child, child_self);
 }

@@ -16,12 +16,15 @@ void elg_checkpoint_pass_over(struct elg_store *store, const struct elg_pass_ove
 void elg_checkpoint_hand_back_many(struct elg_store *store, const char *const *trace_ids,
                                    size_t trace_count)
 {
-    if (store->ops->hand_back_many != NULL) {
-        store->ops->hand_back_many(store->self, trace_ids, trace_count);
-        return;
-    }
-    for (size_t i = 0; i < trace_count; i++)
+    for (size_t i = 0; i < trace_count && store->ops->hand_back_many == NULL; i++)
         store->ops->hand_back(store->self, trace_ids[i], false);
+    for (size_t i = 0; i < trace_count && store->ops->hand_back_many != NULL;
+         i += ELG_CLAIM_BATCH_RUNS_MAX) {
+        size_t left = trace_count - i;
+        store->ops->hand_back_many(
+            store->self, trace_ids + i,
+            left < ELG_CLAIM_BATCH_RUNS_MAX ? left : ELG_CLAIM_BATCH_RUNS_MAX);
+    }
 }
 
 /* ---- taking up many */
