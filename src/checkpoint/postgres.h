@@ -39,7 +39,7 @@
 #define ELG_POSTGRES_BACKOFF_MS_MAX 1000
 #define ELG_POSTGRES_LEASE_MS 5000
 #define ELG_POSTGRES_LEASE_RENEW_MS 1000
-#define ELG_POSTGRES_DEADLOCKS_MAX 8     /* repeats of a flush that met one */
+#define ELG_POSTGRES_DEADLOCKS_MAX 8     /* repeats of a call that met one */
 #define ELG_POSTGRES_LABEL_BYTES_MAX 256 /* a connection's name in messages */
 #define ELG_POSTGRES_OWNER_BYTES_MAX 256
 #define ELG_POSTGRES_CHUNK_BYTES (512u << 10) /* of an artifact */
@@ -186,8 +186,8 @@ int64_t elg_postgres_retry_until_us(const struct elg_postgres_connection *connec
 void elg_postgres_disconnect(struct elg_postgres_connection *connection);
 /* Sleeps for the n-th time, 0 being the first; false if told to stop. */
 bool elg_postgres_backoff(struct elg_postgres_connection *connection, int n);
-/* Runs `attempt` under the connection's mutex, again if the connection was lost, with the
- * same `self`. */
+/* Runs `attempt` under the connection's mutex, again if the connection was lost or the
+ * server gave the transaction up for another's (a deadlock), with the same `self`. */
 typedef enum elg_status (*elg_postgres_attempt_fn)(
     struct elg_postgres_connection *connection, void *self, struct elg_error *error);
 enum elg_status elg_postgres_try(struct elg_postgres_connection *connection,

@@ -77,11 +77,11 @@ static enum elg_status chunks_write(struct elg_postgres_connection *connection,
     return status;
 }
 
-static enum elg_status put_once(struct elg_postgres_connection *connection,
-                                const struct artifact *artifact, struct elg_error *error)
+static enum elg_status put_attempt(struct elg_postgres_connection *connection, void *self,
+                                   struct elg_error *error)
 {
+    const struct artifact *artifact = self;
     struct elg_postgres_batch *batch = &connection->batch;
-    elg_postgres_batch_reset(batch);
     elg_postgres_add(batch, ELG_POSTGRES_ARTIFACT_TOUCH);
     elg_postgres_put_text(batch, artifact->hex);
     elg_postgres_add(batch, ELG_POSTGRES_ARTIFACT_WHOLE);
@@ -91,19 +91,6 @@ static enum elg_status put_once(struct elg_postgres_connection *connection,
     if (status != ELG_OK || PQntuples(connection->results[1]) > 0)
         return status;
     return chunks_write(connection, artifact, error);
-}
-
-static enum elg_status put_attempt(struct elg_postgres_connection *connection, void *self,
-                                   struct elg_error *error)
-{
-    enum elg_status status = ELG_OK;
-    for (int i = 0; i <= ELG_POSTGRES_DEADLOCKS_MAX; i++) {
-        status = put_once(connection, self, error);
-        if (status == ELG_OK || connection->lost || !elg_postgres_transient(connection))
-            break;
-        elg_postgres_rollback(connection);
-    }
-    return status;
 }
 
 enum elg_status elg_postgres_artifact_put(void *self, const struct elg_hash *hash,

@@ -330,24 +330,18 @@ static enum elg_status attempt(struct elg_postgres_connection *connection, void 
 {
     struct commit *commit = self;
     enum elg_status status = ELG_OK;
-    bool committed = false, again = true;
+    bool committed = false;
     bool ours = commit->postgres->unsettled > commit->flush_before;
     if (commit->postgres->unsettled != 0)
         status = settle(connection, commit, ours, &committed, error);
     if (status != ELG_OK || (committed && ours))
         return status;
-    for (int i = 0; again && i <= ELG_POSTGRES_DEADLOCKS_MAX; i++) {
-        status = write_turns(connection, commit, error);
-        bool swept = status != ELG_OK && elg_postgres_mismatch(connection) &&
-                     connection->failed == MARK_MESSAGE;
-        again = status != ELG_OK && !connection->lost &&
-                (swept || elg_postgres_transient(connection));
-        if (swept && mark_again(connection, error) != ELG_OK)
-            again = false;
-        else if (again)
-            elg_postgres_rollback(connection);
-    }
-    return status;
+    status = write_turns(connection, commit, error);
+    if (status == ELG_OK || connection->lost || !elg_postgres_mismatch(connection) ||
+        connection->failed != MARK_MESSAGE)
+        return status;
+    status = mark_again(connection, error);
+    return status == ELG_OK ? write_turns(connection, commit, error) : status;
 }
 
 static void results_note(struct elg_postgres *postgres, const struct elg_turn *turns,

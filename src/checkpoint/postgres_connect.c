@@ -177,25 +177,41 @@ enum elg_status elg_postgres_ensure(struct elg_postgres_connection *connection,
     return ELG_OK;
 }
 
+/* The server gave the transaction up for another's, which has to come first then. */
+static bool gave_way(struct elg_postgres_connection *connection, int *times)
+{
+    if (connection->lost || !elg_postgres_transient(connection) ||
+        *times == ELG_POSTGRES_DEADLOCKS_MAX)
+        return false;
+    elg_postgres_rollback(connection);
+    return elg_postgres_backoff(connection, (*times)++);
+}
+
 enum elg_status elg_postgres_try(struct elg_postgres_connection *connection,
                                  elg_postgres_attempt_fn attempt, void *self,
                                  struct elg_error *error)
 {
     pthread_mutex_lock(&connection->mutex);
     int64_t until_us = elg_postgres_retry_until_us(connection);
+    int deadlocks = 0;
+    bool again;
     enum elg_status status;
     do {
         status = elg_postgres_ensure(connection, until_us, error);
         if (status != ELG_OK)
             break;
         connection->lost = false;
+        connection->sqlstate[0] = '\0';
         elg_postgres_batch_reset(&connection->batch);
         status = attempt(connection, self, error);
+        again = status == ELG_IO && connection->lost &&
+                elg_postgres_now_us(connection) < until_us;
+        if (status != ELG_OK && gave_way(connection, &deadlocks))
+            again = true;
         if (!connection->lost)
             elg_postgres_rollback(connection);
         elg_postgres_results_clear(connection);
-    } while (status == ELG_IO && connection->lost &&
-             elg_postgres_now_us(connection) < until_us);
+    } while (again);
     pthread_mutex_unlock(&connection->mutex);
     return status;
 }

@@ -74,8 +74,7 @@ static enum elg_status graphs_attempt(struct elg_postgres_connection *connection
                                                       : ELG_POSTGRES_GRAPHS_REMOVE);
         elg_postgres_put_moment(&connection->batch, gc->before_ms);
         status = elg_postgres_exchange(connection, error);
-    } while (status != ELG_OK && !connection->lost &&
-             (elg_postgres_keyless(connection) || elg_postgres_transient(connection)) &&
+    } while (status != ELG_OK && !connection->lost && elg_postgres_keyless(connection) &&
              ++tries <= ELG_POSTGRES_DEADLOCKS_MAX);
     return status == ELG_OK ? count_read(connection, gc, error) : status;
 }

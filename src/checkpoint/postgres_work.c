@@ -108,10 +108,11 @@ static enum elg_status back_all_attempt(struct elg_postgres_connection *connecti
             back->trace_ids[left++] = back->trace_ids[i];
     }
     back->count = left;
-    for (; status == ELG_OK && back->count > 0; back->count--) {
+    while (status == ELG_OK && back->count > 0) {
         struct back one = {back->postgres, back->trace_ids[back->count - 1], false};
         elg_postgres_batch_reset(&connection->batch);
         status = back_attempt(connection, &one, error);
+        back->count -= status == ELG_OK;
     }
     return status;
 }

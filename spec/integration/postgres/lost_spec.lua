@@ -1,5 +1,5 @@
--- Connections that go at the worst moment: what is committed is told by looking, never by
--- guessing (I4, I6), and a run is never written twice.
+-- Connections that go at the worst moment, and transactions that the server gives up: what is
+-- committed is told by looking, never by guessing (I4, I6), and a run is never written twice.
 local checkpoint = require "checkpoint_c"
 local postgres = require "postgres"
 local proxy = require "postgres_proxy_c"
@@ -165,5 +165,31 @@ describe("checkpoint.postgres over a network that loses things", function()
     postgres.sql(direct, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
       .. "WHERE application_name = 'elg'")
     assert.equal("t1", assert(store:run_get "t1").trace_id)
+  end)
+
+  -- Another's transaction holds b, and asks for a once the store, which has a by then, waits for b.
+  it("makes a call again that a deadlock ended", function()
+    local reopened = {}
+    for _, id in ipairs { "a", "b" } do
+      assert.same({ "ELG_OK" }, store:commit { create(id) })
+      assert.same({ "ELG_OK" }, store:commit { stay(id, 0, { status = "failed" }) })
+      reopened[#reopened + 1] = stay(id, 0, { epoch = store:run_get(id).epoch + 1 })
+    end
+    local before = log_count "deadlock detected"
+    local other = stores.child(([[print(require("postgres_c").sql(%q, "BEGIN;"
+      .. "SET LOCAL deadlock_timeout = '20s';"
+      .. "SELECT 1 FROM cmo_runs WHERE trace_id = 'b' FOR UPDATE;"
+      .. "DO $$ BEGIN FOR i IN 1 .. 1000 LOOP PERFORM pg_sleep(0.01);"
+      .. "EXIT WHEN EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted); END LOOP; END $$;"
+      .. "SELECT 1 FROM cmo_runs WHERE trace_id = 'a' FOR UPDATE; COMMIT"))]]):format(direct))
+    wait_for("a lock of b", function()
+      return postgres.sql(direct, "SELECT count(*) AS n FROM cmo_runs WHERE trace_id = 'b' AND NOT EXISTS "
+        .. "(SELECT 1 FROM cmo_runs WHERE trace_id = 'b' FOR UPDATE SKIP LOCKED)")[1].n == "1"
+    end)
+    assert.same({ "ELG_OK", "ELG_OK" }, store:reopen(reopened))
+    assert.truthy(other:read("*l"):find("table", 1, true))
+    other:close()
+    assert.is_true(log_count "deadlock detected" > before)
+    assert.equal("running running", store:run_get("a").status .. " " .. store:run_get("b").status)
   end)
 end)
