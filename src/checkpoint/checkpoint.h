@@ -212,12 +212,6 @@ struct elg_checkpoint_ops {
     /* How often the lease has lapsed: what was owned before may be another's (I8). 0
      * where a live process cannot lose a run. Cheap; any thread. */
     uint64_t (*lease_lapses)(void *self);
-    /* As commit of this one turn, of a run that has ended, but not as completed: it goes
-     * on, and nobody owns it. turn->run names the epoch that follows the ended one's;
-     * claims, error, due time and a request to abort are taken away, and so is what told
-     * its parent of the end: the next end is told anew.
-     * turn->result FENCED: it has not ended so, or has another epoch. Loop's thread. */
-    enum elg_status (*reopen)(void *self, struct elg_turn *turn, struct elg_error *error);
     /* Keeps a signal (name, key, payload, payload_hash) for a run that has not ended,
      * durably, and makes the run due if it waits. *created false: its key is there
      * already, with the same name and payload. ELG_NOT_FOUND; ELG_USAGE: the run has
@@ -291,8 +285,12 @@ struct elg_checkpoint_ops {
     void (*hand_back_many)(void *self, const char *const *trace_ids, size_t trace_count);
     /* What messages call the store; no password is in it (I14). Borrowed. */
     const char *(*name)(void *self);
-    /* As reopen of each of these, which are of different runs and in the order of their
-     * traces, in one transaction: all or none. A result that is not OK is that of all. */
+    /* As commit of these turns, which are of different runs and in the order of their
+     * traces, all or none: of runs that have ended, but not as completed. They go on, and
+     * nobody owns them. turn->run names the epoch that follows the ended one's; claims,
+     * error, due time and a request to abort are taken away, and so is what told its
+     * parent of the end: the next end is told anew. A result that is not OK is that of
+     * all; FENCED: one has not ended so, or has another epoch. Loop's thread. */
     enum elg_status (*reopen_many)(void *self, struct elg_turn *turns, size_t turn_count,
                                    struct elg_error *error);
     /* Calls `child` with the trace of each run that this step of the run began and that
@@ -396,8 +394,6 @@ enum elg_status elg_checkpoint_graphs_remove(struct elg_store *store, int64_t be
                                              struct elg_error *error);
 enum elg_status elg_checkpoint_references(struct elg_store *store, elg_reference_fn text,
                                           void *text_self, struct elg_error *error);
-enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *turn,
-                                      struct elg_error *error);
 enum elg_status elg_checkpoint_reopen_many(struct elg_store *store,
                                            struct elg_turn *turns, size_t turn_count,
                                            struct elg_error *error);

@@ -468,7 +468,6 @@ static const struct elg_checkpoint_ops MEMORY_OPS = {
     .work_poll = elg_memory_work_poll,
     .work_due = elg_memory_work_due,
     .lease_lapses = elg_memory_lease_lapses,
-    .reopen = elg_memory_reopen,
     .trees_remove = elg_memory_trees_remove,
     .graphs_remove = elg_memory_graphs_remove,
     .references = elg_memory_references,

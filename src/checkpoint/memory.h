@@ -98,8 +98,6 @@ enum elg_status elg_memory_children_failed(void *self, const char *trace_id, int
                                            void (*child)(void *self,
                                                          const char *trace_id),
                                            void *child_self, struct elg_error *error);
-enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
-                                  struct elg_error *error);
 
 /* A run that is not seen until it is created. NULL: no memory. */
 struct elg_memory_run *elg_memory_run_tentative(struct elg_memory *memory,

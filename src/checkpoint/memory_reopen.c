@@ -89,9 +89,3 @@ enum elg_status elg_memory_reopen_many(void *self, struct elg_turn *turns,
     elg_base_free(memory->env.alloc, before, turn_count * sizeof *before);
     return status;
 }
-
-enum elg_status elg_memory_reopen(void *self, struct elg_turn *turn,
-                                  struct elg_error *error)
-{
-    return elg_memory_reopen_many(self, turn, 1, error);
-}

@@ -32,7 +32,6 @@ static const struct elg_checkpoint_ops POSTGRES_OPS = {
     .artifact_remove = elg_postgres_artifact_remove,
     .work_due = elg_postgres_work_due,
     .lease_lapses = elg_postgres_lease_lapses,
-    .reopen = elg_postgres_reopen,
     .trees_remove = elg_postgres_trees_remove,
     .graphs_remove = elg_postgres_graphs_remove,
     .references = elg_postgres_references,

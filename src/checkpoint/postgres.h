@@ -389,7 +389,5 @@ enum elg_status
 elg_postgres_children_failed(void *self, const char *trace_id, int64_t step,
                              void (*child)(void *self, const char *trace_id),
                              void *child_self, struct elg_error *error);
-enum elg_status elg_postgres_reopen(void *self, struct elg_turn *turn,
-                                    struct elg_error *error);
 
 #endif

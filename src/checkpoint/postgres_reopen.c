@@ -78,9 +78,3 @@ enum elg_status elg_postgres_reopen_many(void *self, struct elg_turn *turns,
         elg_postgres_work_tell(writer);
     return status;
 }
-
-enum elg_status elg_postgres_reopen(void *self, struct elg_turn *turn,
-                                    struct elg_error *error)
-{
-    return elg_postgres_reopen_many(self, turn, 1, error);
-}

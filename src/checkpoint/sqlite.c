@@ -27,7 +27,6 @@ static const struct elg_checkpoint_ops SQLITE_OPS = {
     .work_poll = elg_sqlite_work_poll,
     .work_due = elg_sqlite_work_due,
     .lease_lapses = elg_sqlite_lease_lapses,
-    .reopen = elg_sqlite_reopen,
     .trees_remove = elg_sqlite_trees_remove,
     .graphs_remove = elg_sqlite_graphs_remove,
     .references = elg_sqlite_references,

@@ -421,8 +421,6 @@ enum elg_status elg_sqlite_children_failed(void *self, const char *trace_id, int
                                            void (*child)(void *self,
                                                          const char *trace_id),
                                            void *child_self, struct elg_error *error);
-enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
-                                  struct elg_error *error);
 enum elg_status elg_sqlite_signal_put(void *self, const char *trace_id,
                                       const struct elg_signal_row *signal, bool *created,
                                       struct elg_error *error);

@@ -180,9 +180,3 @@ enum elg_status elg_sqlite_reopen_many(void *self, struct elg_turn *turns,
     elg_sqlite_write_rollback(sqlite);
     return status;
 }
-
-enum elg_status elg_sqlite_reopen(void *self, struct elg_turn *turn,
-                                  struct elg_error *error)
-{
-    return elg_sqlite_reopen_many(self, turn, 1, error);
-}

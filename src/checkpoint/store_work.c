@@ -118,12 +118,6 @@ uint64_t elg_checkpoint_lease_lapses(struct elg_store *store)
     return store->ops->lease_lapses(store->self);
 }
 
-enum elg_status elg_checkpoint_reopen(struct elg_store *store, struct elg_turn *turn,
-                                      struct elg_error *error)
-{
-    return elg_checkpoint_reopen_many(store, turn, 1, error);
-}
-
 static void results_set(struct elg_turn *turns, size_t turn_count, enum elg_status result)
 {
     for (size_t i = 0; i < turn_count; i++)
@@ -142,9 +136,7 @@ enum elg_status elg_checkpoint_reopen_many(struct elg_store *store,
         return status;
     status = elg_payload_turns_begin(store->alloc, &store->payloads, store->put_sha,
                                      turns, turn_count, &payloads, error);
-    if (status == ELG_OK && turn_count == 1)
-        status = store->ops->reopen(store->self, payloads.turns, error);
-    else if (status == ELG_OK)
+    if (status == ELG_OK)
         status = store->ops->reopen_many(store->self, payloads.turns, turn_count, error);
     elg_payload_turns_end(&payloads, turns);
     if (status != ELG_OK)
