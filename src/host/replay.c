@@ -8,8 +8,6 @@
 #include "host/replay.h"
 #include "json/json.h"
 
-#define MOVES_MAX 20 /* of a run that is executed while it is verified */
-
 enum elg_status elg__replay_differs(struct elg_replay *replay, int64_t seq,
                                     const char *what, struct elg_bytes expected,
                                     struct elg_bytes actual, const char *where)
@@ -53,6 +51,13 @@ static void take_end(struct elg_replay *replay)
         replay->last_error = elg_base_blob_ref(row->error);
 }
 
+/* Behind the head that the run's row tells of: written after that was read. */
+static bool is_newer(const struct elg_replay *replay)
+{
+    return replay->moving && replay->step >= (int64_t)replay->row->step_count &&
+           elg_base_hash_equal(&replay->chain, &replay->row->chain);
+}
+
 static enum elg_status replay_collected(struct elg_replay *replay,
                                         struct elg_error *error)
 {
@@ -60,7 +65,7 @@ static enum elg_status replay_collected(struct elg_replay *replay,
     const struct elg_step_row *row = &replay->attempt_row;
     if (!replay->collected || replay->over)
         return ELG_OK;
-    if (row->status == ELG_ATTEMPT_OPEN ||
+    if (row->status == ELG_ATTEMPT_OPEN || is_newer(replay) ||
         (replay->to >= 0 && replay->step > replay->to)) {
         replay->over = true;
         return ELG_OK;
@@ -394,8 +399,9 @@ static void report_unreadable(struct elg_host *host, const struct elg_run_row *r
 }
 
 static enum elg_status replay_row(struct elg_host *host, const struct elg_run_row *row,
-                                  const struct elg_replay_options *options,
-                                  struct elg_buf *out, struct elg_error *error)
+                                  const struct elg_replay_options *options, bool moving,
+                                  bool *diverged, struct elg_buf *out,
+                                  struct elg_error *error)
 {
     struct elg_graph *graph = NULL;
     struct elg_replay replay;
@@ -418,60 +424,56 @@ static enum elg_status replay_row(struct elg_host *host, const struct elg_run_ro
         return ELG_OK;
     }
     enum elg_status status = elg__replay_init(&replay, host, graph, row, error);
+    replay.moving = moving && !elg_checkpoint_status_ended(row->status);
     if (status == ELG_OK)
         status = replay_graph(&replay, options, out, error);
+    *diverged = replay.divergence.found;
     elg__replay_fini(&replay);
     elg_graph_close(graph);
     return status;
 }
 
 /* The run's own row cannot be read. */
-static void report_run(struct elg_host *host, const char *trace_id,
-                       const struct elg_error *error, struct elg_buf *out)
+static enum elg_status report_run(struct elg_host *host, const char *trace_id,
+                                  const struct elg_error *error, struct elg_buf *out)
 {
     struct elg_run_row row;
     memset(&row, 0, sizeof row);
     snprintf(row.trace_id, sizeof row.trace_id, "%s", trace_id);
     report_unreadable(host, &row, "run", error, out);
+    return ELG_OK;
 }
 
 /* Row and journal are read one after the other: what differs in a run that goes on
  * meanwhile need not differ. */
-static bool has_moved(struct elg_host *host, const struct elg_run_row *row,
-                      const struct elg_buf *report)
+static bool has_moved(struct elg_host *host, const struct elg_run_row *row)
 {
-    static const char DIVERGED[] = "\"verified\":false}";
     struct elg_run_row now;
-    if (elg_checkpoint_status_ended(row->status) || report->failed ||
-        memmem(report->data, report->size, DIVERGED, sizeof DIVERGED - 1) == NULL)
-        return false;
     memset(&now, 0, sizeof now);
-    if (elg_checkpoint_run_get(host->store, row->trace_id, &now, NULL) != ELG_OK)
+    if (elg_checkpoint_status_ended(row->status) ||
+        elg_checkpoint_run_get(host->store, row->trace_id, &now, NULL) != ELG_OK)
         return false;
     bool moved = now.status != row->status || now.step_count != row->step_count ||
+                 now.epoch != row->epoch || now.updated_at_ms != row->updated_at_ms ||
                  !elg_base_hash_equal(&now.chain, &row->chain);
     elg_checkpoint_run_row_fini(&now);
     return moved;
 }
 
-/* *again: the run went on meanwhile. */
+/* *moving: as it is known; then, that a difference may be for that. */
 static enum elg_status replay_once(struct elg_host *host, const char *trace_id,
-                                   const struct elg_replay_options *options,
-                                   struct elg_buf *out, bool *again,
-                                   struct elg_error *error)
+                                   const struct elg_replay_options *options, bool *moving,
+                                   struct elg_buf *out, struct elg_error *error)
 {
     struct elg_run_row row;
+    bool diverged = false;
     memset(&row, 0, sizeof row);
     enum elg_status status = elg_checkpoint_run_get(host->store, trace_id, &row, error);
-    *again = false;
-    if (status == ELG_CORRUPT && options->verify) {
-        report_run(host, trace_id, error, out);
-        return ELG_OK;
-    }
     if (status == ELG_OK)
-        status = replay_row(host, &row, options, out, error);
-    if (status == ELG_OK && options->verify)
-        *again = has_moved(host, &row, out);
+        status = replay_row(host, &row, options, *moving, &diverged, out, error);
+    else if (status == ELG_CORRUPT && options->verify)
+        status = report_run(host, trace_id, error, out);
+    *moving = status == ELG_OK && options->verify && diverged && has_moved(host, &row);
     elg_checkpoint_run_row_fini(&row);
     return status;
 }
@@ -482,16 +484,15 @@ enum elg_status elg__run_replay(struct elg_host *host, const char *trace_id,
 {
     struct elg_buf buf;
     struct elg_error own;
-    enum elg_status status;
-    bool again;
-    int tries = 0;
+    bool moving = false;
     if (error == NULL)
         error = &own;
     elg_base_buf_init(&buf, host->alloc);
-    do {
+    enum elg_status status = replay_once(host, trace_id, options, &moving, &buf, error);
+    if (moving) { /* once more, no further than its row tells */
         elg_base_buf_reset(&buf);
-        status = replay_once(host, trace_id, options, &buf, &again, error);
-    } while (status == ELG_OK && again && ++tries < MOVES_MAX);
+        status = replay_once(host, trace_id, options, &moving, &buf, error);
+    }
     if (status == ELG_OK)
         return elg__document_text(host->alloc, &buf, out, error);
     elg_base_buf_fini(&buf);

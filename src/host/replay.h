@@ -25,6 +25,7 @@ struct elg_replay {
     struct elg_limits limits;
     bool verify;     /* compare everything; else only what recomputing needs */
     bool other_code; /* another graph: requests, edges, outputs and states only */
+    bool moving;     /* the run goes on: what its row does not tell of is left out */
     int64_t to;      /* last step to execute, -1: all */
 
     int64_t step; /* the next step to be finished */
