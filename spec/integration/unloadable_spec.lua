@@ -4,6 +4,7 @@ local served = require "served"
 
 local ASKED = 12 -- more than a run may be claimed in vain
 local GOOD = 6
+local BATCHED = 50 -- many batches of two
 local PAUSES_MS = 250 + 500 + 1000 + 2000 -- between five claims of one worker
 
 -- Reads an artifact, takes input.between steps, sleeps: then its journal has to be read again.
@@ -46,6 +47,35 @@ for _, store in ipairs(served.stores) do
       mend()
       assert.equal(0, world:elg({ "resume", id }).code)
       assert.equal(2, world:show(id).steps)
+    end)
+
+    it("for an input that cannot be read just now, is told of, not counted, and keeps no other", function()
+      local kept, input = world.place:file("kept"), world.place:file("large.json")
+      world.place:write("large.json", ('{"steps":1,"pad":"%s"}'):format(("x"):rep(300000)))
+      assert.equal(0, world:elg({ "submit", "count.lua", "--trace", "bad", "--artifacts", kept, "--input",
+        input }).code)
+      local found = assert(io.popen(("find '%s' -type f"):format(kept)))
+      local file = found:read "*l"
+      found:close()
+      os.execute(("mv '%s' '%s-away' && mkdir '%s'"):format(file, input, file)) -- read() fails
+      local function bad() return world:sql("SELECT status, claims FROM cmo_runs WHERE trace_id = 'bad'")[1] end
+      local function untouched()
+        local row = bad()
+        assert.same({ "pending", 0 }, { row.status, tonumber(row.claims) })
+      end
+      for _ = 1, ASKED do assert.equal(4, world:elg({ "resume", "bad", "--artifacts", kept }).code) end
+      untouched()
+      local good = {}
+      for i = 1, BATCHED do good[i] = world:submit { steps = 1 } end
+      local worker = world:worker("--concurrency", "2", "--artifacts", kept)
+      for i = 1, BATCHED do world:await(good[i], "completed") end
+      local _, said = worker:output()
+      assert.truthy(said:find("bad", 1, true) and said:find("Is a directory", 1, true), said)
+      assert.truthy(outside.eventually(function() return tonumber(bad().claims) == 0 end))
+      untouched()
+      os.execute(("rmdir '%s' && mv '%s-away' '%s'"):format(file, input, file))
+      assert.truthy(outside.eventually(function() return bad().status == "completed" end, 20000), bad().status)
+      worker:stop()
     end)
 
     local function reader_is(status, kept)

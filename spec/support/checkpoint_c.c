@@ -70,6 +70,16 @@ static int done(lua_State *L, enum elg_status status, const struct elg_error *er
     return 1;
 }
 
+static int run_result(lua_State *L, enum elg_status status, struct elg_run_row *row,
+                      const struct elg_error *error)
+{
+    if (status != ELG_OK)
+        return failed(L, status, error);
+    row_push(L, RUN_FIELDS, row);
+    elg_checkpoint_run_row_fini(row);
+    return 1;
+}
+
 #include "checkpoint_work.h"
 
 static int l_open(lua_State *L)
@@ -154,42 +164,12 @@ static int l_release(lua_State *L)
     return 0;
 }
 
-static int run_result(lua_State *L, enum elg_status status, struct elg_run_row *row,
-                      const struct elg_error *error)
-{
-    if (status != ELG_OK)
-        return failed(L, status, error);
-    row_push(L, RUN_FIELDS, row);
-    elg_checkpoint_run_row_fini(row);
-    return 1;
-}
-
 static int l_claim(lua_State *L)
 {
     struct elg_error error = {ELG_OK, "", ""};
     struct elg_run_row row;
     enum elg_status status =
         elg_checkpoint_claim(store_of(L), luaL_checkstring(L, 2), &row, &error);
-    return run_result(L, status, &row, &error);
-}
-
-#define GRAPHS_MAX 16
-/* store:claim_next(list of graph ids or nil) */
-static int l_claim_next(lua_State *L)
-{
-    struct elg_store *store = store_of(L);
-    struct elg_error error = {ELG_OK, "", ""};
-    struct elg_run_row row;
-    const char *graphs[GRAPHS_MAX];
-    size_t count = lua_istable(L, 2) ? lua_objlen(L, 2) : 0;
-    luaL_argcheck(L, count <= GRAPHS_MAX, 2, "too many");
-    for (size_t i = 0; i < count; i++) { /* they live in the table */
-        lua_rawgeti(L, 2, (int)i + 1);
-        graphs[i] = luaL_checkstring(L, -1);
-        lua_pop(L, 1);
-    }
-    enum elg_status status = elg_checkpoint_claim_next(
-        store, lua_istable(L, 2) ? graphs : NULL, count, &row, &error);
     return run_result(L, status, &row, &error);
 }
 
@@ -441,7 +421,6 @@ static const luaL_Reg METHODS[] = {{"close", l_close},
                                    {"release", l_release},
                                    {"claim", l_claim},
                                    {"claim_next", l_claim_next},
-                                   {"pass_over", l_pass_over},
                                    {"lease_left_us", l_lease_left_us},
                                    WORK_METHODS,
                                    {"wall_ms", l_wall_ms},

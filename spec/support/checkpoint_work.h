@@ -1,5 +1,5 @@
 /* checkpoint_work: of checkpoint_c, what is about runs that anyone may take up. Included
- * there once, behind store_of, done and failed. */
+ * there once, behind store_of, done, failed and run_result. */
 #ifndef SPEC_CHECKPOINT_WORK_H
 #define SPEC_CHECKPOINT_WORK_H
 
@@ -7,28 +7,6 @@
 static int l_hand_back(lua_State *L)
 {
     elg_checkpoint_hand_back(store_of(L), luaL_checkstring(L, 2), lua_toboolean(L, 3));
-    return 0;
-}
-
-#define PASSED_MAX 64
-
-/* store:pass_over(list of trace ids or nil, jailed). One store of the process at a time.
- */
-static int l_pass_over(lua_State *L)
-{
-    static char texts[PASSED_MAX][ELG_TRACE_BYTES_MAX + 1];
-    static const char *ids[PASSED_MAX];
-    static struct elg_pass_over what;
-    what = (struct elg_pass_over){.jailed = lua_toboolean(L, 3), .trace_ids = ids};
-    while (lua_istable(L, 2) && what.count < lua_objlen(L, 2)) {
-        luaL_argcheck(L, what.count < PASSED_MAX, 2, "too many");
-        lua_rawgeti(L, 2, (int)what.count + 1);
-        snprintf(texts[what.count], sizeof texts[0], "%s", luaL_checkstring(L, -1));
-        ids[what.count] = texts[what.count];
-        what.count++;
-        lua_pop(L, 1);
-    }
-    elg_checkpoint_pass_over(store_of(L), &what);
     return 0;
 }
 
@@ -61,17 +39,41 @@ static int rows_result(lua_State *L, enum elg_status status, struct elg_run_row 
 
 #define MANY_MAX (ELG_CLAIM_BATCH_RUNS_MAX + 1)
 
-/* store:claim_many(max, list of graph ids or nil) -> rows */
+#define PASSED_MAX 64
+
+/* The arguments from `index` on: a list of graph ids or nil, a list of traces to pass
+ * over or nil, whether those of a jail are. */
+static enum elg_status claim_many(lua_State *L, int index, struct elg_run_row *rows,
+                                  size_t max, size_t *count, struct elg_error *error)
+{
+    const char *graphs[MANY_MAX], *traces[PASSED_MAX];
+    size_t graph_count = texts_read(L, index, graphs, MANY_MAX);
+    struct elg_pass_over passed = {lua_toboolean(L, index + 2), traces,
+                                   texts_read(L, index + 1, traces, PASSED_MAX)};
+    return elg_checkpoint_claim_many(
+        store_of(L), lua_istable(L, index) ? graphs : NULL, graph_count,
+        passed.jailed || passed.count > 0 ? &passed : NULL, rows, max, count, error);
+}
+
+/* store:claim_many(max, graph ids, traces to pass over, jailed) -> rows */
 static int l_claim_many(lua_State *L)
 {
     struct elg_error error = {ELG_OK, "", ""};
     static struct elg_run_row rows[MANY_MAX];
-    const char *graphs[MANY_MAX];
-    size_t count, graph_count = texts_read(L, 3, graphs, MANY_MAX);
-    enum elg_status status = elg_checkpoint_claim_many(
-        store_of(L), lua_istable(L, 3) ? graphs : NULL, graph_count, rows,
-        (size_t)luaL_checkint(L, 2), &count, &error);
+    size_t count;
+    enum elg_status status =
+        claim_many(L, 3, rows, (size_t)luaL_checkint(L, 2), &count, &error);
     return rows_result(L, status, rows, count, &error);
+}
+
+/* store:claim_next(graph ids, traces to pass over, jailed) -> one row */
+static int l_claim_next(lua_State *L)
+{
+    struct elg_error error = {ELG_OK, "", ""};
+    struct elg_run_row row;
+    size_t count;
+    enum elg_status status = claim_many(L, 2, &row, 1, &count, &error);
+    return run_result(L, status, &row, &error);
 }
 
 /* store:claim_named(list of traces) -> rows of those that were claimed */

@@ -115,12 +115,14 @@ struct elg_run_filter {
     const char *after;          /* a trace: only what follows it in the list; NULL: all */
 };
 
-/* What claim_next leaves to others. */
+/* What claim_many leaves to others. */
 struct elg_pass_over {
     bool jailed;                  /* runs that were begun in a jail */
     const char *const *trace_ids; /* and these */
     size_t count;
 };
+/* True if it is one of these traces. `passed` NULL: nothing is passed over. */
+bool elg_checkpoint_is_passed(const struct elg_pass_over *passed, const char *trace_id);
 
 /* Borrowed. */
 typedef void (*elg_reference_fn)(void *self, struct elg_bytes text);
@@ -182,15 +184,6 @@ struct elg_checkpoint_ops {
      * times are compared with it. Of a store of one machine that machine's. Cheap; any
      * thread. */
     int64_t (*wall_ms)(void *self);
-    /* Takes up the next run that has not ended, that no one owns and that is due (due_ms
-     * 0, or past), as claim does, if its quota leaves room. First those of the highest
-     * priority; of these, of the graph of which a run was last taken up the longest ago;
-     * of these the longest waiting (since due_ms, or since it was made). `graph_ids` (may
-     * be NULL: all) names those that are wanted. A run that is quarantined by this is
-     * returned too. ELG_NOT_FOUND: there is none now. */
-    enum elg_status (*claim_next)(void *self, const char *const *graph_ids,
-                                  size_t graph_count, struct elg_run_row *out,
-                                  struct elg_error *error);
     /* As reserve, for a trace id that the caller has just drawn from chance: nobody else
      * can mean it. NULL: reserve does. */
     enum elg_status (*reserve_new)(void *self, const char *trace_id,
@@ -265,15 +258,18 @@ struct elg_checkpoint_ops {
     enum elg_status (*children)(void *self, const char *trace_id,
                                 void (*child)(void *self, const char *trace_id),
                                 void *child_self, struct elg_error *error);
-    /* From now on claim_next leaves these alone. `what` stays the caller's, as it is,
-     * until the next call; NULL: nothing. */
-    void (*pass_over)(void *self, const struct elg_pass_over *what);
-    /* As up to `max` calls of claim_next, one behind the other, in one transaction; it
-     * may stop before the last. rows[0..*count) are the caller's then. NULL: claim_next
-     * does. ELG_NOT_FOUND: there is none now. */
+    /* Takes up the next run that has not ended, that no one owns and that is due (due_ms
+     * 0, or past), as claim does, if its quota leaves room, and then the next, up to
+     * `max` of them, in one transaction; it may stop before the last. First those of the
+     * highest priority; of these, of the graph of which a run was last taken up the
+     * longest ago; of these the longest waiting (since due_ms, or since it was made).
+     * `graph_ids` (may be NULL: all) names those that are wanted; `passed` (may be NULL)
+     * is left alone. A run that is quarantined by this is returned too. rows[0..*count)
+     * are the caller's. ELG_NOT_FOUND: there is none now. */
     enum elg_status (*claim_many)(void *self, const char *const *graph_ids,
-                                  size_t graph_count, struct elg_run_row *rows,
-                                  size_t max, size_t *count, struct elg_error *error);
+                                  size_t graph_count, const struct elg_pass_over *passed,
+                                  struct elg_run_row *rows, size_t max, size_t *count,
+                                  struct elg_error *error);
     /* As claim of each of these, in one transaction; those that cannot be had at once
      * (owned, ended, claimed too often, not there) are left out, and nothing is said of
      * them. rows has room for all. NULL, and ELG_NOT_FOUND: none was claimed. */
@@ -359,22 +355,25 @@ enum elg_status elg_checkpoint_abort_poll(struct elg_store *store, elg_run_row_f
                                           void *row_self, struct elg_error *error);
 int64_t elg_checkpoint_lease_until_us(struct elg_store *store);
 int64_t elg_checkpoint_wall_ms(struct elg_store *store);
-enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
-                                          const char *const *graph_ids,
-                                          size_t graph_count, struct elg_run_row *out,
-                                          struct elg_error *error);
-/* At most ELG_CLAIM_BATCH_RUNS_MAX at once, of both. */
+/* At most ELG_CLAIM_BATCH_RUNS_MAX at once, of both. Payloads that lie elsewhere are
+ * still there (elg_checkpoint_fetch), so that one which cannot be read keeps no other
+ * run. */
 enum elg_status elg_checkpoint_claim_many(struct elg_store *store,
                                           const char *const *graph_ids,
-                                          size_t graph_count, struct elg_run_row *rows,
-                                          size_t max, size_t *count,
-                                          struct elg_error *error);
+                                          size_t graph_count,
+                                          const struct elg_pass_over *passed,
+                                          struct elg_run_row *rows, size_t max,
+                                          size_t *count, struct elg_error *error);
 enum elg_status elg_checkpoint_claim_named(struct elg_store *store,
                                            const char *const *trace_ids,
                                            size_t trace_count, struct elg_run_row *rows,
                                            size_t *count, struct elg_error *error);
+/* Fetches the payloads of a row that lie elsewhere, if any do. If it fails the row is the
+ * caller's as it was, the run claimed. ELG_IO, ELG_CORRUPT (missing, altered),
+ * ELG_NO_MEMORY. */
+enum elg_status elg_checkpoint_fetch(struct elg_store *store, struct elg_run_row *row,
+                                     struct elg_error *error);
 void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, bool tell);
-void elg_checkpoint_pass_over(struct elg_store *store, const struct elg_pass_over *what);
 /* Of any number: the method gets them in pieces. */
 void elg_checkpoint_hand_back_many(struct elg_store *store, const char *const *trace_ids,
                                    size_t trace_count);

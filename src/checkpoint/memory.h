@@ -23,7 +23,7 @@ struct elg_memory_run {
     size_t record_capacity;
     size_t record_pending;             /* room promised to the commit under way */
     uint64_t order;                    /* of creation */
-    uint64_t claimed;                  /* of the last claim_next; 0: none */
+    uint64_t claimed;                  /* of the last claim_many; 0: none */
     int64_t begun_ms;                  /* of the first */
     struct elg_memory_signal *signals; /* by number */
     size_t signal_count, signal_capacity;
@@ -39,12 +39,11 @@ struct elg_memory {
     size_t graph_count;
     size_t graph_capacity;
     uint64_t run_order;   /* of the last created run */
-    uint64_t claim_order; /* of the last claim_next */
+    uint64_t claim_order; /* of the last claim_many */
     uint64_t aborts;      /* requests so far */
     uint64_t aborts_polled;
     int64_t signal_no; /* of the last signal */
     int64_t signals_polled;
-    const struct elg_pass_over *passed; /* what claim_next leaves alone; NULL: nothing */
 };
 
 struct elg_memory_owned {
@@ -74,9 +73,10 @@ void elg_memory_disown(struct elg_memory *memory, const char *trace_id);
 /* elg_checkpoint_ops of the same names. */
 int64_t elg_memory_lease_until_us(void *self);
 int64_t elg_memory_wall_ms(void *self);
-void elg_memory_pass_over(void *self, const struct elg_pass_over *what);
-enum elg_status elg_memory_claim_next(void *self, const char *const *graph_ids,
-                                      size_t graph_count, struct elg_run_row *out,
+enum elg_status elg_memory_claim_many(void *self, const char *const *graph_ids,
+                                      size_t graph_count,
+                                      const struct elg_pass_over *passed,
+                                      struct elg_run_row *rows, size_t max, size_t *count,
                                       struct elg_error *error);
 void elg_memory_hand_back(void *self, const char *trace_id, bool tell);
 int elg_memory_work_fd(void *self);

@@ -42,31 +42,33 @@ static int64_t ready_ms(const struct elg_memory_run *run)
     return run->row.due_ms != 0 ? run->row.due_ms : run->row.created_at_ms;
 }
 
+struct wanted {
+    const char *const *graph_ids; /* NULL: all */
+    size_t graph_count;
+    const struct elg_pass_over *passed;
+};
+
 static bool is_passed(const struct elg_pass_over *passed, const struct elg_run_row *row)
 {
-    if (passed == NULL)
-        return false;
-    bool is =
-        passed->jailed && elg_checkpoint_limits_jailed(elg_base_blob_bytes(row->limits));
-    for (size_t i = 0; !is && i < passed->count; i++)
-        is = strcmp(passed->trace_ids[i], row->trace_id) == 0;
-    return is;
+    bool jailed = passed != NULL && passed->jailed &&
+                  elg_checkpoint_limits_jailed(elg_base_blob_bytes(row->limits));
+    return jailed || elg_checkpoint_is_passed(passed, row->trace_id);
 }
 
 static bool next_takes(struct elg_memory *memory, const struct elg_memory_run *run,
-                       const char *const *graph_ids, size_t graph_count)
+                       const struct wanted *wanted)
 {
     const struct elg_run_row *row = &run->row;
-    bool wanted = graph_ids == NULL;
+    bool of_these = wanted->graph_ids == NULL;
     if (run->tentative || elg_checkpoint_status_ended(row->status) ||
         is_owned(memory, run))
         return false;
     if (row->due_ms == 0 ? row->status == ELG_RUN_WAITING
                          : row->due_ms > elg_base_wall_ms(memory->env.clock))
         return false;
-    for (size_t i = 0; !wanted && i < graph_count; i++)
-        wanted = strcmp(graph_ids[i], row->graph_id) == 0;
-    return wanted && !is_passed(memory->passed, row) && quota_has_room(memory, run);
+    for (size_t i = 0; !of_these && i < wanted->graph_count; i++)
+        of_these = strcmp(wanted->graph_ids[i], row->graph_id) == 0;
+    return of_these && !is_passed(wanted->passed, row) && quota_has_room(memory, run);
 }
 
 /* When a run of the same graph was last taken up. */
@@ -96,12 +98,12 @@ static bool next_before(struct elg_memory *memory, const struct elg_memory_run *
 }
 
 static struct elg_memory_run *next_find(struct elg_memory *memory,
-                                        const char *const *graph_ids, size_t graph_count)
+                                        const struct wanted *wanted)
 {
     struct elg_memory_run *run, *next = NULL;
     size_t cursor = 0;
     while ((run = elg_checkpoint_traces_next(&memory->runs, &cursor)) != NULL) {
-        if (next_takes(memory, run, graph_ids, graph_count) &&
+        if (next_takes(memory, run, wanted) &&
             (next == NULL || next_before(memory, run, next)))
             next = run;
     }
@@ -127,32 +129,32 @@ int64_t elg_memory_wall_ms(void *self)
     return elg_base_wall_ms(memory->env.clock);
 }
 
-enum elg_status elg_memory_claim_next(void *self, const char *const *graph_ids,
-                                      size_t graph_count, struct elg_run_row *out,
+/* One at a time: there is no disk to spare. */
+enum elg_status elg_memory_claim_many(void *self, const char *const *graph_ids,
+                                      size_t graph_count,
+                                      const struct elg_pass_over *passed,
+                                      struct elg_run_row *rows, size_t max, size_t *count,
                                       struct elg_error *error)
 {
+    (void)max;
     struct elg_memory *memory = self;
+    const struct wanted wanted = {graph_ids, graph_count, passed};
     enum elg_status status = ELG_NOT_FOUND;
     pthread_mutex_lock(&memory->mutex);
-    struct elg_memory_run *next = next_find(memory, graph_ids, graph_count);
+    struct elg_memory_run *next = next_find(memory, &wanted);
     if (next != NULL)
         status = elg_memory_claim(memory, next);
     if (status == ELG_OK)
         next_taken(memory, next);
     if (status == ELG_OK)
-        elg_checkpoint_run_row_copy(&next->row, out);
+        elg_checkpoint_run_row_copy(&next->row, &rows[0]);
     pthread_mutex_unlock(&memory->mutex);
+    *count = status == ELG_OK;
     if (status == ELG_NO_MEMORY)
         elg_base_no_memory(error);
     if (status == ELG_NOT_FOUND)
         elg_base_fail(error, ELG_NOT_FOUND, "memory:", "no run waits to be taken up");
     return status;
-}
-
-void elg_memory_pass_over(void *self, const struct elg_pass_over *what)
-{
-    struct elg_memory *memory = self;
-    memory->passed = what;
 }
 
 void elg_memory_hand_back(void *self, const char *trace_id, bool tell)

@@ -85,8 +85,7 @@ struct elg_postgres {
     struct elg_postgres_settings settings;
     char owner[ELG_POSTGRES_OWNER_BYTES_MAX];
     struct elg_postgres_connection connections[ELG_POSTGRES_ROLE_COUNT];
-    int64_t worker;                     /* 0: none, opened for reading only */
-    const struct elg_pass_over *passed; /* what claim_next leaves alone; NULL: nothing */
+    int64_t worker; /* 0: none, opened for reading only */
     /* The writer's, under its mutex: */
     int64_t flush;         /* number of the last flush that was tried */
     int64_t unsettled;     /* a flush whose outcome is not known; 0: none */
@@ -288,9 +287,10 @@ void elg_postgres_keeper_stop(struct elg_postgres *postgres);
 
 /* ---- postgres_next.c: elg_checkpoint_ops of the same names */
 enum elg_status elg_postgres_claim_many(void *self, const char *const *graph_ids,
-                                        size_t graph_count, struct elg_run_row *rows,
-                                        size_t max, size_t *count,
-                                        struct elg_error *error);
+                                        size_t graph_count,
+                                        const struct elg_pass_over *passed,
+                                        struct elg_run_row *rows, size_t max,
+                                        size_t *count, struct elg_error *error);
 enum elg_status elg_postgres_claim_named(void *self, const char *const *trace_ids,
                                          size_t trace_count, struct elg_run_row *rows,
                                          size_t *count, struct elg_error *error);
@@ -364,10 +364,6 @@ enum elg_status elg_postgres_abort_poll(void *self, elg_run_row_fn row, void *ro
                                         struct elg_error *error);
 int64_t elg_postgres_lease_until_us(void *self);
 int64_t elg_postgres_wall_ms(void *self);
-void elg_postgres_pass_over(void *self, const struct elg_pass_over *what);
-enum elg_status elg_postgres_claim_next(void *self, const char *const *graph_ids,
-                                        size_t graph_count, struct elg_run_row *out,
-                                        struct elg_error *error);
 void elg_postgres_hand_back(void *self, const char *trace_id, bool tell);
 int elg_postgres_work_fd(void *self);
 bool elg_postgres_work_poll(void *self);

@@ -11,6 +11,7 @@ struct next {
     struct elg_postgres *postgres;
     const char *const *graph_ids; /* NULL: all */
     size_t graph_count;
+    const struct elg_pass_over *passed;
     const char *const *trace_ids; /* NULL: whatever is next */
     size_t trace_count;
     struct elg_blob *quarantine; /* the error of a run that was claimed too often */
@@ -40,12 +41,6 @@ static void passed_put(struct elg_postgres_batch *batch,
         elg_postgres_put_null(batch);
 }
 
-void elg_postgres_pass_over(void *self, const struct elg_pass_over *what)
-{
-    struct elg_postgres *postgres = self;
-    postgres->passed = what;
-}
-
 static void next_add(struct elg_postgres_batch *batch, const struct next *next)
 {
     bool named = next->trace_ids != NULL;
@@ -64,7 +59,7 @@ static void next_add(struct elg_postgres_batch *batch, const struct next *next)
     else
         texts_put(batch, next->graph_ids, next->graph_count);
     elg_postgres_put_int4(batch, (int64_t)next->row_max);
-    passed_put(batch, next->postgres->passed);
+    passed_put(batch, next->passed);
 }
 
 static void rows_fini(struct next *next)
@@ -190,29 +185,18 @@ static enum elg_status next_claim(struct next *next, size_t *count,
 }
 
 enum elg_status elg_postgres_claim_many(void *self, const char *const *graph_ids,
-                                        size_t graph_count, struct elg_run_row *rows,
-                                        size_t max, size_t *count,
-                                        struct elg_error *error)
+                                        size_t graph_count,
+                                        const struct elg_pass_over *passed,
+                                        struct elg_run_row *rows, size_t max,
+                                        size_t *count, struct elg_error *error)
 {
     struct next next = {.postgres = self,
                         .graph_ids = graph_ids,
                         .graph_count = graph_count,
+                        .passed = passed,
                         .rows = rows,
                         .row_max = max};
     return next_claim(&next, count, error);
-}
-
-enum elg_status elg_postgres_claim_next(void *self, const char *const *graph_ids,
-                                        size_t graph_count, struct elg_run_row *out,
-                                        struct elg_error *error)
-{
-    struct elg_run_row row;
-    size_t count;
-    enum elg_status status =
-        elg_postgres_claim_many(self, graph_ids, graph_count, &row, 1, &count, error);
-    if (status == ELG_OK)
-        *out = row;
-    return status;
 }
 
 enum elg_status elg_postgres_claim_named(void *self, const char *const *trace_ids,

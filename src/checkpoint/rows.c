@@ -58,6 +58,14 @@ bool elg_checkpoint_limits_jailed(struct elg_bytes limits)
                                      sizeof ELG_LIMITS_JAILED - 1) != NULL;
 }
 
+bool elg_checkpoint_is_passed(const struct elg_pass_over *passed, const char *trace_id)
+{
+    bool is = false;
+    for (size_t i = 0; passed != NULL && !is && i < passed->count; i++)
+        is = strcmp(passed->trace_ids[i], trace_id) == 0;
+    return is;
+}
+
 bool elg_checkpoint_status_reopens(enum elg_run_status status)
 {
     return status == ELG_RUN_FAILED || status == ELG_RUN_TIMEOUT ||

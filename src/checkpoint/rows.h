@@ -47,7 +47,7 @@ struct elg_graph_row {
     struct elg_blob *definition;
 };
 
-/* How many runs are taken up by claim_next; 0: no limit. Runs that are claimed by name
+/* How many runs are taken up by claim_many; 0: no limit. Runs that are claimed by name
  * are not held back. */
 struct elg_run_quota {
     int32_t priority;                 /* higher ones are taken up first */

@@ -113,15 +113,14 @@ struct elg_sqlite {
     pthread_mutex_t write_mutex;
     struct elg_sqlite_connection reader;
     pthread_mutex_t read_mutex;
-    int wal_pages;                      /* after the last commit; of the writer */
-    sqlite3_int64 wal_room_bytes;       /* the WAL's file has at least these */
-    bool swept;                         /* a sweep for orphans was made, */
-    bool sweep_due;                     /* and since then a run was let go of here */
-    int64_t sweep_us;                   /* when */
-    int64_t data_version;               /* of the writer's, when work_poll last looked */
-    int lock_fd;                        /* -1: opened for reading only */
-    int64_t signals_polled;             /* number of the last signal that was told of */
-    const struct elg_pass_over *passed; /* what claim_next leaves alone; NULL: nothing */
+    int wal_pages;                /* after the last commit; of the writer */
+    sqlite3_int64 wal_room_bytes; /* the WAL's file has at least these */
+    bool swept;                   /* a sweep for orphans was made, */
+    bool sweep_due;               /* and since then a run was let go of here */
+    int64_t sweep_us;             /* when */
+    int64_t data_version;         /* of the writer's, when work_poll last looked */
+    int lock_fd;                  /* -1: opened for reading only */
+    int64_t signals_polled;       /* number of the last signal that was told of */
     pthread_mutex_t own_mutex;
     struct elg_traces owned; /* struct elg_sqlite_owned */
 };
@@ -302,8 +301,10 @@ enum elg_status elg_sqlite_claim_row(struct elg_sqlite *sqlite, struct elg_run_r
 
 /* ---- sqlite_many.c: elg_checkpoint_ops of the same names */
 enum elg_status elg_sqlite_claim_many(void *self, const char *const *graph_ids,
-                                      size_t graph_count, struct elg_run_row *rows,
-                                      size_t max, size_t *count, struct elg_error *error);
+                                      size_t graph_count,
+                                      const struct elg_pass_over *passed,
+                                      struct elg_run_row *rows, size_t max, size_t *count,
+                                      struct elg_error *error);
 enum elg_status elg_sqlite_claim_named(void *self, const char *const *trace_ids,
                                        size_t trace_count, struct elg_run_row *rows,
                                        size_t *count, struct elg_error *error);
@@ -318,8 +319,9 @@ struct elg_sqlite_names {
  * first has limits, several graphs take turns, there is but one) and *out is the next
  * run, claimed. names NULL: that at once. ELG_NOT_FOUND: there is none. */
 enum elg_status elg_sqlite_next(struct elg_sqlite *sqlite, const char *const *graph_ids,
-                                size_t graph_count, struct elg_sqlite_names *names,
-                                struct elg_run_row *out, struct elg_error *error);
+                                size_t graph_count, const struct elg_pass_over *passed,
+                                struct elg_sqlite_names *names, struct elg_run_row *out,
+                                struct elg_error *error);
 
 /* ---- sqlite_write.c: a writing transaction (S1, S2) */
 /* Takes write_mutex and the guard and begins. After ELG_OK exactly one of the ends. */
@@ -395,10 +397,6 @@ enum elg_status elg_sqlite_abort_poll(void *self, elg_run_row_fn row, void *row_
                                       struct elg_error *error);
 int64_t elg_sqlite_lease_until_us(void *self);
 int64_t elg_sqlite_wall_ms(void *self);
-void elg_sqlite_pass_over(void *self, const struct elg_pass_over *what);
-enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
-                                      size_t graph_count, struct elg_run_row *out,
-                                      struct elg_error *error);
 void elg_sqlite_hand_back(void *self, const char *trace_id, bool tell);
 void elg_sqlite_hand_back_many(void *self, const char *const *trace_ids,
                                size_t trace_count);

@@ -139,15 +139,17 @@ static enum elg_status next_many(struct elg_sqlite *sqlite,
 
 /* One alone where there is no list, or none of it can be had. */
 enum elg_status elg_sqlite_claim_many(void *self, const char *const *graph_ids,
-                                      size_t graph_count, struct elg_run_row *rows,
-                                      size_t max, size_t *count, struct elg_error *error)
+                                      size_t graph_count,
+                                      const struct elg_pass_over *passed,
+                                      struct elg_run_row *rows, size_t max, size_t *count,
+                                      struct elg_error *error)
 {
     struct elg_sqlite *sqlite = self;
     struct elg_sqlite_names *names = elg_base_calloc(sqlite->env.alloc, sizeof *names);
     if (names == NULL)
         return elg_base_no_memory(error);
     names->max = max;
-    enum elg_status status = elg_sqlite_next(sqlite, graph_ids, graph_count,
+    enum elg_status status = elg_sqlite_next(sqlite, graph_ids, graph_count, passed,
                                              max > 1 ? names : NULL, rows, error);
     bool several = status == ELG_OK && names->count > 1;
     if (several)
@@ -156,7 +158,8 @@ enum elg_status elg_sqlite_claim_many(void *self, const char *const *graph_ids,
     if (several && status != ELG_NOT_FOUND)
         return status;
     if (several)
-        status = elg_sqlite_next(sqlite, graph_ids, graph_count, NULL, rows, error);
+        status =
+            elg_sqlite_next(sqlite, graph_ids, graph_count, passed, NULL, rows, error);
     *count = status == ELG_OK;
     return status;
 }

@@ -127,6 +127,7 @@ struct pair {
 struct next {
     const char *const *graph_ids;
     size_t graph_count;
+    const struct elg_pass_over *passed;
     struct pair *pairs;
     size_t pair_count;
 };
@@ -183,9 +184,9 @@ static enum elg_status served_read(struct elg_sqlite *sqlite, struct pair *pair,
     return ELG_OK;
 }
 
-static enum elg_status runs_begin(struct elg_sqlite *sqlite, const struct pair *pair,
-                                  int limit, sqlite3_stmt **statement,
-                                  struct elg_error *error)
+static enum elg_status runs_begin(struct elg_sqlite *sqlite, const struct next *next,
+                                  const struct pair *pair, int limit,
+                                  sqlite3_stmt **statement, struct elg_error *error)
 {
     enum elg_status status =
         elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_NEXT_READ, statement, error);
@@ -195,18 +196,18 @@ static enum elg_status runs_begin(struct elg_sqlite *sqlite, const struct pair *
     sqlite3_bind_int64(*statement, 2, pair->priority);
     sqlite3_bind_int64(*statement, 3, elg_base_wall_ms(sqlite->env.clock));
     sqlite3_bind_int(*statement, 4, limit);
-    sqlite3_bind_int(*statement, 5, sqlite->passed != NULL && sqlite->passed->jailed);
+    sqlite3_bind_int(*statement, 5, next->passed != NULL && next->passed->jailed);
     sqlite3_bind_blob(*statement, 6, ELG_LIMITS_JAILED, sizeof ELG_LIMITS_JAILED - 1,
                       SQLITE_STATIC);
     return ELG_OK;
 }
 
 /* *found: the pair has a run whose time has come. */
-static enum elg_status ready_read(struct elg_sqlite *sqlite, struct pair *pair,
-                                  bool *found, struct elg_error *error)
+static enum elg_status ready_read(struct elg_sqlite *sqlite, const struct next *next,
+                                  struct pair *pair, bool *found, struct elg_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    enum elg_status status = runs_begin(sqlite, pair, 1, &statement, error);
+    enum elg_status status = runs_begin(sqlite, next, pair, 1, &statement, error);
     if (status == ELG_OK)
         status = elg_sqlite_step(&sqlite->reader, statement, found, error);
     if (status == ELG_OK && *found)
@@ -241,7 +242,7 @@ static enum elg_status pairs_read(struct elg_sqlite *sqlite, struct next *next,
             break;
         if (!graph_wanted(next, pair.graph_id))
             continue;
-        status = ready_read(sqlite, &pair, &found, error);
+        status = ready_read(sqlite, next, &pair, &found, error);
         if (status == ELG_OK && found)
             status = served_read(sqlite, &pair, error);
         if (status != ELG_OK)
@@ -316,30 +317,17 @@ struct search {
     bool graph_full, rate_full; /* no more of its runs, of those that begin */
 };
 
-static bool is_passed(const struct elg_pass_over *passed, const char *trace_id)
-{
-    bool is = false;
-    for (size_t i = 0; passed != NULL && !is && i < passed->count; i++)
-        is = strcmp(passed->trace_ids[i], trace_id) == 0;
-    return is;
-}
-
-void elg_sqlite_pass_over(void *self, const struct elg_pass_over *what)
-{
-    struct elg_sqlite *sqlite = self;
-    sqlite->passed = what;
-}
-
 /* ELG_BUSY: it cannot be had, or its quota leaves no room. */
-static enum elg_status candidate_take(struct elg_sqlite *sqlite, const struct pair *pair,
-                                      struct search *search, struct candidate *candidate,
+static enum elg_status candidate_take(struct elg_sqlite *sqlite, const struct next *next,
+                                      const struct pair *pair, struct search *search,
+                                      struct candidate *candidate,
                                       struct elg_run_row *out, struct elg_error *error)
 {
     char slots[ELG_SQLITE_SLOTS][ELG_SQLITE_SLOT_BYTES_MAX] = {"", ""};
     uint64_t graph = hash_of(14695981039346656037u, pair->graph_id);
     enum elg_status status = ELG_BUSY;
     if (elg_sqlite_owned(sqlite, candidate->trace_id) ||
-        is_passed(sqlite->passed, candidate->trace_id) ||
+        elg_checkpoint_is_passed(next->passed, candidate->trace_id) ||
         (search->rate_full && candidate->taking.rate_count > 0))
         return ELG_BUSY;
     search->graph_full = !slot_take(sqlite, 'g', graph, candidate->running_max, slots[0]);
@@ -359,15 +347,15 @@ static enum elg_status candidate_take(struct elg_sqlite *sqlite, const struct pa
 }
 
 /* The pair's runs whose time has come, the first `limit` of them. */
-static enum elg_status search_read(struct elg_sqlite *sqlite, const struct pair *pair,
-                                   int limit, struct search *search,
-                                   struct elg_error *error)
+static enum elg_status search_read(struct elg_sqlite *sqlite, const struct next *next,
+                                   const struct pair *pair, int limit,
+                                   struct search *search, struct elg_error *error)
 {
     sqlite3_stmt *statement = NULL;
     bool found = true;
     search->count = 0;
     pthread_mutex_lock(&sqlite->read_mutex);
-    enum elg_status status = runs_begin(sqlite, pair, limit, &statement, error);
+    enum elg_status status = runs_begin(sqlite, next, pair, limit, &statement, error);
     while (status == ELG_OK) {
         status = elg_sqlite_step(&sqlite->reader, statement, &found, error);
         if (status != ELG_OK || !found)
@@ -380,19 +368,19 @@ static enum elg_status search_read(struct elg_sqlite *sqlite, const struct pair 
 }
 
 /* ELG_BUSY: none of the pair's runs can be had. */
-static enum elg_status pair_take(struct elg_sqlite *sqlite, const struct pair *pair,
-                                 struct search *search, struct elg_run_row *out,
-                                 struct elg_error *error)
+static enum elg_status pair_take(struct elg_sqlite *sqlite, const struct next *next,
+                                 const struct pair *pair, struct search *search,
+                                 struct elg_run_row *out, struct elg_error *error)
 {
     size_t looked = 0;
     search->graph_full = search->rate_full = false;
     for (int limit = LOOK_FIRST; limit <= LOOK_MAX; limit *= LOOK_MAX / LOOK_FIRST) {
-        enum elg_status status = search_read(sqlite, pair, limit, search, error);
+        enum elg_status status = search_read(sqlite, next, pair, limit, search, error);
         if (status != ELG_OK)
             return status;
         for (; looked < search->count && !search->graph_full; looked++) {
-            status = candidate_take(sqlite, pair, search, &search->candidates[looked],
-                                    out, error);
+            status = candidate_take(sqlite, next, pair, search,
+                                    &search->candidates[looked], out, error);
             if (status != ELG_BUSY)
                 return status;
         }
@@ -409,7 +397,8 @@ static enum elg_status next_take(struct elg_sqlite *sqlite, const struct next *n
                                  struct elg_error *error)
 {
     for (size_t i = 0; i < next->pair_count; i++) {
-        enum elg_status status = pair_take(sqlite, &next->pairs[i], search, out, error);
+        enum elg_status status =
+            pair_take(sqlite, next, &next->pairs[i], search, out, error);
         if (status != ELG_BUSY)
             return status;
     }
@@ -437,14 +426,14 @@ static enum elg_status names_read(struct elg_sqlite *sqlite, const struct next *
         next->pair_count > 1 && next->pairs[0].priority == next->pairs[1].priority;
     if (next->pair_count == 0 || several)
         return ELG_OK;
-    enum elg_status status =
-        search_read(sqlite, &next->pairs[0], ELG_CLAIM_BATCH_RUNS_MAX, search, error);
+    enum elg_status status = search_read(sqlite, next, &next->pairs[0],
+                                         ELG_CLAIM_BATCH_RUNS_MAX, search, error);
     for (size_t i = 0; status == ELG_OK && i < search->count && names->count < names->max;
          i++) {
         if (is_limited(&search->candidates[i]))
             break;
         if (!elg_sqlite_owned(sqlite, search->candidates[i].trace_id) &&
-            !is_passed(sqlite->passed, search->candidates[i].trace_id))
+            !elg_checkpoint_is_passed(next->passed, search->candidates[i].trace_id))
             strcpy(names->trace_ids[names->count++], search->candidates[i].trace_id);
     }
     return status;
@@ -469,23 +458,17 @@ static enum elg_status next_find(struct elg_sqlite *sqlite, struct next *next,
 }
 
 enum elg_status elg_sqlite_next(struct elg_sqlite *sqlite, const char *const *graph_ids,
-                                size_t graph_count, struct elg_sqlite_names *names,
-                                struct elg_run_row *out, struct elg_error *error)
+                                size_t graph_count, const struct elg_pass_over *passed,
+                                struct elg_sqlite_names *names, struct elg_run_row *out,
+                                struct elg_error *error)
 {
     const struct elg_alloc *alloc = sqlite->env.alloc;
     struct scratch *scratch = elg_base_realloc(alloc, NULL, 0, sizeof *scratch);
     if (scratch == NULL)
         return elg_base_no_memory(error);
-    struct next next = {graph_ids, graph_count, scratch->pairs, 0};
+    struct next next = {graph_ids, graph_count, passed, scratch->pairs, 0};
     enum elg_status status =
         next_find(sqlite, &next, &scratch->search, names, out, error);
     elg_base_free(alloc, scratch, sizeof *scratch);
     return status;
-}
-
-enum elg_status elg_sqlite_claim_next(void *self, const char *const *graph_ids,
-                                      size_t graph_count, struct elg_run_row *out,
-                                      struct elg_error *error)
-{
-    return elg_sqlite_next(self, graph_ids, graph_count, NULL, out, error);
 }

@@ -282,21 +282,22 @@ enum elg_status elg_checkpoint_reserve_new(struct elg_store *store, const char *
 static enum elg_status fetched(struct elg_store *store, struct elg_run_row *out,
                                struct elg_error *error)
 {
-    enum elg_status status =
-        elg_payload_run_fetch(store->alloc, &store->payloads, store->get_sha, out, error);
+    enum elg_status status = elg_checkpoint_fetch(store, out, error);
     if (status != ELG_OK)
         elg_checkpoint_run_row_fini(out);
     return status;
 }
 
-enum elg_status elg_store_claimed(struct elg_store *store, struct elg_run_row *out,
-                                  struct elg_error *error)
+/* One whose payloads cannot be fetched is let go, uncounted: it was not executed (I11).
+ */
+static enum elg_status claimed(struct elg_store *store, struct elg_run_row *out,
+                               struct elg_error *error)
 {
     char trace_id[ELG_TRACE_BYTES_MAX + 1];
     memcpy(trace_id, out->trace_id, sizeof trace_id);
     enum elg_status status = fetched(store, out, error);
     if (status != ELG_OK)
-        store->ops->release(store->self, trace_id);
+        store->ops->hand_back(store->self, trace_id, false);
     return status;
 }
 
@@ -306,7 +307,7 @@ enum elg_status elg_checkpoint_claim(struct elg_store *store, const char *trace_
     enum elg_status status = elg_store_enter(store, "claim", true, trace_id, error);
     if (status == ELG_OK)
         status = store->ops->claim(store->self, trace_id, out, error);
-    return status == ELG_OK ? elg_store_claimed(store, out, error) : status;
+    return status == ELG_OK ? claimed(store, out, error) : status;
 }
 
 void elg_checkpoint_release(struct elg_store *store, const char *trace_id)
@@ -418,15 +419,4 @@ int64_t elg_checkpoint_lease_until_us(struct elg_store *store)
 int64_t elg_checkpoint_wall_ms(struct elg_store *store)
 {
     return store->ops->wall_ms(store->self);
-}
-
-enum elg_status elg_checkpoint_claim_next(struct elg_store *store,
-                                          const char *const *graph_ids,
-                                          size_t graph_count, struct elg_run_row *out,
-                                          struct elg_error *error)
-{
-    enum elg_status status = elg_store_enter(store, "claim_next", true, NULL, error);
-    if (status == ELG_OK)
-        status = store->ops->claim_next(store->self, graph_ids, graph_count, out, error);
-    return status == ELG_OK ? elg_store_claimed(store, out, error) : status;
 }

@@ -37,9 +37,4 @@ struct elg_store {
 enum elg_status elg_store_enter(struct elg_store *store, const char *op, bool writes,
                                 const char *trace_id, struct elg_error *error);
 
-/* What follows a claim: payloads that lie elsewhere are fetched, else the run is let go.
- */
-enum elg_status elg_store_claimed(struct elg_store *store, struct elg_run_row *out,
-                                  struct elg_error *error);
-
 #endif

@@ -8,11 +8,6 @@ void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, boo
     store->ops->hand_back(store->self, trace_id, tell);
 }
 
-void elg_checkpoint_pass_over(struct elg_store *store, const struct elg_pass_over *what)
-{
-    store->ops->pass_over(store->self, what);
-}
-
 void elg_checkpoint_hand_back_many(struct elg_store *store, const char *const *trace_ids,
                                    size_t trace_count)
 {
@@ -29,24 +24,6 @@ void elg_checkpoint_hand_back_many(struct elg_store *store, const char *const *t
 
 /* ---- taking up many */
 
-/* Payloads that lie elsewhere are fetched. A run whose payloads cannot be is let go; the
- * reason is told if no other was claimed. */
-static enum elg_status rows_fetch(struct elg_store *store, struct elg_run_row *rows,
-                                  size_t *count, struct elg_error *error)
-{
-    enum elg_status status = ELG_OK;
-    size_t kept = 0;
-    for (size_t i = 0; i < *count; i++) {
-        enum elg_status one = elg_store_claimed(store, &rows[i], error);
-        if (one == ELG_OK)
-            rows[kept++] = rows[i];
-        else
-            status = one;
-    }
-    *count = kept;
-    return kept > 0 ? ELG_OK : status;
-}
-
 static enum elg_status count_check(size_t count, struct elg_error *error)
 {
     if (count >= 1 && count <= ELG_CLAIM_BATCH_RUNS_MAX)
@@ -57,24 +34,18 @@ static enum elg_status count_check(size_t count, struct elg_error *error)
 
 enum elg_status elg_checkpoint_claim_many(struct elg_store *store,
                                           const char *const *graph_ids,
-                                          size_t graph_count, struct elg_run_row *rows,
-                                          size_t max, size_t *count,
-                                          struct elg_error *error)
+                                          size_t graph_count,
+                                          const struct elg_pass_over *passed,
+                                          struct elg_run_row *rows, size_t max,
+                                          size_t *count, struct elg_error *error)
 {
     *count = 0;
     enum elg_status status = elg_store_enter(store, "claim_next", true, NULL, error);
     if (status == ELG_OK)
         status = count_check(max, error);
-    if (status != ELG_OK)
-        return status;
-    if (store->ops->claim_many != NULL) {
-        status = store->ops->claim_many(store->self, graph_ids, graph_count, rows, max,
-                                        count, error);
-    } else {
-        status = store->ops->claim_next(store->self, graph_ids, graph_count, rows, error);
-        *count = status == ELG_OK;
-    }
-    return status == ELG_OK ? rows_fetch(store, rows, count, error) : status;
+    return status != ELG_OK ? status
+                            : store->ops->claim_many(store->self, graph_ids, graph_count,
+                                                     passed, rows, max, count, error);
 }
 
 enum elg_status elg_checkpoint_claim_named(struct elg_store *store,
@@ -91,7 +62,14 @@ enum elg_status elg_checkpoint_claim_named(struct elg_store *store,
     if (status == ELG_OK)
         status = store->ops->claim_named(store->self, trace_ids, trace_count, rows, count,
                                          error);
-    return status == ELG_OK ? rows_fetch(store, rows, count, error) : status;
+    return status;
+}
+
+enum elg_status elg_checkpoint_fetch(struct elg_store *store, struct elg_run_row *row,
+                                     struct elg_error *error)
+{
+    return elg_payload_run_fetch(store->alloc, &store->payloads, store->get_sha, row,
+                                 error);
 }
 
 /* ---- hearing of work */

@@ -119,7 +119,8 @@ static void batch_load(struct batch *batch)
             wait->taken_up = true;
         if (wait == NULL) {
             elg_checkpoint_hand_back(hr->host->store, trace_id, true);
-        } else if (elg__run_take(hr->host, row, &error) != ELG_OK) {
+        } else if (elg_checkpoint_fetch(hr->host->store, row, &error) != ELG_OK ||
+                   elg__run_take(hr->host, row, &error) != ELG_OK) {
             elg_checkpoint_hand_back(hr->host->store, trace_id, false);
             elg__turn_lose(hr, &error);
         }

@@ -32,6 +32,9 @@ size_t elg__claimed_room(const struct elg_host *host, bool of_children)
 static enum elg_status claim(struct elg_host *host, struct elg_error *error)
 {
     static const char *const NONE[] = {NULL};
+    const char *passed_ids[ELG_SERVE_PASSED_MAX];
+    struct elg_pass_over passed =
+        elg__passed_now(host, elg_base_monotonic_us(host->clock), passed_ids);
     struct elg_serving *serving = &host->serving;
     const char *const *ids =
         serving->graph_ids ? (const char *const *)serving->graph_ids : NONE;
@@ -43,7 +46,7 @@ static enum elg_status claim(struct elg_host *host, struct elg_error *error)
     serving->row_next = serving->row_count = 0;
     serving->rows_lapses = elg_checkpoint_lease_lapses(host->store);
     return elg_checkpoint_claim_many(
-        host->store, serving->all_graphs ? NULL : ids, serving->graph_count,
+        host->store, serving->all_graphs ? NULL : ids, serving->graph_count, &passed,
         serving->rows, elg__claimed_room(host, false), &serving->row_count, error);
 }
 

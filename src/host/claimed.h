@@ -7,7 +7,7 @@
 /* How many runs there is room for, at most a batch; 0: none. Children have room beside
  * those that wait for them. */
 size_t elg__claimed_room(const struct elg_host *host, bool of_children);
-/* A run of the store that is next, claimed: as elg_checkpoint_claim_next, by batches.
+/* A run of the store that is next, claimed: as elg_checkpoint_claim_many, by batches.
  * There is room. */
 enum elg_status elg__claimed_next(struct elg_host *host, struct elg_run_row *row,
                                   struct elg_error *error);

@@ -53,17 +53,16 @@ void elg__passed_forget(struct elg_host *host, const char *trace_id)
         *passed = list->items[--list->count];
 }
 
-void elg__passed_tell(struct elg_host *host, int64_t now_us)
+struct elg_pass_over elg__passed_now(const struct elg_host *host, int64_t now_us,
+                                     const char *trace_ids[ELG_SERVE_PASSED_MAX])
 {
-    struct elg_passed_list *list = &host->serving.passed;
-    struct elg_pass_over *told = &list->told;
-    told->jailed = elg__boxes_lack_jail(host);
-    told->trace_ids = list->trace_ids;
-    told->count = 0;
+    const struct elg_passed_list *list = &host->serving.passed;
+    struct elg_pass_over now = {.jailed = elg__boxes_lack_jail(host),
+                                .trace_ids = trace_ids};
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i].until_us > now_us)
-            list->trace_ids[told->count++] = list->items[i].trace_id;
-    elg_checkpoint_pass_over(host->store, told);
+            trace_ids[now.count++] = list->items[i].trace_id;
+    return now;
 }
 
 int64_t elg__passed_next_us(const struct elg_host *host, int64_t now_us)

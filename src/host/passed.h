@@ -17,8 +17,6 @@ struct elg_passed {
 struct elg_passed_list {
     struct elg_passed items[ELG_SERVE_PASSED_MAX];
     size_t count;
-    const char *trace_ids[ELG_SERVE_PASSED_MAX]; /* of those whose time is not over */
-    struct elg_pass_over told;                   /* borrowed by the store */
     bool jail_told;
 };
 
@@ -27,8 +25,10 @@ struct elg_passed_list {
 void elg__passed_add(struct elg_host *host, const char *trace_id, int64_t now_us);
 /* It was loaded, or has ended. */
 void elg__passed_forget(struct elg_host *host, const char *trace_id);
-/* Tells the store what to leave to others now. */
-void elg__passed_tell(struct elg_host *host, int64_t now_us);
+/* What is left to others now; its traces are put into `trace_ids`, and live in the list.
+ */
+struct elg_pass_over elg__passed_now(const struct elg_host *host, int64_t now_us,
+                                     const char *trace_ids[ELG_SERVE_PASSED_MAX]);
 /* When the first pause is over; INT64_MAX: there is none. */
 int64_t elg__passed_next_us(const struct elg_host *host, int64_t now_us);
 

@@ -198,6 +198,8 @@ static bool take_row(struct elg_host *host, struct elg_run_row *row)
     if (row->status == ELG_RUN_QUARANTINED)
         elg__warn(host, kept.trace_id, "", "quarantined; elg show tells why");
     else
+        status = elg_checkpoint_fetch(host->store, row, &error);
+    if (status == ELG_OK && row->status != ELG_RUN_QUARANTINED)
         status = elg__run_take(host, row, &error);
     if (status == ELG_OK)
         elg__passed_forget(host, kept.trace_id);
@@ -207,13 +209,11 @@ static bool take_row(struct elg_host *host, struct elg_run_row *row)
     return status == ELG_OK;
 }
 
-static enum elg_status take(struct elg_host *host, int64_t now_us,
-                            struct elg_error *error)
+static enum elg_status take(struct elg_host *host, struct elg_error *error)
 {
     struct elg_serving *serving = &host->serving;
     struct elg_run_row row;
     memset(&row, 0, sizeof row);
-    elg__passed_tell(host, now_us);
     enum elg_status status = elg__claimed_next(host, &row, error);
     if (status != ELG_OK) {
         if (status != ELG_NOT_FOUND)
@@ -255,7 +255,7 @@ void elg__serve(struct elg_host *host, int64_t now_us, int64_t until_us)
     serving->asked_us = now_us;
     while ((serving->look_us <= now_us || elg__claimed_count(host) > 0) &&
            elg__claimed_room(host, false) > 0) {
-        enum elg_status status = take(host, now_us, &error);
+        enum elg_status status = take(host, &error);
         bool all_refused = serving->refused_count >= ELG_SERVE_REFUSED_MAX;
         if (status == ELG_NOT_FOUND)
             look_later(host, now_us);
