@@ -65,8 +65,10 @@
 #define ELG_SERVE_ENDING 3        /* those that wait for the disk to end: so many times */
 #define ELG_SERVE_ASK_US 5000     /* between two questions whether there is work */
 #define ELG_SERVE_LOOK_US 1000000 /* between two looks without being told */
-#define ELG_SERVE_PASSED_MAX 256  /* runs that could not be loaded here, passed over */
-#define ELG_SERVE_PASS_US_MIN 250000   /* at first for so long, then twice as long, */
+#define ELG_OUTAGE_TELL_US_MIN 2000000  /* at first told again after so long, then */
+#define ELG_OUTAGE_TELL_US_MAX 60000000 /* twice as long, at most */
+#define ELG_SERVE_PASSED_MAX 256     /* runs that could not be loaded here, passed over */
+#define ELG_SERVE_PASS_US_MIN 250000 /* at first for so long, then twice as long, */
 #define ELG_SERVE_PASS_US_MAX 60000000 /* at most */
 #define ELG_SERVE_REFUSED_MAX 8        /* in a row, then the next look waits */
 #define ELG_SERVE_PARK_MS 2000    /* a longer wait is nobody's until its time comes */

@@ -17,6 +17,7 @@
 #include "graph/graph.h"
 #include "host/boxes.h"
 #include "host/limits.h"
+#include "host/outage.h"
 #include "host/passed.h"
 #include "jail/jail.h"
 
@@ -200,6 +201,7 @@ struct elg_host {
     struct elg_performer *performer;
     struct elg_committer *committer;
     struct elg_serving serving;
+    struct elg_outage outages[ELG_ASKED_KINDS];
     uint64_t lapses_claimed; /* of the lease, before the last claim */
     /* For the store's thread, which lets the lease go if the loop is stuck. */
     atomic_llong tick_began_us; /* 0: none is under way */

@@ -261,7 +261,9 @@ static void poll_others(struct elg_host *host, int64_t now_us)
     host->abort_polled_us = now_us;
     struct elg_error error;
     if (elg_checkpoint_abort_poll(host->store, abort_asked, host, &error) != ELG_OK)
-        elg__warn(host, "", error.where, error.text);
+        elg__outage_warn(host, ELG_ASKED_ABORTS, &error);
+    else
+        elg__outage_over(host, ELG_ASKED_ABORTS);
     elg__wait_poll(host);
 }
 

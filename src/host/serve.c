@@ -215,11 +215,13 @@ static enum elg_status take(struct elg_host *host, struct elg_error *error)
     struct elg_run_row row;
     memset(&row, 0, sizeof row);
     enum elg_status status = elg__claimed_next(host, &row, error);
-    if (status != ELG_OK) {
-        if (status != ELG_NOT_FOUND)
-            elg__warn(host, "", error->where, error->text);
+    if (status != ELG_OK && status != ELG_NOT_FOUND) {
+        elg__outage_warn(host, ELG_ASKED_WORK, error);
         return status;
     }
+    elg__outage_over(host, ELG_ASKED_WORK);
+    if (status == ELG_NOT_FOUND)
+        return status;
     serving->refused_count = take_row(host, &row) ? 0 : serving->refused_count + 1;
     elg_checkpoint_run_row_fini(&row);
     return ELG_OK;

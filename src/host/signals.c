@@ -167,7 +167,9 @@ void elg__wait_poll(struct elg_host *host)
 {
     struct elg_error error;
     if (elg_checkpoint_signal_poll(host->store, note_woken, host, &error) != ELG_OK)
-        elg__warn(host, "", error.where, error.text);
+        elg__outage_warn(host, ELG_ASKED_SIGNALS, &error);
+    else
+        elg__outage_over(host, ELG_ASKED_SIGNALS);
     while (host->woken != NULL) {
         struct elg_host_run *hr = host->woken;
         host->woken = hr->woken_next;

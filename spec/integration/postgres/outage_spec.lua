@@ -2,13 +2,15 @@
 local outside = require "outside"
 local postgres = require "postgres"
 local served = require "served"
+local sys = require "elg.sys"
 
 local RUNS = 4
+local PAUSE_MS = 2000 -- after which it says the same again, at first
 
 describe("elg worker over a database that", function()
   local world, server, name
   before_each(function()
-    server, name = postgres.shared(), ("outage_%d"):format(require("elg.sys").pid())
+    server, name = postgres.shared(), ("outage_%d"):format(sys.pid())
     postgres.sql(postgres.url(server), "CREATE DATABASE " .. name)
     world = served.create { name = "postgres", open = function() return postgres.url(server, name) end }
   end)
@@ -40,5 +42,24 @@ describe("elg worker over a database that", function()
     end
     worker:kill(served.SIGTERM)
     assert.equal(0, worker:wait(20000).code)
+  end)
+
+  it("is told of with pauses, and when that is over", function()
+    local worker = world:worker()
+    local function told(text) return select(2, select(2, worker:output()):gsub(text, "")) end
+    set "SET default_transaction_read_only = on"
+    assert(outside.eventually(function() return told "read%-only transaction" > 0 end, 30000))
+    local from_us = sys.monotonic_us()
+    assert(outside.eventually(function() return told "read%-only transaction" > 1 end, 30000))
+    local ms = (sys.monotonic_us() - from_us) / 1000
+    assert.is_true(ms > PAUSE_MS * 3 / 4, ("again after %d ms"):format(ms))
+    set "RESET default_transaction_read_only"
+    assert(outside.eventually(function() return told "answers again, asked for runs" == 1 end, 30000))
+    print(("outage: told again after %d ms"):format(ms))
+    world:await(world:submit { steps = 1 }, "completed")
+    worker:kill(served.SIGTERM)
+    local done = worker:wait(20000)
+    assert.equal(0, done.code)
+    assert.equal(1, select(2, done.err:gsub("answers again", "")), done.err)
   end)
 end)
