@@ -248,8 +248,8 @@ ELG_API enum elg_status elg_host_intercept(struct elg_host *host, elg_intercept_
 /* The result, a JSON text (NULL with size 0: none, which is not valid). What is not valid
  * JSON, or deeper or larger than a value may be, becomes the error INVALID_RESULT. */
 ELG_API void elg_call_complete(struct elg_call *call, const char *json, size_t size);
-/* The node gets nil, { code, message }. NULL: "FAILED", "". Bytes that are not UTF-8
- * become U+FFFD. */
+/* The node gets nil, { code, message }. A code that is NULL or empty: "FAILED"; a message
+ * that is NULL: "". Bytes that are not UTF-8 become U+FFFD. */
 ELG_API void elg_call_fail(struct elg_call *call, const char *code, const char *message);
 
 /* ---- graphs

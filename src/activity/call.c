@@ -171,7 +171,8 @@ void elg_call_fail(struct elg_call *call, const char *code, const char *message)
     if (call->completed)
         return;
     if (call->op.performer != NULL)
-        elg_activity_write_error(&call->response, code != NULL ? code : "FAILED",
+        elg_activity_write_error(&call->response,
+                                 code != NULL && code[0] != '\0' ? code : "FAILED",
                                  message != NULL ? message : "");
     settle(call, false);
 }
