@@ -69,10 +69,10 @@ describe("a worker", function()
       process.sleep_us(150000)
       return sql("SELECT count(*) AS n FROM cmo_runs WHERE completed_at IS NOT NULL")[1].n
         == tostring(RUNS)
-    end, 60000))
+    end))
     for _, worker in ipairs(workers) do
       worker:kill(SIGTERM)
-      local done = worker:wait(30000)
+      local done = worker:wait()
       assert.equal(0, done.code)
       assert.is_nil(done.err:find("warn", 1, true), done.err)
     end

@@ -130,7 +130,7 @@ for _, store in ipairs(served.stores) do
       if what == "abort" then world:elg { "abort", run.trace } end
       if what ~= "kill" then
         if not child:wait(3000) then child:kill(served.SIGTERM) end
-        child:wait(10000)
+        child:wait()
       end
       stop(child)
       table.insert(run.story, what)
@@ -164,7 +164,7 @@ for _, store in ipairs(served.stores) do
     local function leave_alone(run)
       for _ = 1, 4 do
         local child = go_on(run)
-        child:wait(15000)
+        child:wait()
         stop(child)
         if OVER[open_again(run)] then break end
       end

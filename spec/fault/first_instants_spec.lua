@@ -50,7 +50,7 @@ for _, store in ipairs(served.stores) do
         process.sleep_us(math.random(0, LAST_US))
         local own = outside.read(("%s.%d"):format(begun, child.pid)) ~= nil
         child:kill(signal)
-        local done = assert(child:wait(20000), kind .. " does not end")
+        local done = assert(child:wait(), kind .. " does not end")
         if done.signal then
           assert.is_false(own, ("%s had begun and was killed by %d"):format(kind, done.signal))
           assert.equal("", done.out .. done.err)
@@ -67,7 +67,7 @@ for _, store in ipairs(served.stores) do
         assert.equal(3, world:await(trace_id, "completed").steps)
       end
       worker:kill(served.SIGTERM)
-      assert.equal(0, worker:wait(20000).code)
+      assert.equal(0, worker:wait().code)
       for _, doc in ipairs(world:json({ "list" }).docs) do assert.equal("completed", doc.status) end
       for _, trace_id in ipairs(traces) do
         assert.is_true(world:json({ "replay", trace_id, "--verify" }).doc.verified)
@@ -88,7 +88,7 @@ describe("a signal without descriptors to catch it with", function()
     await_exec(child.pid)
     process.sleep_us(300000) -- past its first instants
     child:kill(served.SIGTERM)
-    local done = assert(child:wait(20000), "SIGTERM has no effect")
+    local done = assert(child:wait(), "SIGTERM has no effect")
     assert.equal(served.SIGTERM, done.signal, done.err)
     place:remove()
   end)

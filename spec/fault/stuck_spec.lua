@@ -60,7 +60,7 @@ describe("a host that is stuck", function()
       local active = assert(host:tick(20000))
     until active == 0 or process.monotonic_us() > until_us
     host:close()
-    local doc = world:await("t", "completed", 20000)
+    local doc = world:await("t", "completed")
     assert.same({}, ended)
     assert.truthy(table.concat(warnings, "\n"):find("FENCED", 1, true), table.concat(warnings, "\n"))
     assert.equal("NO_SUCH_ACTIVITY", doc.output.code) -- the worker has no such activity

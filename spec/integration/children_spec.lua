@@ -279,9 +279,9 @@ for _, kind in ipairs { "memory", "sqlite", "postgres" } do
         { env = { ELG_STORE = url } })
       assert.truthy(outside.eventually(function()
         return statuses "family" == ("waiting "):rep(6) .. "waiting"
-      end, 20000), statuses "family")
+      end), statuses "family")
       assert.equal(0, elg("abort", "family").code)
-      assert.equal(7, assert(owner:wait(20000)).code)
+      assert.equal(7, assert(owner:wait()).code)
       assert.equal(("aborted "):rep(6) .. "aborted", statuses "family")
     end)
 
@@ -292,11 +292,11 @@ for _, kind in ipairs { "memory", "sqlite", "postgres" } do
         { env = { ELG_STORE = url } })
       assert.truthy(outside.eventually(function()
         return statuses "orphans" == "waiting waiting waiting"
-      end, 20000))
+      end))
       owner:stop()
       assert.truthy(outside.eventually(function() -- the lease of the dead
         return elg("abort", "orphans").code == 0 and statuses "orphans" == "aborted aborted aborted"
-      end, 20000), statuses "orphans")
+      end), statuses "orphans")
     end)
 
     it("that a crash left with its parent's end but without its own is ended by a resume", function()
@@ -344,11 +344,11 @@ for _, kind in ipairs { "memory", "sqlite", "postgres" } do
         assert.truthy(outside.eventually(function()
           local doc = elg("show", "spread" .. i).doc
           return doc and doc.status == "completed" and doc.output == 465
-        end, 60000), elg("show", "spread" .. i).out:sub(1, 300))
+        end), elg("show", "spread" .. i).out:sub(1, 300))
       end
       for i = 1, 3 do
         workers[i]:kill(15)
-        assert(workers[i]:wait(20000))
+        assert(workers[i]:wait())
       end
       verified("spread2", 31)
     end)

@@ -89,7 +89,7 @@ describe("execution", function()
     done = place:json { "run", "sleeper.lua", "--run-timeout-ms", "150" }
     assert.equal(7, done.code, done.err)
     assert.equal("timeout", done.doc.status)
-    assert.is_true(done.ms < 5000)
+    assert.is_true(done.ms < 50000)
   end)
 
   it("does not count sleep against the node's timeout", function()
@@ -151,7 +151,7 @@ describe("execution", function()
       return ok and #rows > 0
     end))
     assert.equal(0, place:elg({ "abort", "long" }).code)
-    local done = owner:wait(10000)
+    local done = owner:wait()
     assert.equal(7, done.code, done.err)
     assert.equal("aborted", outside.documents(done.out)[1].status)
     assert.equal(0, place:json({ "replay", "long", "--verify" }).code)
@@ -174,7 +174,7 @@ describe("execution", function()
     assert.truthy(outside.eventually(function()
       return place:elg({ "abort", "loop" }).code == 0
     end))
-    assert.equal(7, owner:wait(20000).code)
+    assert.equal(7, owner:wait().code)
   end)
 
   it("keeps a state every seventh step, and resume and replay compute those between", function()

@@ -13,7 +13,7 @@ for _, store in ipairs(served.stores) do
       world = served.create(store)
       worker = world:worker()
       trace_id = world:submit { steps = STEPS, spin = 5000 }
-      assert(outside.eventually(function() return world:show(trace_id).steps > 5 end, 20000))
+      assert(outside.eventually(function() return world:show(trace_id).steps > 5 end))
     end)
     after_each(function()
       worker:stop()

@@ -132,7 +132,7 @@ for _, store in ipairs(served.stores) do
       local id = world:submit { steps = 1 }
       local mend = world:spoil(id)
       local worker = world:worker()
-      local doc = world:await(id, "quarantined", 30000)
+      local doc = world:await(id, "quarantined")
       assert.truthy(doc.error.message:find("cannot be loaded (claim 5, by pid", 1, true), doc.error.message)
       assert.truthy(doc.error.message:find("definition", 1, true), doc.error.message)
       mend()

@@ -74,7 +74,7 @@ for _, store in ipairs(served.stores) do
       assert.truthy(outside.eventually(function() return tonumber(bad().claims) == 0 end))
       untouched()
       os.execute(("rmdir '%s' && mv '%s-away' '%s'"):format(file, input, file))
-      assert.truthy(outside.eventually(function() return bad().status == "completed" end, 20000), bad().status)
+      assert.truthy(outside.eventually(function() return bad().status == "completed" end), bad().status)
       worker:stop()
     end)
 
@@ -82,7 +82,7 @@ for _, store in ipairs(served.stores) do
       return assert(outside.eventually(function()
         local doc = world:json({ "show", "reader", "--artifacts", kept }).doc
         return doc.status == status and doc
-      end, 20000), "the run is not " .. status)
+      end), "the run is not " .. status)
     end
 
     -- One that needs it to be loaded, asleep and in nobody's hands.
@@ -141,7 +141,7 @@ for _, store in ipairs(served.stores) do
       for i = 1, GOOD do good[i] = world:submit { steps = 1 } end
       local worker = world:worker("--concurrency", "1")
       for i = 1, GOOD do good[i] = world:await(good[i], "completed") end
-      local doc = world:await(bad, "quarantined", 30000)
+      local doc = world:await(bad, "quarantined")
       worker:stop()
       local last
       for i = 1, GOOD do last = math.max(last or 0, good[i].completed_at) end

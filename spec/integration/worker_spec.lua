@@ -37,7 +37,7 @@ for _, store in ipairs(served.stores) do
       assert.equal(3, world:await(early, "completed").steps)
       assert.equal(5, world:await(late, "completed").steps)
       worker:kill(served.SIGTERM)
-      local done = worker:wait(5000)
+      local done = worker:wait()
       assert.equal(0, done.code)
       assert.equal(2, #outside.documents(done.out))
       for _, trace_id in ipairs { early, late } do
@@ -51,7 +51,7 @@ for _, store in ipairs(served.stores) do
       assert.equal("failed as asked", world:await(bad, "failed").error.message:match("failed.*"))
       world:await(world:submit { steps = 1 }, "completed")
       worker:kill(served.SIGINT)
-      assert.equal(130, worker:wait(5000).code)
+      assert.equal(130, worker:wait().code)
     end)
 
     it("serves the graphs it was given, and no others", function()
@@ -74,9 +74,10 @@ for _, store in ipairs(served.stores) do
     it("lets go of runs that wait for long, and takes them up in time", function()
       local worker = world:worker("--concurrency", "2")
       local waiting = {}
-      for i = 1, 4 do waiting[i] = world:submit { steps = 1, sleep_ms = 4000 } end
+      for i = 1, 4 do waiting[i] = world:submit { steps = 1, sleep_ms = 6000 } end
       local quick = world:submit { steps = 1 } -- there is room for it
-      world:await(quick, "completed", 3000)
+      world:await(quick, "completed")
+      assert.not_equal("completed", world:show(waiting[4]).status)
       for i = 1, 4 do
         local doc = world:await(waiting[i], "completed")
         assert.equal(1, #doc.journal)
@@ -124,7 +125,7 @@ for _, store in ipairs(served.stores) do
       local burning = world:submit { steps = 2000000, spin = 300000 }
       assert(outside.eventually(function() return world:show(burning).steps > 10 end))
       worker:kill(served.SIGTERM)
-      local done = worker:wait(5000)
+      local done = worker:wait()
       assert.equal(0, done.code)
       assert.is_true(done.ms < 30000)
       local doc = world:show(burning)
@@ -151,7 +152,7 @@ for _, store in ipairs(served.stores) do
       end))
       for _ = 1, 3 do world:await(world:submit { steps = 1 }, "completed") end
       supervisor:kill(served.SIGTERM)
-      assert.equal(0, supervisor:wait(10000).code)
+      assert.equal(0, supervisor:wait().code)
       assert.is_false(process.kill(before[2], 0) or false)
     end)
 
@@ -162,7 +163,7 @@ for _, store in ipairs(served.stores) do
         return select(2, worker:output()):find("serving", 1, true)
       end))
       worker:kill(served.SIGTERM)
-      local docs = outside.documents(worker:wait(5000).err)
+      local docs = outside.documents(worker:wait().err)
       assert.is_true(#docs >= 3)
       assert.same({ "info", "" }, { docs[1].level, docs[1].trace_id })
     end)
@@ -178,7 +179,7 @@ for _, store in ipairs(served.stores) do
           return select(2, worker:output()):find("stopping", 1, true)
         end))
         for _ = 1, i % 3 + 1 do worker:kill(served.SIGTERM) end
-        local done = worker:wait(5000)
+        local done = worker:wait()
         assert.same({ 0, 0 }, { done.code, world:show(trace_id).claims }, done.err)
       end
       assert.equal("running", world:show(trace_id).status)
@@ -193,7 +194,7 @@ for _, store in ipairs(served.stores) do
       supervisor:kill(signals[1])
       sys.poll(-1, pause_ms)
       supervisor:kill(signals[2])
-      assert.equal(0, (supervisor:wait(20000) or error("it goes on after two signals")).code)
+      assert.equal(0, (supervisor:wait() or error("it goes on after two signals")).code)
       assert.equal(0, world:show(trace_id).claims)
     end
 
@@ -213,7 +214,7 @@ for _, store in ipairs(served.stores) do
         assert(outside.eventually(function() return world:show(trace_id).epoch > epoch end))
         child:kill(served.SIGTERM)
         child:kill(served.SIGTERM)
-        assert.equal(143, child:wait(5000).code)
+        assert.equal(143, child:wait().code)
         assert.equal(0, world:show(trace_id).claims)
       end
     end)
@@ -226,7 +227,7 @@ for _, store in ipairs(served.stores) do
       local second = world:worker()
       first:stop()
       for _, trace_id in ipairs(traces) do
-        assert.equal(40, world:await(trace_id, "completed", 30000).steps)
+        assert.equal(40, world:await(trace_id, "completed").steps)
       end
       second:stop()
     end)

@@ -236,7 +236,7 @@ function fleet:settle()
   self:thaw(true)
   for i = 1, self.workers do self.crew[i]:kill(SIGTERM) end
   for i = 1, self.workers do
-    local done = self.crew[i]:wait(30000) or self.crew[i]:stop()
+    local done = self.crew[i]:wait() or self.crew[i]:stop()
     self:take_end(done, nil)
     self.crew[i] = nil
   end
@@ -320,7 +320,7 @@ function fleet:repeat_calmly()
   local worker = self:start_worker(self.calm)
   local ended = outside.eventually(function() return self:ended(self.calm) == self.runs end, SETTLE_MS)
   worker:kill(SIGTERM)
-  worker:wait(30000)
+  worker:wait()
   if not ended then self:problem("the undisturbed runs do not end") end
 end
 

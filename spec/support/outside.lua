@@ -164,7 +164,7 @@ end
 
 -- Waits until test() holds; false past the time limit.
 function M.eventually(test, timeout_ms)
-  local until_us = process.monotonic_us() + (timeout_ms or 10000) * 1000
+  local until_us = process.monotonic_us() + (timeout_ms or 60000) * 1000
   repeat
     local value = test()
     if value then return value end

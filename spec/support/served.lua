@@ -124,13 +124,13 @@ function world:show(trace_id)
   return assert(self:json({ "show", trace_id }).doc, "no such run")
 end
 
--- Waits until the run has that status (or any of a list); its document.
-function world:await(trace_id, status, timeout_ms)
+-- Waits until the run has that status; its document.
+function world:await(trace_id, status)
   local doc
   local ok = outside.eventually(function()
     doc = self:show(trace_id)
     return doc.status == status
-  end, timeout_ms or 20000)
+  end)
   return ok and doc or error(("%s is %s, not %s"):format(trace_id, doc.status, status), 2)
 end
 

@@ -46,7 +46,7 @@ describe("artifacts on Postgres", function()
     local done = outside.eventually(function() -- the lease of the dead process has to end
       local tried = there:json { "resume", "t", "--store", url }
       return tried.code ~= 4 and tried
-    end, 20000)
+    end)
     assert.equal(0, done.code, done.err)
     assert.same({ read = 900000, size = 900000, state = 360000, input = 420000 }, done.doc.output)
     assert.equal(0, there:json({ "replay", "t", "--verify", "--store", url }).code)

@@ -33,32 +33,32 @@ describe("elg worker over a database that", function()
     set "SET default_transaction_read_only = on"
     assert.truthy(outside.eventually(function()
       return select(2, worker:output()):find("read-only transaction; name the primary server", 1, true)
-    end, 15000), select(2, worker:output()))
+    end), select(2, worker:output()))
     -- Sessions that began meanwhile stay as they are: nobody ends them.
     postgres.sql(postgres.url(server), ("ALTER DATABASE %s RESET default_transaction_read_only"):format(name))
     for i = 1, RUNS do
-      assert.equal(60, world:await(traces[i], "completed", 40000).steps)
+      assert.equal(60, world:await(traces[i], "completed").steps)
       assert.is_true(world:json({ "replay", traces[i], "--verify" }).doc.verified)
     end
     worker:kill(served.SIGTERM)
-    assert.equal(0, worker:wait(20000).code)
+    assert.equal(0, worker:wait().code)
   end)
 
   it("is told of with pauses, and when that is over", function()
     local worker = world:worker()
     local function told(text) return select(2, select(2, worker:output()):gsub(text, "")) end
     set "SET default_transaction_read_only = on"
-    assert(outside.eventually(function() return told "read%-only transaction" > 0 end, 30000))
+    assert(outside.eventually(function() return told "read%-only transaction" > 0 end))
     local from_us = sys.monotonic_us()
-    assert(outside.eventually(function() return told "read%-only transaction" > 1 end, 30000))
+    assert(outside.eventually(function() return told "read%-only transaction" > 1 end))
     local ms = (sys.monotonic_us() - from_us) / 1000
     assert.is_true(ms > PAUSE_MS * 3 / 4, ("again after %d ms"):format(ms))
     set "RESET default_transaction_read_only"
-    assert(outside.eventually(function() return told "answers again, asked for runs" == 1 end, 30000))
+    assert(outside.eventually(function() return told "answers again, asked for runs" == 1 end))
     print(("outage: told again after %d ms"):format(ms))
     world:await(world:submit { steps = 1 }, "completed")
     worker:kill(served.SIGTERM)
-    local done = worker:wait(20000)
+    local done = worker:wait()
     assert.equal(0, done.code)
     assert.equal(1, select(2, done.err:gsub("answers again", "")), done.err)
   end)
