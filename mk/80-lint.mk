@@ -41,6 +41,7 @@ $(ASAN_B)/bin/luajit: $(ASAN_B)/bin/preload.so
 
 ASAN_MAKE := OPT=-O1 SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"
 asan: deps $(ASAN_B)/bin/luajit
+	$(REFUSE_BLANKS)
 	@$(ASAN_SET) $(MAKE) --no-print-directory -s -j$(JOBS) B=$(ASAN_B) $(ASAN_MAKE) \
 	  all spec-modules
 	@$(ASAN_SET) ELG_SLOW=5 ELG_MAKE='$(ASAN_MAKE)' PATH="$(abspath $(ASAN_B)/bin):$$PATH" \

@@ -15,6 +15,7 @@ run: deps
 
 # Every spec. The last line is "N passed, N failed, N skipped".
 test: deps
+	$(REFUSE_BLANKS)
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all spec-modules
 	@luajit tools/run_specs.lua $(B) $(S)
 

@@ -20,6 +20,7 @@ endif
 
 .PHONY: torture
 torture: deps
+	$(REFUSE_BLANKS)
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all spec-modules
 	@ELG_TORTURE=1 ELG_KILLS=1000 ELG_FAMILY_KILLS=400 ELG_GC_KILLS=60 ELG_POWER_IMAGES=20000 ELG_GRAPHS=400 ELG_ENDINGS=150 ELG_FILE_SECONDS=3600 \
 	  luajit tools/run_specs.lua $(B) spec/fault

@@ -18,12 +18,17 @@ local STEPS_MIN = 20
 local PORT_TRIES = 50
 local WAIT_SECONDS_MAX = 100
 
-local elg = build .. "/elg"
-local store = "--store sqlite:" .. folder .. "/atlas.db"
-
 local function fail(text, ...)
   error(text:format(...), 0)
 end
+
+-- A word of a shell command.
+local function quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local elg = quote(build .. "/elg")
+local store = "--store " .. quote("sqlite:" .. folder .. "/atlas.db")
 
 local function read(path)
   local file = io.open(path, "rb")
@@ -101,15 +106,15 @@ end
 local function start_server()
   local template, here = read("tools/nginx.conf.in"), folder .. "/web"
   local nginx = nginx_path()
-  local absolute = select(2, sh("cd '" .. folder .. "' && pwd")):gsub("%s+$", "") .. "/web"
+  local absolute = select(2, sh("cd -- " .. quote(folder) .. " && pwd")):gsub("\n$", "") .. "/web"
   math.randomseed(sys.wall_ms() % 2147483647)
   for _ = 1, PORT_TRIES do
     local port = math.random(20000, 32000)
-    sh("mkdir -p " .. here)
-    local values = { FOLDER = absolute, PORT = tostring(port), DATA = DATA }
+    sh("mkdir -p -- " .. quote(here))
+    local values = { PORT = tostring(port), DATA = DATA }
     write(here .. "/nginx.conf", (template:gsub("@(%u+)@", values)))
-    local pid = spawn(("%s -e error.log -p %s -c nginx.conf >%s/out 2>&1"):format(nginx, absolute,
-      here))
+    local pid = spawn(("%s -e error.log -p %s -c nginx.conf >%s 2>&1"):format(quote(nginx),
+      quote(absolute), quote(here .. "/out")))
     for _ = 1, 100 do
       if not is_alive(pid) or read(here .. "/nginx.pid") ~= "" then break end
       sleep_ms(20)
@@ -139,8 +144,8 @@ local function write_inputs(name, codes, port)
 end
 
 local function run_command(inputs)
-  return ("%s run examples/atlas/graph.lua %s --input %s/%s --concurrency %d --json --quiet "
-    .. "--allow-net 127.0.0.1"):format(elg, store, folder, inputs, CONCURRENCY)
+  return ("%s run examples/atlas/graph.lua %s --input %s --concurrency %d --json --quiet "
+    .. "--allow-net 127.0.0.1"):format(elg, store, quote(folder .. "/" .. inputs), CONCURRENCY)
 end
 
 -- Runs of the store, and how many there are of each status.
@@ -163,7 +168,8 @@ end
 local function run_and_kill(codes, port)
   write_inputs("inputs.jsonl", codes, port)
   local results = folder .. "/killed.jsonl"
-  local pid = spawn(run_command("inputs.jsonl") .. " >" .. results .. " 2>" .. folder .. "/killed.err")
+  local pid = spawn(run_command("inputs.jsonl") .. " >" .. quote(results) .. " 2>"
+    .. quote(folder .. "/killed.err"))
   say("process %d runs the graph for %d countries, %d at once", pid, #codes, CONCURRENCY)
   local function reported() return #json_lines(read(results)) end
   wait_until("part of the runs had ended", function()
@@ -249,8 +255,8 @@ local function verify(runs)
   local traces = {}
   for i, run in ipairs(runs) do traces[i] = run.trace_id end
   write(folder .. "/traces", table.concat(traces, "\n") .. "\n")
-  local code, out = sh(("xargs -P 2 -n 1 %s replay --verify --json %s <%s/traces"):format(elg, store,
-    folder))
+  local code, out = sh(("xargs -P 2 -n 1 %s replay --verify --json %s <%s"):format(elg, store,
+    quote(folder .. "/traces")))
   local verdicts, steps = json_lines(out .. "\n"), 0
   for _, verdict in ipairs(verdicts) do
     if not verdict.verified then fail("not verified: %s", verdict.text) end
@@ -307,7 +313,7 @@ end
 
 local function main()
   sys.remove_tree(folder)
-  sh("mkdir -p " .. folder)
+  sh("mkdir -p -- " .. quote(folder))
   local server, port = start_server()
   say("nginx (process %d) serves %s on port %d", server, DATA, port)
   local ok, problem = pcall(job, port)

@@ -1,6 +1,7 @@
 -- env: the file .env of the current folder, which fills in for the environment where that
--- says nothing. Uses flags, sys. Only names that elg knows are taken: a folder must not set
+-- says nothing. Uses codes, flags, sys. Only names that elg knows are taken: a folder must not set
 -- the loader's or the TLS library's variables.
+local codes = require "elg.cli.codes"
 local flags = require "elg.cli.flags"
 local sys = require "elg.sys"
 
@@ -13,6 +14,7 @@ local REFUSED = { ELG_COMPILER = true, ELG_JAILER = true }
 -- Settings that single commands have.
 local OWN = { ELG_CONCURRENCY = true, ELG_THREADS = true, ELG_GC_OLDER_THAN = true }
 local LINES_TOLD_MAX = 5
+local ENOENT = 2
 
 local function is_ours(name)
   if name == "LOG_LEVEL" or name == "LOG_FORMAT" then return true end
@@ -73,15 +75,21 @@ local function told(path, complaints)
   return list
 end
 
+-- The open file, or nil if there is none (or a folder of that name). Ends the command if it is
+-- there and cannot be read: its settings would be missing.
+local function open(path)
+  if sys.kind(path) == "folder" then return nil end
+  local file, message, number = io.open(path, "r")
+  if file then return file end
+  if number == ENOENT then return nil end
+  codes.fail(codes.exit.unavailable, (message:gsub("^.*: ", "")) .. "; its settings are not known", path)
+end
+
 -- Reads `path` (default ".env"), if it is there. A list of what is wrong with its lines.
 function M.load(path)
   path = path or ".env"
-  local file, complaints, count = io.open(path, "r"), {}, 0
+  local file, complaints, count = open(path), {}, 0
   if not file then return {} end
-  if not file:read(0) then -- empty, or a folder of that name
-    file:close()
-    return {}
-  end
   for line in file:lines() do
     count = count + 1
     if count > LINES_MAX then

@@ -9,7 +9,7 @@ local U32_MAX = 4294967295
 local EXACT_MAX = 9000000000000000 -- as the library has it
 local MEMORY_MAX = 68719476736
 
--- kind: switch, text, list (repeatable; commas in the environment), count (an integer in
+-- kind: switch (yes or no in the environment), text, list (repeatable; commas in the environment), count (an integer in
 -- min..max), integer (that may be negative), bytes (a count with K, M or G), share (0 to 1),
 -- enum (one of `values`), enums (repeatable), time (milliseconds since 1970), age
 -- (milliseconds).
@@ -174,6 +174,15 @@ local function read_age(label, text)
   return age_ms(text) or usage(("%s: %q is not an age such as 90m, 24h or 30d"):format(label, text))
 end
 
+local SWITCHES = { ["1"] = true, ["true"] = true, yes = true, on = true,
+  ["0"] = false, ["false"] = false, no = false, off = false }
+
+local function read_switch(label, text)
+  local value = SWITCHES[text:lower()]
+  if value ~= nil then return value end
+  usage(("%s: %q is neither 1, true, yes, on nor 0, false, no, off"):format(label, text))
+end
+
 -- The value of a text that is not a list's; `label` is "--fuel" or "ELG_FUEL".
 local function read_value(label, flag, text)
   if flag.kind == "count" or flag.kind == "bytes" then return read_number(label, flag, text) end
@@ -189,11 +198,23 @@ end
 local function from_environment(flag)
   local text = flag.env and os.getenv(flag.env)
   if not text or text == "" then return flag.default end
-  if flag.kind == "switch" then return text ~= "0" and text ~= "false" end
+  if flag.kind == "switch" then return read_switch(flag.env, text) end
   if flag.kind ~= "list" then return read_value(flag.env, flag, text) end
   local list = {}
   for item in text:gmatch("[^,%s]+") do list[#list + 1] = item end
   return list
+end
+
+-- What the log on stderr looks like; variables that have no flag.
+local LOGGING = { LOG_LEVEL = { values = { "debug", "info", "warn", "error" } },
+  LOG_FORMAT = { values = { "text", "json" } } }
+
+-- Ends the command with code 2 if LOG_LEVEL or LOG_FORMAT is set, and none that there is.
+function M.check_logging()
+  for name, flag in pairs(LOGGING) do
+    local text = os.getenv(name)
+    if text and text ~= "" then read_enum(name, flag, text:lower()) end
+  end
 end
 
 local function set_flag(options, name, flag, text)

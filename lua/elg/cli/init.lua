@@ -38,7 +38,9 @@ local function general_help()
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "elg COMMAND --help tells more; elg --version tells the version."
-  lines[#lines + 1] = "Flags win over the environment, the environment over the file .env."
+  lines[#lines + 1] = "Flags win over the environment, the environment over the file .env. Switches there are"
+  lines[#lines + 1] = "1, true, yes, on or 0, false, no, off. LOG_LEVEL is debug, info, warn or error, LOG_FORMAT"
+  lines[#lines + 1] = "text or json: what is told on stderr, and how."
   lines[#lines + 1] = "\n" .. CODES
   return table.concat(lines, "\n")
 end
@@ -78,9 +80,9 @@ local function check_arguments(command, args)
   end
 end
 
--- `warnings` are told before the command begins, by the supervisor of workers alone.
-local function run_command(argv, warnings)
-  local command = find_command(argv[1])
+-- What is wrong with .env is told before the command begins, by the supervisor of workers alone.
+local function run_command(argv)
+  local command, warnings = find_command(argv[1]), env.load()
   local options, args = flags.parse({ unpack(argv, 2) }, flag_names(command),
     command.own)
   local printer = out.create(options)
@@ -88,23 +90,24 @@ local function run_command(argv, warnings)
     printer:data(command_help(command))
     return codes.exit.done
   end
+  flags.check_logging()
   check_arguments(command, args)
   for _, warning in ipairs(os.getenv("ELG_SUPERVISOR") and {} or warnings) do printer:note(warning) end
   return command.run(options, args, printer)
 end
 
-local function dispatch(argv, warnings)
+local function dispatch(argv)
   local printer = out.create {}
   local first = argv[1]
   if first == "--version" then
     printer:data("elg " .. core.version())
   elseif first == "--help" or first == "-h" or first == "help" then
-    if argv[2] then return run_command({ argv[2], "--help" }, {}) end
+    if argv[2] then return run_command { argv[2], "--help" } end
     printer:data(general_help())
   elseif first == nil then
     codes.fail(codes.exit.usage, "a command is missing; see elg --help")
   else
-    return run_command(argv, warnings)
+    return run_command(argv)
   end
   return codes.exit.done
 end
@@ -118,7 +121,7 @@ end
 -- main(arguments): the exit code.
 function M.main(argv)
   sys.catch_signals()
-  local ok, result = xpcall(dispatch, with_traceback, argv, env.load())
+  local ok, result = xpcall(dispatch, with_traceback, argv)
   if ok then return result end
   if type(result) ~= "table" then error(result, 0) end
   if not result.quiet then out.create({}):error(result.message) end

@@ -64,6 +64,17 @@ describe("cli.flags.parse", function()
     assert.is_nil(flags.parse({}, NAMES, own).store)
   end)
 
+  it("reads switches of the environment", function()
+    local sys, own = require "elg.sys", { jail = { kind = "switch", env = "ELG_SPEC_SWITCH" } }
+    local function value(text)
+      sys.setenv("ELG_SPEC_SWITCH_" .. text, text)
+      own.jail.env = "ELG_SPEC_SWITCH_" .. text
+      return flags.parse({}, { "jail" }, own).jail
+    end
+    assert.same({ false, false, false, false, true, true, true, true }, { value "0", value "no", value "off",
+      value "false", value "1", value "yes", value "On", value "true" })
+  end)
+
   it("describes every flag that it knows", function()
     for name, flag in pairs(flags.all) do
       assert.truthy(flag.help, name)

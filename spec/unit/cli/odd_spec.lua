@@ -33,6 +33,30 @@ describe("elg", function()
     assert.equal(0, place:elg({ "run", "ok.lua", "--quiet" }).code)
   end)
 
+  it("begins nothing if .env is there and cannot be read", function()
+    os.execute("ln -s .env " .. place:file(".env")) -- a link to itself: root can read all else
+    local done = place:elg { "run", "ok.lua" }
+    assert.equal(4, done.code)
+    assert.truthy(done.err:find("elg: .env: ", 1, true) and done.err:find("symbolic links", 1, true), done.err)
+    assert.equal(0, place:elg({ "--version" }).code)
+    os.execute("rm " .. place:file(".env") .. "; ln -s nowhere " .. place:file(".env"))
+    assert.equal(0, place:elg({ "run", "ok.lua", "--quiet" }).code)
+  end)
+
+  it("takes yes and no for switches of the environment, and nothing that is neither", function()
+    local function run(env) return place:elg({ "run", "ok.lua", "--quiet" }, { env = env }) end
+    for _, env in ipairs { { ELG_JAIL = "maybe" }, { ELG_FRESH_STATES = "2" }, { LOG_FORMAT = "xml" },
+      { LOG_LEVEL = "loud" } } do
+      local name, value = next(env)
+      local done = run(env)
+      assert.equal(2, done.code, name)
+      assert.truthy(done.err:find(('elg: %s: "%s" is '):format(name, value), 1, true), done.err)
+    end
+    for _, text in ipairs { "0", "no", "off", "False", "1", "YES", "on", "true", "" } do
+      assert.equal(0, run({ ELG_FRESH_STATES = text, LOG_LEVEL = "WARN", LOG_FORMAT = "" }).code, text)
+    end
+  end)
+
   it("refuses limits that the library does not take", function()
     for _, words in ipairs { { "--fuel", "9007199254740992" }, { "--memory", "8388608G" } } do
       local done = place:elg { "run", "ok.lua", unpack(words) }
