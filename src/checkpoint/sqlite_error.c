@@ -90,6 +90,10 @@ enum elg_status elg_sqlite_fail(const struct elg_sqlite_connection *connection, 
     enum elg_status status = elg_sqlite_status(connection->db, code);
     if (status == ELG_NO_MEMORY)
         return elg_base_no_memory(error);
+    if (code == SQLITE_NOTADB)
+        return elg_base_fail(error, status, connection->path,
+                             "not a store of elg: no SQLite database, or its head is "
+                             "damaged; name another file, or restore it from a copy");
     bool system = status == ELG_IO || status == ELG_FULL;
     int number = system ? system_errno(connection->db) : 0;
     system = number != 0;

@@ -42,14 +42,49 @@ static int wal_grown(void *self, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static enum elg_status connect(const char *path, int flags,
+/* Whether this user may do `how` with the folder of `path`; errno says why not. */
+static bool folder_allows(const char *path, int how)
+{
+    char folder[PATH_BYTES_MAX] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t size = slash == NULL ? 1 : (size_t)(slash - path) + 1;
+    if (size >= sizeof folder) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    if (slash != NULL)
+        memcpy(folder, path, size);
+    folder[size] = '\0';
+    return faccessat(AT_FDCWD, folder, how, AT_EACCESS) == 0;
+}
+
+/* Why a file could not be opened. SQLite tries several ways and reports the last one's
+ * errno. Nothing is opened here: to close it would drop the locks of this process. */
+static enum elg_status open_fail(const struct elg_sqlite_connection *connection,
+                                 int flags, int code, struct elg_error *error)
+{
+    const char *path = connection->path, *what = "cannot be opened";
+    int how = (flags & SQLITE_OPEN_READWRITE) != 0 ? R_OK | W_OK : R_OK;
+    bool allowed = faccessat(AT_FDCWD, path, how, AT_EACCESS) == 0;
+    if (!allowed && errno == ENOENT) {
+        bool makes = (flags & SQLITE_OPEN_CREATE) != 0;
+        what = makes ? "cannot be made in its folder" : "no such store";
+        allowed = makes && folder_allows(path, W_OK | X_OK);
+    }
+    if (allowed || (code & 0xFF) != SQLITE_CANTOPEN)
+        return elg_sqlite_fail(connection, code, "opening", error);
+    return elg_base_fail(error, ELG_IO, path, "%s: %s", what, strerror(errno));
+}
+
+/* `name` is the path, or a URI of it. */
+static enum elg_status connect(const char *name, const char *path, int flags,
                                struct elg_sqlite_connection *connection,
                                struct elg_error *error)
 {
     connection->path = path;
-    int code = sqlite3_open_v2(path, &connection->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(name, &connection->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK)
-        return elg_sqlite_fail(connection, code, "opening", error);
+        return open_fail(connection, flags, code, error);
     sqlite3_extended_result_codes(connection->db, 1);
     sqlite3_busy_handler(connection->db, busy, NULL);
     sqlite3_wal_autocheckpoint(connection->db, 0);
@@ -109,8 +144,9 @@ static enum elg_status schema_open(struct elg_sqlite *sqlite, const char *file,
 
 static enum elg_status writer_open(struct elg_sqlite *sqlite, struct elg_error *error)
 {
-    enum elg_status status = connect(
-        sqlite->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &sqlite->writer, error);
+    enum elg_status status =
+        connect(sqlite->path, sqlite->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                &sqlite->writer, error);
     if (status != ELG_OK)
         return status;
     if (sqlite3_db_readonly(sqlite->writer.db, "main") == 1)
@@ -178,24 +214,35 @@ static enum elg_status immutable_open(struct elg_sqlite *sqlite, struct elg_erro
         return elg_base_fail(error, ELG_IO, sqlite->path, "the name is too long");
     elg_sqlite_connection_close(&sqlite->reader);
     enum elg_status status =
-        connect(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &sqlite->reader, error);
-    sqlite->reader.path = sqlite->path;
+        connect(uri, sqlite->path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
+                &sqlite->reader, error);
     return status == ELG_OK ? reader_configure(sqlite, error) : status;
+}
+
+/* The file can be read, its journal cannot. */
+static enum elg_status journal_fail(const struct elg_sqlite *sqlite,
+                                    struct elg_error *error)
+{
+    return elg_base_fail(error, ELG_IO, sqlite->path,
+                         "its journal (-wal) holds what the file does not, and reading "
+                         "it takes the right to write in its folder; copy the file and "
+                         "its -wal to a folder of this user");
 }
 
 static enum elg_status reader_open(struct elg_sqlite *sqlite, struct elg_error *error)
 {
     bool only = sqlite->env.read_only;
-    enum elg_status status =
-        connect(sqlite->path, only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
-                &sqlite->reader, error);
+    enum elg_status status = connect(sqlite->path, sqlite->path,
+                                     only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
+                                     &sqlite->reader, error);
     if (status == ELG_OK)
         status = reader_configure(sqlite, error);
-    bool there = access(sqlite->path, R_OK) == 0;
-    if (status == ELG_IO && only && there && beside_is_empty(sqlite->path, "-wal") &&
-        beside_is_empty(sqlite->path, "-shm"))
+    if (status != ELG_IO || !only ||
+        faccessat(AT_FDCWD, sqlite->path, R_OK, AT_EACCESS) != 0)
+        return status;
+    if (beside_is_empty(sqlite->path, "-wal") && beside_is_empty(sqlite->path, "-shm"))
         return immutable_open(sqlite, error);
-    return status;
+    return folder_allows(sqlite->path, W_OK) ? status : journal_fail(sqlite, error);
 }
 
 /* A path is a path: SQLite may be built to take one that begins with file: for a URI. */
@@ -237,7 +284,11 @@ enum elg_status elg_sqlite_open(const char *location,
                                 const struct elg_checkpoint_env *env, void **out,
                                 struct elg_error *error)
 {
+    struct stat info;
     enum elg_status status = ELG_OK;
+    if (stat(location, &info) == 0 && S_ISDIR(info.st_mode))
+        return elg_base_fail(error, ELG_IO, location,
+                             "this is a folder; name a file in it");
     struct elg_sqlite *sqlite = create(location, env);
     if (sqlite == NULL)
         return elg_base_no_memory(error);

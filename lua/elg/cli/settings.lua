@@ -37,11 +37,11 @@ local function needed_compiler()
 end
 
 -- A store that is a file is there already, or the command ends: a mistyped name must not
--- make a new store.
+-- make a new store. What is wrong, the store says itself when it is only to be read.
 local function check_there(store)
   local path = store:match("^sqlite:(.+)$")
-  local kind, message = sys.kind(path or ".")
-  if not kind then codes.fail(codes.exit.unavailable, "no such store: " .. message, path) end
+  if not path or sys.kind(path) then return end
+  codes.check(core.host_open { store = store, read_only = true }):close()
 end
 
 -- open_host(options, more): a host of elg.core. `more` wins: read_only, store, on_event;

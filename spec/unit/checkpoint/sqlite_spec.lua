@@ -33,6 +33,17 @@ local function unprivileged(command)
   return "setpriv --reuid=65534 --regid=65534 --clear-groups " .. command
 end
 
+-- What opening the file says to a user who may write nowhere.
+local function as_nobody(file, read_only)
+  local child = stores.child(PRELUDE .. ([[
+    local store, err = checkpoint.open(%q, "nobody", %s)
+    print(store and "opened" or table.concat({ err.status, err.where, err.text }, "\t"))
+  ]]):format("sqlite:" .. file, read_only), unprivileged)
+  local line = child:read "*l"
+  child:close()
+  return line
+end
+
 describe("checkpoint.sqlite", function()
   local folder, path, url
   before_each(function()
@@ -90,15 +101,18 @@ describe("checkpoint.sqlite", function()
       assert.equal(folder .. "/none/s.db", err.where)
     end)
     it("says that a folder is no file", function()
-      local _, err = checkpoint.open("sqlite:" .. folder)
-      assert.equal("ELG_IO", err.status)
+      for _, read_only in ipairs { false, true } do
+        local _, err = checkpoint.open("sqlite:" .. folder, "me", read_only)
+        assert.same({ "ELG_IO", folder, "this is a folder; name a file in it" },
+          { err.status, err.where, err.text })
+      end
     end)
     it("refuses what is not a database", function()
       write_file(path, ("not a database at all\n"):rep(1000))
       local _, err = checkpoint.open(url)
       assert.equal("ELG_CORRUPT", err.status)
       assert.equal(path, err.where)
-      assert.truthy(err.text:find "not a database")
+      assert.truthy(err.text:find "not a store of elg: no SQLite database")
     end)
     it("refuses another program's database and leaves it alone", function()
       sqlite.sql(path, "CREATE TABLE theirs (x); PRAGMA user_version = 1")
@@ -124,15 +138,32 @@ describe("checkpoint.sqlite", function()
     end)
     it("refuses a file that this user cannot write, and a folder too", function()
       filled()
-      os.execute(("chmod 755 %s; chmod 444 %s*"):format(folder, path))
-      for _, what in ipairs { url, "sqlite:" .. folder .. "/new.db" } do
-        local child = stores.child(PRELUDE .. ([[
-          local store, err = checkpoint.open(%q)
-          print(err.status, err.where)
-        ]]):format(what), unprivileged)
-        assert.equal("ELG_IO\t" .. what:sub(8), child:read "*l")
-        child:close()
+      os.execute(("chmod 755 %s; chmod 444 %s*; touch %s/shut; chmod 600 %s/shut"):format(folder, path,
+        folder, folder))
+      for name, text in pairs {
+        ["s.db"] = "the file is read-only; its permissions must let this user write",
+        ["new.db"] = "cannot be made in its folder: Permission denied",
+        ["none/new.db"] = "cannot be made in its folder: No such file or directory",
+        shut = "cannot be opened: Permission denied",
+      } do
+        local what = folder .. "/" .. name
+        assert.equal("ELG_IO\t" .. what .. "\t" .. text, as_nobody(what, false), name)
       end
+      assert.equal("ELG_IO\t" .. folder .. "/new.db\tno such store: No such file or directory",
+        as_nobody(folder .. "/new.db", true))
+    end)
+    it("says what a journal takes that this user cannot read", function()
+      local owner = opened "owner"
+      stores.commit(owner, create "t1")
+      os.execute(("mkdir %s/kept; cp %s %s-wal %s/kept; chmod -R a+rX %s"):format(folder, path, path,
+        folder, folder))
+      owner:close()
+      local kept = folder .. "/kept/s.db"
+      assert.equal("ELG_IO\t" .. kept .. "\tits journal (-wal) holds what the file does not, and reading "
+        .. "it takes the right to write in its folder; copy the file and its -wal to a folder of this user",
+        as_nobody(kept, true))
+      os.execute(("mkdir -m 777 %s/own; cp %s* %s/own"):format(folder, kept, folder))
+      assert.equal("opened", as_nobody(folder .. "/own/s.db", true))
     end)
     it("is done by many processes at once", function()
       local children = {}

@@ -13,8 +13,9 @@ describe("elg", function()
   before_each(function() p = program.create { ["hello.lua"] = HELLO } end)
   after_each(function() p:destroy() end)
 
-  it("makes no store where runs are only taken up or ended", function()
-    for _, command in ipairs { "resume", "resume one", "abort one" } do
+  it("makes no store where runs are only looked at, taken up or ended", function()
+    for _, command in ipairs { "resume", "resume one", "abort one", "list", "show one", "watch one",
+      "replay one", "retry one", "signal one go 1", "gc --older-than 1d", "migrate --check" } do
       assert.same({ 4, "", "elg: typo.db: no such store: No such file or directory\n" },
         { p:run(command .. " --store sqlite:typo.db") }, command)
       assert.same({ 4, "", "elg: elg.db: no such store: No such file or directory\n" },
@@ -22,6 +23,8 @@ describe("elg", function()
       local code, out = p:sh "ls -A | grep -c db"
       assert.same({ 1, "0\n" }, { code, out }, command)
     end
+    assert.same({ 4, "", "elg: hello.lua/elg.db: cannot be opened: Not a directory\n" },
+      { p:run "resume --store sqlite:hello.lua/elg.db" })
     p:run "run hello.lua --trace one --quiet"
     assert.equal(0, (p:run "resume"))
     assert.equal(0, (p:run "resume one"))
