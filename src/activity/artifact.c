@@ -93,6 +93,15 @@ void elg_activity_artifacts_source(struct elg_artifacts *artifacts,
 
 /* ---- a performer's */
 
+/* Of an error node code is given the text alone: let it name the file or the server. */
+static enum elg_status place_named(enum elg_status status, struct elg_error *error)
+{
+    if ((status != ELG_IO && status != ELG_FULL) || error == NULL || !error->where[0])
+        return status;
+    struct elg_error was = *error;
+    return elg_base_fail(error, status, was.where, "%s: %s", was.where, was.text);
+}
+
 enum elg_status elg_activity_artifact_put(struct elg_performer *performer,
                                           struct elg_bytes content, struct elg_hash *out,
                                           struct elg_error *error)
@@ -107,7 +116,7 @@ enum elg_status elg_activity_artifact_put(struct elg_performer *performer,
     enum elg_status status = artifacts->ops->put(artifacts, &hash, content, error);
     if (status == ELG_OK)
         *out = hash;
-    return status;
+    return place_named(status, error);
 }
 
 enum elg_status elg_activity_artifact_get(struct elg_performer *performer,
@@ -130,5 +139,5 @@ enum elg_status elg_activity_artifact_get(struct elg_performer *performer,
     }
     if (status != ELG_OK)
         out->size = before;
-    return status;
+    return place_named(status, error);
 }

@@ -30,7 +30,7 @@ enum elg_status elg__folder_fail(struct elg_error *error, const char *path,
 {
     int code = errno;
     if (code == ENOSPC || code == EDQUOT || code == EFBIG)
-        return elg_base_fail(error, ELG_FULL, path, "%s: %s; make room and resume", what,
+        return elg_base_fail(error, ELG_FULL, path, "%s: %s; make room and go on", what,
                              strerror(code));
     if (code == ENOMEM)
         return elg_base_no_memory(error);
@@ -226,7 +226,7 @@ static enum elg_status open_fresh(struct elg_folder *folder,
         if (errno != EEXIST)
             break;
     }
-    return elg__folder_fail(error, text(&place->fresh), "cannot make a file");
+    return elg__folder_fail(error, text(&place->shard), "cannot make a file");
 }
 
 static enum elg_status write_fresh(struct elg_folder *folder,
@@ -238,11 +238,11 @@ static enum elg_status write_fresh(struct elg_folder *folder,
     if (status != ELG_OK)
         return status;
     if (!write_all(fd, content))
-        status = elg__folder_fail(error, text(&place->fresh), "cannot write");
+        status = elg__folder_fail(error, text(&place->shard), "cannot write a file");
     else if (fsync(fd) != 0)
-        status = elg__folder_fail(error, text(&place->fresh), "cannot sync");
+        status = elg__folder_fail(error, text(&place->shard), "cannot sync a file");
     if (close(fd) != 0 && status == ELG_OK)
-        status = elg__folder_fail(error, text(&place->fresh), "cannot close");
+        status = elg__folder_fail(error, text(&place->shard), "cannot close a file");
     if (status == ELG_OK && rename(text(&place->fresh), text(&place->path)) != 0)
         status = elg__folder_fail(error, text(&place->path), "cannot rename into place");
     if (status != ELG_OK)
@@ -310,9 +310,9 @@ static enum elg_status folder_get(struct elg_artifacts *artifacts,
                                   const struct elg_hash *hash, struct elg_buf *out,
                                   struct elg_error *error)
 {
+    struct elg_folder *folder = (struct elg_folder *)artifacts;
     struct elg_folder_place place;
-    enum elg_status status =
-        elg__folder_place_init(&place, (struct elg_folder *)artifacts, hash, error);
+    enum elg_status status = elg__folder_place_init(&place, folder, hash, error);
     if (status != ELG_OK)
         return status;
     int fd = open(text(&place.path), O_RDONLY | O_CLOEXEC);
@@ -322,8 +322,8 @@ static enum elg_status folder_get(struct elg_artifacts *artifacts,
         status = read_file(fd, text(&place.path), out, error);
         close(fd);
     } else if (errno == ENOENT || errno == ENOTDIR) {
-        status = elg_base_fail(error, ELG_NOT_FOUND, text(&place.path), "no artifact %s",
-                               place.hex);
+        status = elg_base_fail(error, ELG_NOT_FOUND, text(&place.path),
+                               "no artifact %s in %s", place.hex, folder->root);
     } else {
         status = elg__folder_fail(error, text(&place.path), "cannot open");
     }

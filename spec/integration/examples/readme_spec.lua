@@ -51,6 +51,17 @@ describe("README", function()
     assert.equal(('running     job-1  1 step\nstate {\n  "cents": %s\n}\n'):format(cents), rewound)
   end)
 
+  it("says which folder the receipt could not be kept in", function()
+    box:write("quick.lua", (blocks[2]:gsub("10000", "10")))
+    box:write("batch.lua", (blocks[3]:gsub("order\"", "quick\"")))
+    for command, trace in pairs { ["quick.lua --input '{\"item\":\"cup\"}'"] = "bad",
+      ["batch.lua --input '{\"orders\":[{\"item\":\"cup\"}]}'"] = "worse" } do
+      box:run("run " .. command .. " --artifacts quick.lua --store sqlite:bad.db --trace " .. trace)
+      local _, shown = box:run("show --store sqlite:bad.db " .. trace)
+      assert.truthy(shown:find("\nIO: quick.lua/%x%x: cannot make folder: Not a directory\n"), shown)
+    end
+  end)
+
   it("finds what was tampered with", function()
     local update = assert(text:match("(sqlite3 elg.db \"UPDATE[^\n]+)\n"))
     assert.equal(0, (box:sh(update)))

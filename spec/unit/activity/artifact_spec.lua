@@ -136,8 +136,15 @@ describe("artifacts in a folder", function()
     assert.is_true(A.file_limit(1000))
     local r = activity.call(p, "artifact.write", '{"content":"' .. ("x"):rep(5000) .. '"}')
     A.file_limit(nil)
-    assert.equal("FULL", r.error.code)
+    local shard = folder .. "/c5"
+    assert.same({ code = "FULL", message = shard .. ": cannot write a file: File too large; make room and go on" },
+      r.error)
     assert.is_string(p:put(("x"):rep(5000)))
+    overwrite(folder .. "/e3", "no folder")
+    r = activity.call(p, "artifact.write", '{"content":""}')
+    assert.same({ code = "IO", message = folder .. "/e3: cannot make a file: Not a directory" }, r.error)
+    r = activity.call(p, "artifact.read", '"' .. EMPTY .. '"')
+    assert.equal("no artifact " .. EMPTY .. " in " .. folder, r.error.message)
   end)
 
   it("syncs the file before its name, and every folder that changed after it", function()
