@@ -264,7 +264,7 @@ for _, store in ipairs(served.stores) do
         { stdin = '{"steps":1}\n{bad\n\n{"steps":2}\n' })
       assert.equal(3, done.code)
       assert.equal(2, #done.docs)
-      assert.truthy(done.err:find("input line 2", 1, true))
+      assert.truthy(done.err:find("elg: input line 2 column 2, $: ", 1, true), done.err)
       assert.truthy(done.err:find("2 lines were recorded, the last one line 4", 1, true))
     end)
   end)

@@ -14,8 +14,9 @@ M.examples = { { "echo '{\"b\":1e2,\"a\":\"\\u00e9\"}' | elg canon", "one line, 
 
 -- Executes the command; the exit code.
 function M.run(_, args, printer)
-  local text = input.read_whole(args[1] or "-")
-  printer:data(codes.check(core.canonical(text)))
+  local source = args[1] or "-"
+  local text = input.read_whole(source)
+  printer:data(input.check(source, text, core.canonical(text)))
   return codes.exit.done
 end
 

@@ -19,7 +19,7 @@ M.all = {
   artifacts = { kind = "text", env = "ELG_ARTIFACTS", value = "FOLDER",
     help = "folder of artifacts (default: beside the store)" },
   json = { kind = "switch", help = "JSON on stdout, a document or a document per line" },
-  quiet = { kind = "switch", help = "nothing on stderr but errors, no text on stdout" },
+  quiet = { kind = "switch", help = "no text on stdout; on stderr only what went wrong, failed runs too" },
   help = { kind = "switch", help = "this text" },
   input = { kind = "text", value = "JSON|FILE|-",
     help = "the run's input; with --concurrency (run) or --lines (submit) JSON Lines, a run a line" },

@@ -15,7 +15,9 @@ M.examples = { { "elg hash state.json", "64 hex digits, as in state_hash" } }
 
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
-  local hash = codes.check(core.hash(input.read_whole(args[1] or "-")))
+  local source = args[1] or "-"
+  local text = input.read_whole(source)
+  local hash = input.check(source, text, core.hash(text))
   printer:data(options.json and json.object { "hash", hash } or hash)
   return codes.exit.done
 end

@@ -1,7 +1,9 @@
 -- input: the inputs of runs, as --input gives them: JSON if it starts with { [ or ", or is a
 -- number, true, false or null; - for standard input; else a file (./1 is the file of that name);
--- with --concurrency JSON Lines. Uses codes, sys.
+-- with --concurrency JSON Lines. And how their errors are told. Uses codes, core, sys.
 local codes = require "elg.cli.codes"
+local core = require "elg.core"
+local json = require "elg.json"
 local sys = require "elg.sys"
 
 local M = {}
@@ -10,6 +12,7 @@ local M = {}
 local TEXT_BYTES_MAX = 64 * 1024 * 1024
 local PIECE_BYTES = 65536
 local STDIN = 0
+local ENOENT = 2
 
 -- JSON's values of one word, between blanks.
 local WORDS = { ["true"] = true, ["false"] = true, null = true }
@@ -38,11 +41,13 @@ local function open(source)
   if sys.kind(source) == "folder" then
     codes.fail(codes.exit.unavailable, "is a folder, not a file", source)
   end
-  local file, message = io.open(source, "rb")
-  if not file then
-    codes.fail(codes.exit.unavailable, (message:gsub("^.*: ", "")), source)
+  local file, message, number = io.open(source, "rb")
+  if file then return file, source end
+  message = message:gsub("^.*: ", "")
+  if number == ENOENT then
+    message = ("%s; nor is it JSON, where a text has quotes: %s"):format(message, json.quote(source))
   end
-  return file, source
+  codes.fail(codes.exit.unavailable, message, source)
 end
 
 -- The whole text of a source: JSON itself, a file's path, or "-".
@@ -54,6 +59,42 @@ function M.read_whole(source)
   if not text and message then codes.fail(codes.exit.unavailable, message, name) end
   if text and #text > TEXT_BYTES_MAX then too_large(name) end
   return text or ""
+end
+
+-- Where something is wrong: `where`, the library's place in a text, in the file that `source` names, or as it
+-- is; `number` (may be nil) is the line of JSON Lines that the text is.
+function M.place(source, where, number)
+  local label, line, column, rest = where:match("^(%a* ?)line (%d+) column (%d+)(.*)$")
+  local file = source ~= "-" and not is_json(source) and source
+  if line and file then
+    return ("%s:%s:%s%s"):format(file, number or line, column, (rest:gsub("^,", ":")))
+  end
+  if line then return ("%sline %s column %s%s"):format(label, number or line, column, rest) end
+  if not number then return where end
+  return (file and ("%s:%d"):format(file, number) or "input line " .. number)
+    .. (where ~= "" and ": " .. where or "")
+end
+
+-- Several JSON texts, a line each, where one is expected?
+local function is_lines(text)
+  local first, more = text:match("^%s*([^\n]+)\n%s*(%S)")
+  return more ~= nil and core.canonical(first) ~= nil
+end
+
+-- Ends the command for what a binding said of the text of a source: message, status name, where.
+-- `lines` (may be nil) is how JSON Lines are asked for.
+function M.fail(source, text, message, status, where, lines)
+  local place = M.place(source, where)
+  if lines and place ~= "" and status == "ELG_INVALID" and is_lines(text) then
+    message = ("%s; of JSON Lines, %s makes a run of each line"):format(message, lines)
+  end
+  codes.fail_status(message, status, place)
+end
+
+-- As codes.check, of a binding that was given the text of a source.
+function M.check(source, text, value, message, status, where)
+  if value == nil then M.fail(source, text, message, status, where) end
+  return value
 end
 
 -- A function that gives the next line that is not blank, and its number; nil at the end.

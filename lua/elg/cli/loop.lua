@@ -26,7 +26,7 @@ loop.__index = loop
 -- status is nil of a run that is only parked. The field source_fd is the descriptor that
 -- is readable when a `start` that gave LATER may have more.
 function M.create(printer, concurrency)
-  local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {},
+  local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {}, places = {},
     lost = {}, ended = {}, in_hand = 0, active = 0, executing = 0, exit = codes.exit.done, done_count = 0,
     source_fd = NO_DESCRIPTOR, shown_us = 0, begun_us = sys.monotonic_us() }, loop)
   self.on_event = function(event) self:take_event(event) end
@@ -66,9 +66,9 @@ end
 -- Prints the run's result and lets the run go. `status` and `text`, its result document, as
 -- its end was told; both nil: as the store has them.
 function loop:finish(trace_id, status, text)
-  local begun_us = self.begun[trace_id]
+  local begun_us, place = self.begun[trace_id], self.places[trace_id]
   if not begun_us then return end
-  self.begun[trace_id] = nil
+  self.begun[trace_id], self.places[trace_id] = nil, nil
   self.in_hand = self.in_hand - 1
   self.done_count = self.done_count + 1
   if self.on_end then return self.on_end(trace_id, status) end
@@ -77,14 +77,14 @@ function loop:finish(trace_id, status, text)
   if status == "completed" and self.printer.json then return self.printer:data(text) end
   local result = codes.check(json.decode(text))
   self:worse(codes.of_result(result))
-  if self.printer.json then return self.printer:data(text) end
-  self.printer:text(report.result(text, result, (sys.monotonic_us() - begun_us) / 1000))
+  report.tell(self.printer, text, result, (sys.monotonic_us() - begun_us) / 1000, place)
 end
 
 -- The run is in hand. One that had ended before gets no event and counts until the next
--- tick only; its result comes with those of the parked ones.
-function loop:begin(trace_id)
+-- tick only; its result comes with those of the parked ones. `place` is where its input stands.
+function loop:begin(trace_id, place)
   if self.begun[trace_id] then return end
+  self.places[trace_id] = place
   self.begun[trace_id] = sys.monotonic_us()
   self.in_hand, self.active, self.executing = self.in_hand + 1, self.active + 1, self.executing + 1
 end
@@ -94,18 +94,19 @@ function loop:has_room()
   return self.executing < self.concurrency and self.active < ENDING * self.concurrency
 end
 
--- Begins runs as long as there is room. `start` returns a trace id; false to be called
+-- Begins runs as long as there is room. `start` returns a trace id, and where its
+-- input stands if that is one of many; false to be called
 -- again (it has reported an error); LATER; nil when there are no more.
 function loop:feed(start)
   self.starved = false
   while start and self:has_room() do
-    local trace_id = start()
+    local trace_id, place = start()
     if trace_id == nil then return nil end
     if trace_id == M.LATER then
       self.starved = true
       break
     end
-    if trace_id then self:begin(trace_id) end
+    if trace_id then self:begin(trace_id, place) end
   end
   return start
 end

@@ -55,6 +55,7 @@ end
 local function answer(options, printer, result, text)
   if printer.json then printer:data(text) end
   if type(result.divergence) == "table" then
+    if printer.quiet and not printer.json then printer:error(divergence_lines(result.divergence)) end
     printer:text(divergence_lines(result.divergence))
     return codes.exit.diverged
   end

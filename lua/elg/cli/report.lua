@@ -1,5 +1,6 @@
--- report: a run's result for people. Uses json, out. Takes the result documents of the
+-- report: a run's result for people. Uses codes, json, out. Takes the result documents of the
 -- library.
+local codes = require "elg.cli.codes"
 local json = require "elg.json"
 local out = require "elg.cli.out"
 
@@ -46,6 +47,29 @@ function M.result(text, result, elapsed_ms)
   if output ~= "null" then lines[#lines + 1] = value_lines("output ", output) end
   for _, line in ipairs(M.error_lines(result.error)) do lines[#lines + 1] = line end
   return table.concat(lines, "\n")
+end
+
+-- What became of a run that ended badly, in one line.
+local function in_short(result)
+  local failure = type(result.error) == "table" and result.error or {}
+  local where = failure.where ~= "" and failure.where
+  return ("%s: %s%s%s"):format(result.trace_id, result.status,
+    failure.code and (": %s: %s"):format(failure.code, tostring(failure.message)) or "",
+    type(where) == "string" and (" (at %s)"):format(where) or "")
+end
+
+-- Prints a result: its document with --json; with --quiet one line on stderr if the run ended
+-- badly. `place` (may be nil) is where its input stands, told of such a run.
+function M.tell(printer, text, result, elapsed_ms, place)
+  local is_bad = codes.ended[result.status] and result.status ~= "completed"
+  if printer.json then
+    printer:data(text)
+    if is_bad and place then printer:note(("%s: %s %s"):format(place, result.status, result.trace_id)) end
+  elseif printer.quiet and is_bad then
+    printer:error((place and place .. ": " or "") .. in_short(result))
+  else
+    printer:text(M.result(text, result, elapsed_ms) .. (is_bad and place and "\n  from " .. place or ""))
+  end
 end
 
 return M

@@ -18,9 +18,21 @@ M.examples = {
   { "elg run fetch.lua --trace job-7 --json", "attaches to job-7 if it has begun" },
 }
 
--- Gives the input of the run, then nil.
-local function one_input(options)
-  local text = input.read_whole(options.input or "{}")
+local LINES_FLAG = "--concurrency N"
+
+local function start(host, graph, options, text)
+  return host:start(graph, { trace_id = options.trace, seed = options.seed, input = text })
+end
+
+-- The run of a text that is the whole input, or the command ends.
+local function start_one(host, graph, options, text)
+  local trace_id, message, status, where = start(host, graph, options, text)
+  if not trace_id then input.fail(options.input or "{}", text, message, status, where, LINES_FLAG) end
+  return trace_id
+end
+
+-- Gives the text, then nil.
+local function once(text)
   return function()
     local this = text
     text = nil
@@ -28,32 +40,17 @@ local function one_input(options)
   end
 end
 
--- What is wrong with a line of JSON Lines: the library's place in it is on line 1.
-local function line_error(number, message, where)
-  local column = where:match("^input line 1( column .*)$")
-  if column then return ("input line %d%s: %s"):format(number, column, message) end
-  return ("input line %d: %s%s"):format(number, where ~= "" and where .. ": " or "", message)
-end
-
 -- A function for loop:feed. Of JSON Lines, a line that does not start is reported and the
 -- others go on.
-local function starter(host, graph, options, work, printer)
-  local many = options.concurrency ~= nil and options.input ~= nil
-  local next_input
-  if many then
-    next_input, work.source_fd = input.lines(options.input)
-  else
-    next_input = one_input(options)
-  end
+local function starter(host, graph, options, next_input, work, printer)
   return function()
     local text, number = next_input()
     if text == nil then return nil end
     if text == false then return loop.LATER end
-    local trace_id, created, status, where = host:start(graph, { trace_id = options.trace,
-      seed = options.seed, input = text })
-    if trace_id then return trace_id end
-    if not many then codes.fail_status(created, status, where) end
-    printer:error(line_error(number, created, where))
+    if not number then return start_one(host, graph, options, text) end
+    local trace_id, message, status, where = start(host, graph, options, text)
+    if trace_id then return trace_id, input.place(options.input, "", number) end
+    printer:error(("%s: %s"):format(input.place(options.input, where, number), message))
     work:worse(codes.by_status[status] or codes.exit.unavailable)
     return false
   end
@@ -61,13 +58,21 @@ end
 
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
-  if options.trace and options.concurrency and options.input then
+  local many = options.concurrency ~= nil and options.input ~= nil
+  if options.trace and many then
     codes.fail(codes.exit.usage, "--trace names one run; it does not go with --concurrency")
   end
   local work = loop.create(printer, options.concurrency or 1)
+  local text = not many and input.read_whole(options.input or "{}")
+  local next_input = text and once(text)
+  if many then next_input, work.source_fd = input.lines(options.input) end
+  settings.rehearse(options, function(host)
+    local graph = settings.open_graph(host, args[1])
+    if text then start_one(host, graph, options, text) end
+  end)
   return settings.with_host(options, { on_event = work.on_event }, function(host)
     local graph = settings.open_graph(host, args[1])
-    return work:run(host, starter(host, graph, options, work, printer))
+    return work:run(host, starter(host, graph, options, next_input, work, printer))
   end)
 end
 

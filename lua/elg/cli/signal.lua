@@ -20,9 +20,10 @@ M.examples = {
 
 -- Executes the command; the exit code: 0 when the signal is kept, or its key was there.
 function M.run(options, args, printer)
-  local payload = input.read_whole(args[3] or "null")
+  local source = args[3] or "null"
+  local payload = input.read_whole(source)
   return settings.with_host(options, { there = true }, function(host)
-    local created = codes.check(host:signal(args[1],
+    local created = input.check(source, payload, host:signal(args[1],
       { name = args[2], payload = payload, key = options.key }))
     if printer.json then
       printer:data(json.object { "trace_id", args[1], "name", args[2], "created", created })

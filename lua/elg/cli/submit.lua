@@ -18,29 +18,38 @@ M.examples = {
   { "elg submit order.lua --input orders.jsonl --lines", "a run per line" },
 }
 
--- Submits one input; trace, created, or nil after a reported error of a line.
-local function submit(host, graph, options, text, number, printer)
-  local trace_id, created, status, where = host:submit(graph, { trace_id = options.trace,
-    key = options.key, seed = options.seed, input = text,
-    priority = options.priority })
-  if trace_id then
-    printer:data_or(core.canonical(("{\"trace_id\":%q,\"created\":%s}"):format(trace_id,
-      tostring(created))), (created and "%s" or "%s  there already"):format(trace_id))
-    return codes.exit.done
-  end
-  if not number then codes.fail_status(created, status, where) end
-  printer:error(("input line %d: %s%s"):format(number, where ~= "" and where .. ": " or "",
-    created))
+local function record(host, graph, options, text)
+  return host:submit(graph, { trace_id = options.trace, key = options.key, seed = options.seed,
+    input = text, priority = options.priority })
+end
+
+-- Of a text that is the whole input: trace, created, or the command ends.
+local function record_one(host, graph, options, text)
+  local trace_id, created, status, where = record(host, graph, options, text)
+  if not trace_id then input.fail(options.input or "{}", text, created, status, where, "--lines") end
+  return trace_id, created
+end
+
+local function tell(printer, trace_id, created)
+  printer:data_or(core.canonical(("{\"trace_id\":%q,\"created\":%s}"):format(trace_id,
+    tostring(created))), (created and "%s" or "%s  there already"):format(trace_id))
+  return codes.exit.done
+end
+
+-- Submits the text of a line; the exit code. Its error is reported.
+local function submit_line(host, graph, options, text, number, printer)
+  local trace_id, created, status, where = record(host, graph, options, text)
+  if trace_id then return tell(printer, trace_id, created) end
+  printer:error(("%s: %s"):format(input.place(options.input or "-", where, number), created))
   return codes.by_status[status] or codes.exit.unavailable
 end
 
 -- Every line that is an input; the highest exit code. Lines that are not do not stop the rest.
-local function submit_lines(host, graph, options, printer)
-  local exit, next_input = codes.exit.done, input.whole_lines(options.input or "-")
-  local recorded, last = 0, 0
+local function submit_lines(host, graph, options, next_input, printer)
+  local exit, recorded, last = codes.exit.done, 0, 0
   local ok, failure = pcall(function()
     for text, number in next_input do
-      local code = submit(host, graph, options, text, number, printer)
+      local code = submit_line(host, graph, options, text, number, printer)
       if code == codes.exit.done then recorded, last = recorded + 1, number end
       exit = math.max(exit, code)
     end
@@ -62,10 +71,16 @@ function M.run(options, args, printer)
   if options.lines and (options.trace or options.key) then
     codes.fail(codes.exit.usage, "--trace and --key name one run; they do not go with --lines")
   end
+  local text = not options.lines and input.read_whole(options.input or "{}")
+  local next_input = options.lines and input.whole_lines(options.input or "-")
+  settings.rehearse(options, function(host)
+    local graph = settings.open_graph(host, args[1])
+    if text then record_one(host, graph, options, text) end
+  end)
   return settings.with_host(options, {}, function(host)
     local graph = settings.open_graph(host, args[1])
-    if options.lines then return submit_lines(host, graph, options, printer) end
-    return submit(host, graph, options, input.read_whole(options.input or "{}"), nil, printer)
+    if text then return tell(printer, record_one(host, graph, options, text)) end
+    return submit_lines(host, graph, options, next_input, printer)
   end)
 end
 

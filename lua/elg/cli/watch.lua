@@ -81,7 +81,7 @@ function M.run(options, args, printer)
       return sys.signal() == SIGTERM and codes.exit.terminated or codes.exit.interrupted
     end
     local result = codes.check(json.decode(text))
-    printer:data_or(text, report.result(text, result))
+    report.tell(printer, text, result)
     return codes.of_result(result)
   end)
 end

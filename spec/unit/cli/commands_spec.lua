@@ -91,6 +91,32 @@ describe("elg", function()
       assert.same({ 0, "", "" }, { p:run "run hello.lua --quiet" })
     end)
 
+    it("says in one line with --quiet that a run failed, and with --json in its document alone", function()
+      local words = [[run count.lua --input '{"steps":5,"fail":3}' --trace t --quiet]]
+      for _, command in ipairs { words, "resume t --quiet", "watch t --quiet" } do
+        local code, out, err = p:run(command)
+        assert.same({ 1, "" }, { code, out }, command)
+        assert.truthy(err:find("^elg: t: failed: RAISED: [^\n]* %(at count.lua:10%)\n$"), err)
+      end
+      assert.equal("", (select(3, p:run(words .. " --json"))))
+    end)
+
+    it("says how a file of several documents is meant", function()
+      p:write("in.jsonl", '{"steps":1}\n{"steps":2}\n')
+      for command, flag in pairs { run = "--concurrency N", submit = "--lines" } do
+        local code, _, err = p:run(command .. " count.lua --input in.jsonl")
+        assert.equal(3, code)
+        assert.truthy(err:find("elg: in.jsonl:2:1: ", 1, true) and err:find(flag .. " makes a run of each line", 1,
+          true), err)
+      end
+      p:write("bad.json", "{\n1}")
+      for _, command in ipairs { "run count.lua --input", "canon", "hash" } do
+        local _, _, err = p:run(command .. " bad.json")
+        assert.truthy(err:find("^elg: bad.json:2:1: "), err)
+        assert.is_nil(err:find("each line", 1, true))
+      end
+    end)
+
     it("takes input from a file, from standard input, and from nowhere", function()
       p:write("in.json", '{"name":"file"}')
       local function name(arguments) return (select(2, p:json("run hello.lua " .. arguments))).state.name end
@@ -116,7 +142,9 @@ describe("elg", function()
       message("edge.lua", 3, '"nowhere"')
       message("other.lua", 3, "other.lua")
       message("hello.lua --input missing.json", 4, "missing.json")
-      message("hello.lua --input bad.json", 3, "line 1 column 2")
+      message("hello.lua --input bad.json", 3, "elg: bad.json:1:2: $: ")
+      message("hello.lua --input '{'", 3, "elg: input line 1 column 2, $: ")
+      message("hello.lua --input Ada", 4, 'No such file or directory; nor is it JSON, where a text has quotes: "Ada"')
       message("hello.lua --store sqlite:no/such/folder/x.db", 4, "no/such/folder")
       message("hello.lua --store nonsense", 2, "nonsense")
       message("hello.lua --trace 'a b'", 2, "trace")
@@ -148,7 +176,7 @@ describe("elg", function()
       p:write("in.jsonl", table.concat(inputs, "\n") .. "\n")
       local code, out, err = p:run "run count.lua --input in.jsonl --concurrency 8 --json"
       assert.equal(3, code)
-      assert.truthy(err:find("input line 7 column 2", 1, true), err)
+      assert.truthy(err:find("in.jsonl:7:2: ", 1, true), err)
       local seen, total = {}, 0
       for _, line in ipairs(lines(out)) do
         local result = core.decode(line)

@@ -34,6 +34,7 @@ describe("elg replay", function()
     assert.same({ 5, "" }, { code, err }, arguments)
     assert.equal(("diverged at step %d (work): "):format(step), out:match("^.-: "), arguments)
     assert.truthy(out:find("\n  recorded .+\n  now      .+\n  at work\n$"), out)
+    assert.equal(out:gsub("\n(.)", "\n  %1"), (select(3, p:run(arguments .. " --quiet")):gsub("^elg: ", "")))
     local document
     code, document = p:json(arguments)
     assert.same({ 5, false, step }, { code, document.verified, document.divergence.step }, arguments)

@@ -31,6 +31,21 @@ describe("elg", function()
     assert.equal(0, (p:run "resume --store memory:"))
   end)
 
+  it("makes no store for what it refuses", function()
+    p:write("wrong.lua", "return 7\n")
+    p:write("bad.json", "{")
+    for _, command in ipairs { "run", "submit" } do
+      for words, wanted in pairs { ["wrong.lua"] = 3, ["hello.lua --input bad.json"] = 3, ["none.lua"] = 4,
+        ["hello.lua --input '[1,]'"] = 3, ["hello.lua --trace 'a b'"] = 2, ["hello.lua --input none"] = 4 } do
+        assert.equal(wanted, (p:run(command .. " " .. words)), words)
+        local code, out = p:sh "ls -A | grep -c db"
+        assert.same({ 1, "0\n" }, { code, out }, command .. " " .. words)
+      end
+    end
+    assert.equal(0, (p:run "run hello.lua --trace one --quiet"))
+    assert.equal(1, select(2, select(2, p:run "list"):gsub("completed", "")))
+  end)
+
   it("says where it looked for the compile helper", function()
     p:run "run hello.lua --trace one --quiet"
     p:sh "mkdir bin && cp $ELG bin/elg"

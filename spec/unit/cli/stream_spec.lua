@@ -72,9 +72,20 @@ describe("elg run", function()
     p:write("in.jsonl", '{"n":1}\n\n{"n" x}\n')
     local code, _, err = p:run "run nap.lua --input in.jsonl --concurrency 2 --json"
     assert.equal(3, code)
-    assert.equal("elg: input line 3 column 6, $.n: expected ':', found 'x'\n", err)
+    assert.equal("elg: in.jsonl:3:6: $.n: expected ':', found 'x'\n", err)
     _, _, err = p:run [[run nap.lua --input '{"n" x}']]
     assert.equal("elg: input line 1 column 6, $.n: expected ':', found 'x'\n", err)
+  end)
+
+  it("says of which line a run is that ended badly", function()
+    p:write("in.jsonl", '{"n":1}\n\n{"n":2,"ms":"x"}\n')
+    local words = "run nap.lua --input in.jsonl --concurrency 2 "
+    local code, out, err = p:run(words)
+    assert.same({ 1, "" }, { code, err })
+    assert.truthy(out:find("\n  from in.jsonl:3\n", 1, true), out)
+    assert.truthy(select(3, p:run(words .. "--json")):find("^elg: in.jsonl:3: failed [%w-]+\n$"))
+    assert.truthy(select(3, p:run(words .. "--quiet")):find("^elg: in.jsonl:3: [%w-]+: failed: RAISED: [^\n]+\n$"))
+    assert.equal("", (select(3, p:run(words .. "--quiet --json"))))
   end)
 
   it("prints the runs that a signal leaves, as they are durable", function()
