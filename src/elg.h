@@ -256,7 +256,8 @@ ELG_API void elg_call_fail(struct elg_call *call, const char *code, const char *
  * ----------------------------------------------------------------------------- */
 
 /* Loads a graph file and all it requires, and checks it. ELG_INVALID names file and line;
- * ELG_NOT_FOUND, ELG_IO. May block for the compile helper (milliseconds a file). */
+ * ELG_USAGE: a folder, or no name of a graph; ELG_NOT_FOUND, ELG_IO. May block for the
+ * compile helper (milliseconds a file). */
 ELG_API enum elg_status elg_graph_open(struct elg_host *host, const char *path,
                                        struct elg_graph **out, struct elg_error *error);
 /* The graph that a run in the store carries, or any by its hash. */

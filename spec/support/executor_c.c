@@ -407,7 +407,7 @@ static int l_settle(lua_State *L)
                        &error);
 }
 
-/* done{ state, output, key, edge, fuel, wall_ms } */
+/* done{ state, output, key, edge, where, fuel, wall_ms } */
 static int l_done(lua_State *L)
 {
     struct elg_error error;
@@ -418,6 +418,7 @@ static int l_done(lua_State *L)
         .metadata = bytes_field(L, 2, "metadata", NULL),
         .key = text_field(L, 2, "key"),
         .edge = (int32_t)number_field(L, 2, "edge", -1),
+        .where = text_field(L, 2, "where"),
         .fuel = (uint64_t)number_field(L, 2, "fuel", 1),
         .fingerprint = "spec/1",
         .wall_ms = (int64_t)number_field(L, 2, "wall_ms", 0),

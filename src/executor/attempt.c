@@ -4,6 +4,8 @@
 
 #include "executor/internal.h"
 
+#define KEYS_SHOWN_MAX 8 /* in an error's text */
+
 static bool is_checkpoint(const struct elg_run *run, bool ends)
 {
     return ends || (run->row.step_count + 1) % run->checkpoint_interval == 0;
@@ -168,16 +170,73 @@ static void advance(struct elg_run *run, struct elg_blob *state,
     run->row_changed = true;
 }
 
-static enum elg_status no_edge(struct elg_run *run, const char *key, int64_t wall_ms,
+/* The next edge from the run's last node at or after *i; NULL: there is none. */
+static const struct elg_graph_edge *edge_from(const struct elg_run *run, size_t *i)
+{
+    const struct elg_graph_edge *edge;
+    while ((edge = elg_graph_edge(run->graph, (*i)++)) != NULL)
+        if (strcmp(edge->from, run->previous) == 0)
+            return edge;
+    return NULL;
+}
+
+/* Appends the keys that lead from the node, each once. */
+static void write_keys(const struct elg_run *run, struct elg_buf *out)
+{
+    const char *keys[KEYS_SHOWN_MAX];
+    const struct elg_graph_edge *edge;
+    size_t count = 0, i = 0;
+    while ((edge = edge_from(run, &i)) != NULL) {
+        bool known = false;
+        for (size_t k = 0; k < count && !known; k++)
+            known = strcmp(keys[k], edge->key) == 0;
+        if (known)
+            continue;
+        if (count == KEYS_SHOWN_MAX) {
+            elg_base_buf_append_str(out, ", ...");
+            return;
+        }
+        elg_base_buf_printf(out, "%s\"%s\"", count > 0 ? ", " : "", edge->key);
+        keys[count++] = edge->key;
+    }
+}
+
+static void write_no_edge(const struct elg_run *run, const char *key, struct elg_buf *out)
+{
+    const struct elg_graph_edge *edge;
+    size_t i = 0;
+    elg_base_buf_printf(out, "node %s returned \"%s\", and ", run->previous, key);
+    while ((edge = edge_from(run, &i)) != NULL && strcmp(edge->key, key) != 0)
+        ;
+    size_t none = 0;
+    if (edge != NULL) {
+        elg_base_buf_append_str(out, "the when of no edge with that key holds");
+    } else if (edge_from(run, &none) == NULL) {
+        elg_base_buf_append_str(out, "no edge leads from it; the run ends where a node "
+                                     "returns nil, output");
+    } else {
+        elg_base_buf_append_str(out, "no edge from it has that key; there are ");
+        write_keys(run, out);
+    }
+}
+
+static enum elg_status no_edge(struct elg_run *run,
+                               const struct elg_attempt_result *result,
                                struct elg_error *error)
 {
-    char text[2 * ELG_NAME_BYTES_MAX + 64];
-    snprintf(text, sizeof text, "node %s returned \"%s\", and no edge from it holds",
-             run->previous, key);
-    struct elg_blob *blob = error_blob(run, "NO_EDGE", text, run->previous, "");
+    struct elg_buf text;
+    bool known = result->where != NULL && result->where[0] != '\0';
+    elg_base_buf_init(&text, run->alloc);
+    write_no_edge(run, result->key, &text);
+    const char *message = elg_base_buf_cstr(&text);
+    struct elg_blob *blob = NULL;
+    if (message != NULL)
+        blob = error_blob(run, "NO_EDGE", message, known ? result->where : run->previous,
+                          "");
+    elg_base_buf_fini(&text);
     if (blob == NULL)
         return elg_base_no_memory(error);
-    end_run(run, ELG_RUN_FAILED, blob, wall_ms);
+    end_run(run, ELG_RUN_FAILED, blob, result->wall_ms);
     return ELG_OK;
 }
 
@@ -214,7 +273,7 @@ enum elg_status elg_executor_done(struct elg_run *run,
     if (edge == NULL && result->key == NULL)
         end_run(run, ELG_RUN_COMPLETED, NULL, result->wall_ms);
     else if (edge == NULL)
-        status = no_edge(run, result->key, result->wall_ms, error);
+        status = no_edge(run, result, error);
     else if (ends) {
         struct elg_attempt_failure failure = {.code = "STEPS_MAX",
                                               .message =

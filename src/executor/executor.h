@@ -187,6 +187,7 @@ struct elg_attempt_result {
     struct elg_bytes state, output, metadata; /* canonical; metadata may be empty */
     const char *key;                          /* NULL: the run ends */
     int32_t edge;                             /* index, -1: none holds */
+    const char *where; /* of the node, if none holds; NULL or "": not known */
     uint64_t fuel;
     const char *fingerprint;
     int64_t wall_ms, duration_us;

@@ -1,12 +1,9 @@
 /* graphs: graph versions that the host has loaded, from files or from the store (I9).
  * Provides elg_graph_open, _open_stored, _close. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "host/graph_sources.h"
 #include "host/internal.h"
@@ -202,13 +199,18 @@ enum elg_status elg__graph_load_file(struct elg_host *host, const char *path,
 {
     char folder_path[4096];
     const char *entry;
-    enum elg_status status = elg__graph_split_path(path, folder_path, &entry, error);
-    if (status != ELG_OK)
-        return status;
     struct stat info;
     if (stat(path, &info) != 0) /* say the author's path, not a module's */
         return elg_base_fail(error, errno == ENOENT ? ELG_NOT_FOUND : ELG_IO, path, "%s",
                              strerror(errno));
+    if (S_ISDIR(info.st_mode))
+        return elg_base_fail(error, ELG_USAGE, path,
+                             "this is a folder; name the graph's file in it, such as "
+                             "%s%sgraph.lua",
+                             path, path[strlen(path) - 1] == '/' ? "" : "/");
+    enum elg_status status = elg__graph_split_path(path, folder_path, &entry, error);
+    if (status != ELG_OK)
+        return status;
     struct elg_source_folder folder = {folder_path, entry};
     struct elg_program_loader loader = {elg__source_from_folder, &folder};
     return load(host, &host->own, entry, &loader, out, error);

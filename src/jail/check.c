@@ -113,6 +113,7 @@ static void done_read(struct elg_jail *jail, struct elg_jail_fields *fields,
     out->metadata = value_read_or_empty(jail, fields);
     out->key = elg_jail_fields_text_or_null(fields);
     out->edge = (int32_t)elg_jail_fields_u32(fields);
+    out->where = text_read(fields);
     if (fields->bad || !key_can_be(out->key) || !edge_can_be(jail, out->key, out->edge) ||
         (initial && out->key != NULL))
         fields->bad = true;

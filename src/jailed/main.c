@@ -53,6 +53,7 @@ static void write_outcome(struct elg_buf *out, const struct elg_outcome *outcome
         elg_jail_wire_bytes(out, outcome->metadata);
         elg_jail_wire_text(out, outcome->key);
         elg_jail_wire_u32(out, (uint32_t)outcome->edge);
+        elg_jail_wire_text(out, outcome->where);
         break;
     case ELG_OUTCOME_CALL:
         elg_jail_wire_text(out, outcome->type);

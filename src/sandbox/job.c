@@ -189,7 +189,7 @@ static void refuse_fields(lua_State *L, struct elg_sandbox *box, int index)
     elg_base_buf_append_str(&box->message,
                             ": a table that a node returns first has the "
                             "fields " RESULT_FIELDS
-                            "; to give an output alone, return key, output");
+                            "; to give an output alone, return nil, output");
     (void)elg_base_buf_cstr(&box->message);
     elg_sandbox_need(box, &box->message);
     where_node(L, box);
@@ -288,6 +288,8 @@ static void choose_edge(lua_State *L, struct elg_sandbox *box)
         box->edge = (int32_t)i;
         return;
     }
+    if (box->has_key)
+        where_node(L, box);
 }
 
 /* ---- the job's body, below lua_pcall */

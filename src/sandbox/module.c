@@ -65,7 +65,10 @@ enum elg_status elg_sandbox_module_entry(struct elg_program *program, const char
                                          struct elg_error *error)
 {
     if (!elg_sandbox_path_valid(entry))
-        return elg_base_fail(error, ELG_USAGE, entry, "not a relative path");
+        return elg_base_fail(
+            error, ELG_USAGE, entry,
+            "a graph's file has a name of letters, digits, spaces and _ - . + @, "
+            "which no dot begins");
     return module_read(program, entry, loader, error);
 }
 

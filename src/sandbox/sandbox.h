@@ -150,7 +150,8 @@ struct elg_outcome {
                                  "artifact.read", "call", "all", "wait", "settle", ... */
     struct elg_bytes request; /* canonical; secrets as {"$secret":"NAME"}, which node code
                                  cannot write itself */
-    /* CALL, ERROR, FUEL, MEMORY: "file:line" of the author's code; "" if there is none */
+    /* CALL, ERROR, FUEL, MEMORY: "file:line" of the author's code; DONE with a key and
+     * without an edge: of the node's function; "" if there is none */
     const char *where;
     /* ERROR: UTF-8, with ELG_JSON_NUL for NUL. */
     const char *code;    /* RAISED, INVALID_STATE, INVALID_OUTPUT, INVALID_RESULT, ... */

@@ -52,6 +52,7 @@ static void fill_done(const struct elg_sandbox *box, struct elg_outcome *out)
     out->metadata = elg_base_buf_bytes(&box->metadata);
     out->key = box->has_key ? text_of(&box->key) : NULL;
     out->edge = box->edge;
+    out->where = box->has_key && box->edge < 0 ? text_of(&box->where) : "";
 }
 
 static void fill_call(const struct elg_sandbox *box, struct elg_outcome *out)

@@ -139,6 +139,13 @@ describe("elg", function()
       end
       message("missing.lua", 4, "missing.lua")
       message("syntax.lua", 3, "syntax.lua:1")
+      for _, folder in ipairs { ".", "./", p.folder } do
+        message(folder, 2, folder .. ": this is a folder; name the graph's file in it, such as "
+          .. folder:gsub("/$", "") .. "/graph.lua\n")
+      end
+      message(".hidden.lua", 4, ".hidden.lua: No such file")
+      p:write(".hidden.lua", HELLO)
+      message(".hidden.lua", 2, ".hidden.lua: a graph's file has a name of letters,")
       message("edge.lua", 3, '"nowhere"')
       message("other.lua", 3, "other.lua")
       message("hello.lua --input missing.json", 4, "missing.json")

@@ -52,8 +52,27 @@ describe("executor.life", function()
     assert(world:done { key = "nowhere", edge = -1 })
     local row = world:row()
     assert.same({ "failed", 1 }, { row.status, row.step_count })
-    assert.truthy(row.error:find('"code":"NO_EDGE"', 1, true))
-    assert.truthy(row.error:find('\\"nowhere\\"', 1, true))
+    assert.equal('{"code":"NO_EDGE","message":"node a returned \\"nowhere\\", and no edge from it has that key; '
+      .. 'there are \\"ok\\"","traceback":"","where":"a"}', row.error)
+  end)
+
+  it("names the first eight keys that there are, and where the node is", function()
+    local edges = { { "b", "other", "a" } }
+    for i = 1, 10 do edges[i + 1] = { "a", "k" .. math.max(1, i - 1), "b" } end
+    local function message(description, key)
+      world = executing(description)
+      assert(world:done { key = key, edge = -1, where = "graph.lua:7" })
+      local text = world:row().error
+      assert.equal("graph.lua:7", text:match '"where":"([^"]*)"')
+      return (text:match('"message":"(.-)","traceback'):gsub("\\", ""))
+    end
+    local nodes = { a = "null", b = "null" }
+    assert.equal('node a returned "other", and no edge from it has that key; there are "k1", "k2", "k3", "k4", '
+      .. '"k5", "k6", "k7", "k8", ...', message(executor.graph(nodes, edges), "other"))
+    assert.equal('node a returned "k9", and the when of no edge with that key holds',
+      message(executor.graph(nodes, edges), "k9"))
+    assert.equal('node a returned "x", and no edge leads from it; the run ends where a node returns nil, output',
+      message(executor.graph(nodes, { edges[1] }), "x"))
   end)
 
   local delays = {

@@ -72,7 +72,7 @@ describe("job", function()
   it("finds no edge for an unknown key", function()
     local out = eval [[return "other"]]
     assert.equal("other", out.key)
-    assert.equal(-1, out.edge)
+    assert.same({ -1, "graph.lua:2" }, { out.edge, out.where })
   end)
 
   it("refuses a key that is not a string", function()
@@ -99,7 +99,8 @@ describe("job", function()
       assert.equal("INVALID_RESULT", out.code)
       assert.is_false(out.retry)
       assert.truthy(out.message:find(case[2], 1, true), out.message)
-      assert.truthy(out.message:find("state, output, next, metadata", 1, true), out.message)
+      assert.truthy(out.message:find("state, output, next, metadata; to give an output alone, return nil, output",
+        1, true), out.message)
       assert.equal("graph.lua:2", out.where)
     end
     assert.equal("done", eval("return {}").kind)
