@@ -191,6 +191,18 @@ static void note_path(lua_State *L, const char *path)
     lua_pop(L, 1);
 }
 
+/* Raises that there is no such module, and where it would be. */
+static void refuse_missing(lua_State *L, const char *name)
+{
+    const char *path = luaL_gsub(L, name, ".", "/");
+    if (!elg_sandbox_path_valid(path))
+        luaL_error(L, "module \"%s\" is none of the graph's files", name);
+    luaL_error(L,
+               "module \"%s\" is none of the graph's files: its folder has no %s.lua and "
+               "no %s/init.lua",
+               name, path, path);
+}
+
 /* Stack: name modules. Pushes the module, running its file the first time. */
 static void require_new(lua_State *L, const char *name)
 {
@@ -204,7 +216,7 @@ static void require_new(lua_State *L, const char *name)
     elg_sandbox_set(box, &box->module, name, lua_objlen(L, 1));
     elg_sandbox_leave(box, ELG_EVENT_MODULE);
     if (!box->found)
-        luaL_error(L, "module \"%s\" is none of the graph's files", name);
+        refuse_missing(L, name);
     lua_pushvalue(L, 1);
     lua_pushboolean(L, 0);
     lua_rawset(L, 2); /* being loaded */

@@ -48,12 +48,12 @@ end
 -- What the library found and what the lint found, without what is to be left out.
 local function all_findings(host, path)
   local found, kept = codes.check(json.decode(codes.check(host:check(path)))), {}
-  local folder, entry = path:match("^(.*/)([^/]*)$")
+  local folder, entry = settings.folder(path), path:match("[^/]*$")
   local document = describe(host, path)
-  local warnings, ignored = lint.check(entry or path, reader(folder or ""), document)
+  local warnings, ignored = lint.check(entry, reader(folder), document)
   for _, finding in ipairs(found) do
     if not finding.where:find(".lua", 1, true) then
-      finding.where = (entry or path) .. ": " .. finding.where
+      finding.where = entry .. ": " .. finding.where
     end
     local file, line = finding.where:match("^(.*):(%d+)$")
     finding.path, finding.line = file or finding.where, tonumber(line) or 0
@@ -79,8 +79,9 @@ local function as_json(findings)
 end
 
 -- A finding on stdout; with --quiet, what makes the command fail on stderr.
-local function print_finding(printer, finding, is_wrong)
-  local line = ("%s: %s: %s (%s)"):format(finding.where, finding.level, finding.text, finding.code)
+local function print_finding(printer, folder, finding, is_wrong)
+  local line = ("%s: %s: %s (%s)"):format(settings.seen(folder, finding.where), finding.level, finding.text,
+    finding.code)
   if not printer.quiet then
     printer:text(line)
   elseif is_wrong and not printer.json then
@@ -91,12 +92,12 @@ end
 -- Executes the command; the exit code.
 function M.run(options, args, printer)
   return settings.with_host(options, { store = "memory:" }, function(host)
-    local wrong, findings = 0, all_findings(host, args[1])
+    local wrong, findings, folder = 0, all_findings(host, args[1]), settings.folder(args[1])
     if printer.json then printer:data(as_json(findings)) end
     for _, finding in ipairs(findings) do
       local is_wrong = finding.level == "error" or options.strict
       if is_wrong then wrong = wrong + 1 end
-      print_finding(printer, finding, is_wrong)
+      print_finding(printer, folder, finding, is_wrong)
     end
     if #findings == 0 then printer:text(args[1] .. ": nothing wrong") end
     return wrong > 0 and codes.exit.invalid or codes.exit.done

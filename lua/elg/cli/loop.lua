@@ -23,7 +23,8 @@ loop.__index = loop
 
 -- create(printer, concurrency): `on_event` of what it gives is the host's; `run` drives.
 -- A function set as its field on_end(trace_id, status) takes the place of the report; the
--- status is nil of a run that is only parked. The field source_fd is the descriptor that
+-- status is nil of a run that is only parked. The field folder is where the graph's files lie, for
+-- the places of errors. The field source_fd is the descriptor that
 -- is readable when a `start` that gave LATER may have more.
 function M.create(printer, concurrency)
   local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {}, places = {},
@@ -77,7 +78,7 @@ function loop:finish(trace_id, status, text)
   if status == "completed" and self.printer.json then return self.printer:data(text) end
   local result = codes.check(json.decode(text))
   self:worse(codes.of_result(result))
-  report.tell(self.printer, text, result, (sys.monotonic_us() - begun_us) / 1000, place)
+  report.tell(self.printer, text, result, (sys.monotonic_us() - begun_us) / 1000, place, self.folder)
 end
 
 -- The run is in hand. One that had ended before gets no event and counts until the next

@@ -94,9 +94,24 @@ function M.rehearse(options, body)
   M.with_host(plain, { store = "memory:" }, body)
 end
 
+-- The folder of a graph's files as the user wrote it: "" or "x/y/".
+function M.folder(path)
+  return path:match("^(.*/)") or ""
+end
+
+-- A place in a graph's files ("a.lua:3: nodes") as seen from the current folder, so that an editor finds it;
+-- what is no file of that folder is left as it is.
+function M.seen(folder, where)
+  local file = where:match("^(.-%.lua):") or where
+  if folder == "" or file == "" or sys.kind(folder .. file) ~= "file" then return where end
+  return folder .. where
+end
+
 -- A graph of `path`; a graph file that is missing is 4, one that is wrong 3.
 function M.open_graph(host, path)
-  return codes.check(host:graph(path))
+  local graph, message, status, where = host:graph(path)
+  if not graph then codes.fail_status(message, status, M.seen(M.folder(path), where)) end
+  return graph
 end
 
 return M

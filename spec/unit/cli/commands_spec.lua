@@ -167,6 +167,14 @@ describe("elg", function()
       assert.truthy(out:find("RAISED: .*failed as asked\n  at count.lua:10\n"), out)
     end)
 
+    it("names where a run failed as seen from the current folder; what is stored is the graph's own", function()
+      p:sh "mkdir -p sub; cp count.lua sub/"
+      local words = [[run sub/count.lua --input '{"steps":5,"fail":3}' --trace sub]]
+      local _, out = p:run(words)
+      assert.truthy(out:find("\n  at sub/count.lua:10\n  sub/count.lua:10: in function <sub/count.lua:", 1, true), out)
+      assert.equal("count.lua:10", (select(2, p:json(words))).error.where)
+    end)
+
     it("stops a run that loops for ever", function()
       local code, result = p:json "run spin.lua --fuel 100000"
       assert.same({ 1, "failed", "FUEL" }, { code, result.status, result.error.code })

@@ -52,6 +52,22 @@ describe("elg check", function()
     assert.equal("graph.lua: nothing wrong\n", (select(2, p:run "check graph.lua")))
   end)
 
+  it("names files as they are found from the current folder, relative to the graph's in --json", function()
+    assert.equal(0, (p:sh "mkdir -p sub/lib"))
+    p:write("sub/lib/m.lua", "local function set() x = 1 end\nreturn { set = set }\n")
+    p:write("sub/graph.lua", graph("a = function() m.set() end", nil, 'local m = require "lib.m"'))
+    local code, out = p:run "check sub/graph.lua"
+    assert.equal(0, code)
+    assert.truthy(out:find("^sub/lib/m%.lua:1: warning: [^\n]*%(GLOBAL_ASSIGN%)\n$"), out)
+    assert.truthy((select(2, p:run "check sub/graph.lua --json")):find('"where":"lib/m.lua:1"', 1, true))
+    p:write("sub/graph.lua", "local m = require 'lib.none'\n")
+    for _, command in ipairs { "check", "run", "graph" } do
+      local _, text, err = p:run(command .. " sub/graph.lua")
+      assert.truthy((text .. err):find("sub/graph.lua:1: ", 1, true), command)
+      assert.truthy((text .. err):find("no lib/none.lua and no lib/none/init.lua", 1, true), command)
+    end
+  end)
+
   it("says with --quiet what makes it fail, on stderr alone", function()
     p:write("graph.lua", graph("a = function() x = 1 end", '{ from = "a", key = "k", to = "z" }'))
     local code, out, err = p:run "check graph.lua --quiet"

@@ -166,12 +166,12 @@ return elg.graph {
       refused("return require 'elg'.graph { id = 'a', version = '1', entry = 'a', nodes = { a = { run = function() end, " ..
         name .. " = {} } } }", "graph.lua:1", "nodes.a." .. name .. ": schemas are not supported by this version")
     end
-    refused("require 'nope'", "graph.lua:1", 'module "nope" is none of the graph')
+    refused("require 'no.pe'", "graph.lua:1", 'module "no.pe" is none of the graph\'s files: its folder has no no/pe.lua and no no/pe/init.lua')
     refused({ ["graph.lua"] = "require 'a'", ["a.lua"] = "\nrequire 'b'", ["b.lua"] = "require 'a'" }, "b.lua:1", "requires itself")
     refused({ ["graph.lua"] = "require 'a'", ["a.lua"] = "x = (" }, "a.lua:1", "unexpected symbol")
     refused("\nwhile true do end", "graph.lua:2", "more than 10000000 instructions")
     refused("local t = {}\nwhile true do\nt[#t + 1] = {} end", "graph.lua:3", "bytes of memory")
-    refused("require '../etc/passwd'", "graph.lua:1", "none of the graph")
+    refused("require '../etc/passwd'", "graph.lua:1", "none of the graph's files")
     refused("local c = os.time()", "graph.lua:1", "not here while the graph is loaded")
     refused("local c = math.random()", "graph.lua:1", "not here while the graph is loaded")
   end)
