@@ -183,6 +183,25 @@ describe("artifact, folder", function()
     source:close()
     stores.clean()
   end)
+  it("finds what another reader puts back first, and says why it cannot be put back", function()
+    local where = stores.folder()
+    local source, other = assert(artifact.open("folder", where)), assert(artifact.open("folder", where))
+    local hash = source:put "read"
+    local path = folder_path(where, hash)
+    local function aside() assert(os.rename(path, (path:gsub("/([^/]*)$", "/.old-%1")))) end
+    aside()
+    artifact.at("linkat", function() assert.equal("read", other:get(hash)) end)
+    assert.equal("read", source:get(hash))
+    aside()
+    for errno, wanted in pairs { [5] = "ELG_IO", [13] = "ELG_IO", [28] = "ELG_FULL" } do
+      artifact.at("linkat", function() return errno end)
+      assert.equal(wanted, select(2, source:get(hash)))
+    end
+    assert.equal("read", source:get(hash))
+    other:close()
+    source:close()
+    stores.clean()
+  end)
   -- A file put aside by a process that died, two who remove (the second lists, and comes upon that
   -- file, while the first takes the name away), and one who puts in between.
   it("keeps what was put again between two who remove it (I4)", function()

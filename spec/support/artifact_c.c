@@ -1,6 +1,7 @@
 /* artifact_c: artifact sources for specs: a folder's, or a store's own. Uses the headers
  * of activity and checkpoint. Hashes are hex; failures are nil, status, text.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
@@ -234,33 +235,40 @@ static struct {
     int before, after;
 } hook;
 
-static void hook_run(int *function)
+/* What the function gives: an errno, or nothing. */
+static int hook_run(int *function)
 {
+    int result = 0;
     int reference = *function;
     *function = LUA_NOREF;
     lua_rawgeti(hook.L, LUA_REGISTRYINDEX, reference);
     luaL_unref(hook.L, LUA_REGISTRYINDEX, reference);
-    if (lua_isfunction(hook.L, -1))
-        lua_call(hook.L, 0, 0);
-    else
-        lua_pop(hook.L, 1);
+    if (lua_isfunction(hook.L, -1)) {
+        lua_call(hook.L, 0, 1);
+        result = (int)lua_tointeger(hook.L, -1);
+    }
+    lua_pop(hook.L, 1);
+    return result;
 }
 
-/* True, once, for the call that is waited for: `after` is due behind it. */
+/* True, once, for the call that is waited for: `after` is due behind it. errno: what
+ * `before` gave. */
 static bool hooked(const char *call)
 {
+    errno = 0;
     if (hook.call == NULL || strcmp(hook.call, call) != 0)
         return false;
     hook.call = NULL;
-    hook_run(&hook.before);
+    errno = hook_run(&hook.before);
     return true;
 }
 
-/* at("rename" or "unlinkat", before, after): functions (or nil) that the next such call
- * of the library runs around itself. */
+/* at("rename", "unlinkat" or "linkat", before, after): functions (or nil) that the next
+ * such call of the library runs around itself; a number that `before` gives is the errno
+ * with which a linkat fails. */
 static int l_at(lua_State *L)
 {
-    static const char *const CALLS[] = {"rename", "unlinkat", NULL};
+    static const char *const CALLS[] = {"rename", "unlinkat", "linkat", NULL};
     int call = luaL_checkoption(L, 1, NULL, CALLS);
     lua_settop(L, 3);
     hook.after = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -283,6 +291,16 @@ int unlinkat(int fd, const char *path, int flags)
 {
     bool ours = hooked("unlinkat");
     int result = (int)syscall(SYS_unlinkat, fd, path, flags);
+    if (ours)
+        hook_run(&hook.after);
+    return result;
+}
+
+int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+    bool ours = hooked("linkat");
+    int result =
+        errno != 0 ? -1 : (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
     if (ours)
         hook_run(&hook.after);
     return result;

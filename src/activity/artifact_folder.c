@@ -316,7 +316,7 @@ static enum elg_status folder_get(struct elg_artifacts *artifacts,
     if (status != ELG_OK)
         return status;
     int fd = open(text(&place.path), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && elg__folder_put_back(&place))
+    if (fd < 0 && errno == ENOENT && (elg__folder_put_back(&place) || errno == ENOENT))
         fd = open(text(&place.path), O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         status = read_file(fd, text(&place.path), out, error);

@@ -36,8 +36,8 @@ enum elg_status elg__folder_fail(struct elg_error *error, const char *path,
 int64_t elg__folder_age_ms(const struct stat *info);
 
 /* A file that whoever removed it left under its other name, because it died there, gets
- * its own back. True: it did; else errno is ENOENT, or says why the folder cannot be
- * read. */
+ * its own back. True: it did; else errno: ENOENT if there is none (any more: somebody
+ * else may have done it), or why it cannot be. */
 bool elg__folder_put_back(const struct elg_folder_place *place);
 
 /* ---- artifact_folder_list.c: methods of elg_artifacts_ops */

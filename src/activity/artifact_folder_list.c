@@ -110,6 +110,11 @@ static bool is_aside(const char *name, char out[NAME_SIZE])
     return end == '\0' || end == '-';
 }
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
 /* What lies under the name is the same content. If it is older than the file aside, that
  * may be the one that was put again: the name's file becomes young. False: it is not
  * there any more. */
@@ -118,8 +123,7 @@ static bool name_keeps(int fd, const char *aside, const char *name)
     struct stat old, named;
     if (fstatat(fd, name, &named, 0) != 0)
         return false;
-    if (fstatat(fd, aside, &old, 0) != 0 ||
-        elg__folder_age_ms(&old) >= elg__folder_age_ms(&named))
+    if (fstatat(fd, aside, &old, 0) != 0 || !is_later(&old.st_mtim, &named.st_mtim))
         return true;
     return utimensat(fd, name, NULL, 0) == 0;
 }
@@ -166,16 +170,21 @@ bool elg__folder_put_back(const struct elg_folder_place *place)
     const struct dirent *entry;
     char own[NAME_SIZE];
     bool back = false;
+    int why = ENOENT;
     DIR *dir = opendir((const char *)place->shard.data);
     if (dir == NULL)
         return false;
-    while (!back && (entry = readdir(dir)) != NULL) {
-        if (is_aside(entry->d_name, own) && strcmp(own, place->hex + 2) == 0)
-            back = aside_back(dirfd(dir), entry->d_name, own);
+    while (!back && (errno = 0, entry = readdir(dir)) != NULL) {
+        if (!is_aside(entry->d_name, own) || strcmp(own, place->hex + 2) != 0)
+            continue;
+        back = aside_back(dirfd(dir), entry->d_name, own);
+        if (!back && errno != ENOENT)
+            why = errno;
     }
+    if (!back && errno != 0 && errno != ENOENT)
+        why = errno;
     closedir(dir);
-    if (!back)
-        errno = ENOENT;
+    errno = why;
     return back;
 }
 

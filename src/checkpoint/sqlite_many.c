@@ -137,6 +137,17 @@ static enum elg_status next_many(struct elg_sqlite *sqlite,
     return status;
 }
 
+static struct elg_sqlite_names *names_create(struct elg_sqlite *sqlite, size_t max)
+{
+    struct elg_sqlite_names *names =
+        elg_base_realloc(sqlite->env.alloc, NULL, 0, sizeof *names);
+    if (names != NULL) {
+        names->max = max;
+        names->count = 0;
+    }
+    return names;
+}
+
 /* One alone where there is no list, or none of it can be had. */
 enum elg_status elg_sqlite_claim_many(void *self, const char *const *graph_ids,
                                       size_t graph_count,
@@ -145,13 +156,12 @@ enum elg_status elg_sqlite_claim_many(void *self, const char *const *graph_ids,
                                       struct elg_error *error)
 {
     struct elg_sqlite *sqlite = self;
-    struct elg_sqlite_names *names = elg_base_calloc(sqlite->env.alloc, sizeof *names);
-    if (names == NULL)
+    struct elg_sqlite_names *names = NULL;
+    if (max > 1 && (names = names_create(sqlite, max)) == NULL)
         return elg_base_no_memory(error);
-    names->max = max;
-    enum elg_status status = elg_sqlite_next(sqlite, graph_ids, graph_count, passed,
-                                             max > 1 ? names : NULL, rows, error);
-    bool several = status == ELG_OK && names->count > 1;
+    enum elg_status status =
+        elg_sqlite_next(sqlite, graph_ids, graph_count, passed, names, rows, error);
+    bool several = status == ELG_OK && names != NULL && names->count > 1;
     if (several)
         status = next_many(sqlite, names, rows, count, error);
     elg_base_free(sqlite->env.alloc, names, sizeof *names);

@@ -11,14 +11,13 @@ void elg_checkpoint_hand_back(struct elg_store *store, const char *trace_id, boo
 void elg_checkpoint_hand_back_many(struct elg_store *store, const char *const *trace_ids,
                                    size_t trace_count)
 {
-    for (size_t i = 0; i < trace_count && store->ops->hand_back_many == NULL; i++)
-        store->ops->hand_back(store->self, trace_ids[i], false);
-    for (size_t i = 0; i < trace_count && store->ops->hand_back_many != NULL;
-         i += ELG_CLAIM_BATCH_RUNS_MAX) {
-        size_t left = trace_count - i;
-        store->ops->hand_back_many(
-            store->self, trace_ids + i,
-            left < ELG_CLAIM_BATCH_RUNS_MAX ? left : ELG_CLAIM_BATCH_RUNS_MAX);
+    size_t piece = store->ops->hand_back_many != NULL ? ELG_CLAIM_BATCH_RUNS_MAX : 1;
+    for (size_t i = 0; i < trace_count; i += piece) {
+        if (piece == 1)
+            store->ops->hand_back(store->self, trace_ids[i], false);
+        else
+            store->ops->hand_back_many(store->self, trace_ids + i,
+                                       trace_count - i < piece ? trace_count - i : piece);
     }
 }
 
@@ -40,7 +39,7 @@ enum elg_status elg_checkpoint_claim_many(struct elg_store *store,
                                           size_t *count, struct elg_error *error)
 {
     *count = 0;
-    enum elg_status status = elg_store_enter(store, "claim_next", true, NULL, error);
+    enum elg_status status = elg_store_enter(store, "claim_many", true, NULL, error);
     if (status == ELG_OK)
         status = count_check(max, error);
     return status != ELG_OK ? status

@@ -358,6 +358,10 @@ local function all_entry(entry, i)
   if not ALL_KINDS[kind] then
     fail(what .. ": cannot do " .. tostring(kind) .. " here, only " .. ALL_NAMES)
   end
+  local given = kind == "call" and entry[4] or entry[2]
+  if type(given) == "table" and given.raise ~= nil then
+    fail(what .. ": raise is for single calls; the outcome of each is in the list")
+  end
   if kind == "call" then
     return prim.array { "call", call_request(entry[2], entry[3], entry[4], what) }
   end

@@ -49,6 +49,11 @@ describe("ctx.call's options", function()
       local ok, problem = pcall(ctx.call, "pay", {}, { bogus = 1 })
       local _, err = ctx.call("pay", {}, { timeout_ms = "x" })
       local alone, other = pcall(ctx.all, { { "http", { url = "http://x/", reconcile = function() end } } })
+      for _, entry in ipairs { { "call", "pay", {}, { raise = true } }, { "http", { url = "http://x/", raise = true } },
+        { "wait", { name = "n", raise = false } } } do
+        local good, what = pcall(ctx.all, { { "call", "pay", {} }, entry })
+        if good or not tostring(what):find("ctx.all[2]: raise", 1, true) then error(what) end
+      end
       return nil, { ok, tostring(problem):find("bogus", 1, true) ~= nil, err.code, alone,
         tostring(other):find("reconcile", 1, true) ~= nil } ]])
     assert.truthy(text:find('"output":[false,true,"INVALID_REQUEST",false,true]', 1, true), text)
