@@ -43,6 +43,13 @@ M.instead = {
   ["string.gfind"] = "use string.gmatch", jit = "node code is interpreted",
   ffi = "host functions are reached with ctx.call", debug = "errors carry a traceback",
   collectgarbage = "memory is given back after each step",
+  elg = 'write local elg = require "elg" at the top of the file', json = "use elg.json",
+  cjson = "use elg.json", package = "use require", module = "return a table from the file",
+  ["os.exit"] = "return from the node, or use error", ["os.remove"] = "use ctx.artifact",
+  ["os.rename"] = "use ctx.artifact", ["os.tmpname"] = "use ctx.artifact",
+  ["table.pack"] = 'use { n = select("#", ...), ... }', ["string.dump"] = "code is no value here",
+  setfenv = "pass a table instead", getfenv = "pass a table instead", bit32 = "use bit",
+  newproxy = "use a table",
 }
 
 return M

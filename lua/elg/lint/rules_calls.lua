@@ -255,8 +255,9 @@ local function asked_names(file, assigned)
 end
 
 local function use_text(name)
-  local instead = library.instead[name]
-  return ("%s is not in the sandbox%s"):format(name, instead and "; " .. instead or "")
+  local instead = library.instead[name] or (name:find(".", 1, true) and "write a function for it")
+    or "if it is the graph's own, make it a local or require it"
+  return ("%s is not in the sandbox; %s"):format(name, instead)
 end
 
 local OPENERS = { _G = true, load = true, loadstring = true }

@@ -9,6 +9,7 @@ local tree = require "elg.lint.tree"
 local M = {}
 
 local FOLLOW_MAX = 8 -- operators within operators
+local STEPS_MAX = 16 -- of a path that a message shows
 
 -- "a function" for what the library has under a name, as ctx.http or string.rep.
 local function library_kind(project, value)
@@ -91,17 +92,17 @@ local function is_before(assign, node)
   return not loop or loop.index < assign.index
 end
 
--- What a local variable's table holds where `name` stands: values that were assigned to its
--- fields and are there still, and its written items. Nothing for one that others may change.
+-- What a local variable's table holds where `name` stands, by key: values that were assigned to
+-- its fields and are there still, and its written items. Nothing for one that others may change.
 -- is_kept_on: may it be changed behind that, too?
 local function held(file, name, is_kept_on)
-  local var, values = name.var, {}
+  local var = name.var
   local value = not var.assigned and var.value and tree.bare(var.value)
   if not value or value.tag ~= "Table" or not is_before(var.declared, name)
     or index.between(file.bare[var], var.declared.last + 1, name.index - 1)
     or index.between(file.tags.Goto, var.declared.index, name.index)
     or (is_kept_on and index.between(file.names[var], name.index + 1, name.func.last)) then
-    return values
+    return {}
   end
   local last = {} -- by key, the last value that is certain; false: there is none
   for _, item in ipairs(value.items) do
@@ -115,33 +116,76 @@ local function held(file, name, is_kept_on)
       end
     end
   end
-  for _, held_value in pairs(last) do
-    if held_value then values[#values + 1] = held_value end
+  return last
+end
+
+-- "state.items[3].f": `at` is { up =, key = } within another, at the top { root = }.
+local function path_of(at)
+  local steps_up = {}
+  while at.up and #steps_up < STEPS_MAX do
+    local key = at.key
+    if type(key) == "string" then
+      key = key:find("^[%a_][%w_]*$") and "." .. key or ("[%q]"):format(key):gsub("\n", "n")
+    else
+      key = ("[%s]"):format(key or "?")
+    end
+    table.insert(steps_up, 1, key)
+    at = at.up
   end
-  return values
+  return (at.root or "...") .. table.concat(steps_up)
+end
+
+local CONSTANT = { String = true, Number = true }
+
+-- The key of a table's item or of an index, if it is written there.
+local function key_of(key)
+  key = tree.value(key)
+  return CONSTANT[key.tag] and key.value or nil
+end
+
+-- The path of what is assigned to: a member of the state.
+local function member(target)
+  local at = tree.bare(target)
+  if at.tag ~= "Index" then return { root = "state" } end
+  local keys = {}
+  while at.tag == "Index" do
+    keys[#keys + 1] = key_of(at.key) or false
+    at = tree.bare(at.object)
+  end
+  local place = { root = "state" }
+  for i = #keys, 1, -1 do place = { up = place, key = keys[i] } end
+  return place
 end
 
 -- Reports what cannot be kept of a value, also within a table that is written out.
--- is_replaced(), if given: may it be replaced before it is kept, so that an infinity there
--- is no mistake yet?
-local function check_value(project, file, node, what, report, is_replaced)
-  local stack, seen = { node }, {}
+-- place: of the value, for path_of. is_replaced(), if given: may it be replaced before it is
+-- kept, so that an infinity there is no mistake yet?
+local function check_value(project, file, node, place, report, is_replaced)
+  local stack, seen = { { node = node, up = place.up, key = place.key, root = place.root } }, {}
   while #stack > 0 do
-    local at = table.remove(stack)
-    local verb = at == node and "is" or "has in it"
+    local here = table.remove(stack)
+    local at = here.node
     local kind, mendable = not_json(project, at), false
     if at.tag == "Table" then kind, mendable = bad_keys(at) end
     if kind and not (mendable and is_replaced) then
-      report("NOT_JSON", at, ("%s %s %s, which is not a JSON value"):format(what, verb, kind))
+      report("NOT_JSON", at, ("%s is %s, which is not a JSON value"):format(path_of(here), kind))
     elseif numbers.is_infinite(at) and not (is_replaced and is_replaced()) then
-      report("NOT_JSON", at, ("%s %s a number that is infinite or none; JSON has finite numbers")
-        :format(what, verb))
+      report("NOT_JSON", at, ("%s is a number that is infinite or none; JSON has finite numbers")
+        :format(path_of(here)))
     end
     if at.tag == "Table" then
-      for _, item in ipairs(at.items) do stack[#stack + 1] = item.value end
+      local listed = 0
+      for _, item in ipairs(at.items) do
+        listed = item.key and listed or listed + 1
+        local key = listed
+        if item.key then key = key_of(item.key) end
+        stack[#stack + 1] = { node = item.value, up = here, key = key }
+      end
     elseif at.tag == "Name" and at.var and not seen[at.var] then
       seen[at.var] = true
-      for _, value in ipairs(held(file, at, is_replaced)) do stack[#stack + 1] = value end
+      for key, value in pairs(held(file, at, is_replaced)) do
+        if value then stack[#stack + 1] = { node = value, up = here, key = key } end
+      end
     end
   end
 end
@@ -156,7 +200,6 @@ local function later_than(assign)
   return from
 end
 
-local CONSTANT = { String = true, Number = true }
 local UNSURE = { Nil = true, Call = true, Method = true, Vararg = true } -- nil, or who knows
 local ANY, OPEN = {}, {}
 
@@ -200,7 +243,7 @@ local function check_result(project, file, result, report)
   for _, item in ipairs(result.items) do
     local name = item.key and item.key.value
     if KEPT[name] then
-      check_value(project, file, item.value, "the " .. name, report)
+      check_value(project, file, item.value, { root = name }, report)
     elseif not FIELDS[name] and (not item.key or CONSTANT[item.key.tag])
       and not UNSURE[tree.bare(item.value).tag] then
       report("INVALID_RESULT", item, ("a table that a node returns first has the fields state, output, next, "
@@ -215,7 +258,7 @@ local NO_KEYS = { True = "a boolean", False = "a boolean", Number = "a number", 
 -- The first and the second value that a node returns.
 local function check_return(project, file, ret, report)
   local first, second = ret.values[1], ret.values[2]
-  if second then check_value(project, file, second, "the output", report) end
+  if second then check_value(project, file, second, { root = "output" }, report) end
   if first.tag == "Table" then check_result(project, file, first, report) end
   if NO_KEYS[tree.value(first).tag] then
     report("INVALID_RESULT", first, ("a node returns an edge's key (a string or nil) and its output, or a table; "
@@ -230,7 +273,7 @@ function M.json(project, file, report)
     if project.roots[ret.func] == "node" and first then
       check_return(project, file, ret, report)
     elseif project.roots[ret.func] == "initial" and first then
-      check_value(project, file, first, "the initial state", report)
+      check_value(project, file, first, { root = "initial" }, report)
     end
   end
   for assign in tree.each(file, "Assign") do
@@ -238,7 +281,7 @@ function M.json(project, file, report)
       local name, deep = tree.head(target)
       if deep and assign.values[i] and steps.is_parameter(project, name, "state", 1)
         and steps.root(project, assign) then
-        check_value(project, file, assign.values[i], "the state's member", report,
+        check_value(project, file, assign.values[i], member(target), report,
           function() return is_passing(file, assign, target, name) end)
       end
     end

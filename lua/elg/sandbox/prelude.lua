@@ -207,7 +207,9 @@ local LEVELS = { debug = true, info = true, warn = true, error = true }
 function ctx.log(level, text, fields)
   if type(text) ~= "string" then level, text, fields = "info", level, text end
   expect(text, "string", "ctx.log")
-  if not LEVELS[level] then fail("ctx.log: unknown level " .. tostring(level)) end
+  if not LEVELS[level] then
+    fail("ctx.log: unknown level " .. tostring(level) .. "; there are debug, info, warn and error")
+  end
   perform("log", { level = level, text = text, fields = fields }, false)
 end
 
@@ -291,6 +293,14 @@ end
 
 local MAP_MAX, AT_ONCE_MAX = 1000, 256
 
+local function expect_list(given, what)
+  for key in pairs(given) do
+    if type(key) ~= "number" or key < 1 or key > #given or key % 1 ~= 0 then
+      fail(what .. " must be a list, without the key " .. tostring(key))
+    end
+  end
+end
+
 -- A run of the graph for each input; at most options.concurrency of them at once.
 function ctx.map(child, inputs, options)
   expect(inputs, "table", "ctx.map: inputs")
@@ -304,11 +314,7 @@ function ctx.map(child, inputs, options)
     fail("ctx.map: " .. #inputs .. " inputs, at most " .. MAP_MAX .. " are allowed; map parts of "
       .. "the list in steps of their own")
   end
-  for key in pairs(inputs) do
-    if type(key) ~= "number" or key < 1 or key > #inputs or key % 1 ~= 0 then
-      fail("ctx.map: inputs must be a list, without the key " .. tostring(key))
-    end
-  end
+  expect_list(inputs, "ctx.map: inputs")
   local calls = prim.array {}
   for i = 1, #inputs do
     calls[i] = prim.array { "run", run_request(child, inputs[i], "ctx.map[" .. i .. "]") }
@@ -384,6 +390,7 @@ end
 function ctx.all(list)
   expect(list, "table", "ctx.all")
   if #list > ALL_MAX then fail("ctx.all: more than " .. ALL_MAX .. " calls") end
+  expect_list(list, "ctx.all: calls")
   local request = prim.array {}
   for i = 1, #list do request[i] = all_entry(list[i], i) end
   if #request == 0 then return {} end

@@ -97,6 +97,28 @@ describe("lint", function()
     end)
   end)
 
+  it("says which member is no JSON value, and what to do without a name that is not there", function()
+    for body, text in pairs {
+      ["return nil, ctx"] = "output is ctx, which is not a JSON value",
+      ["return nil, { a = { 1, { f = run } } }"] = "output.a[2].f is a function, which is not a JSON value",
+      ["return { state = { [1] = ctx } }"] = "state[1] is ctx, which is not a JSON value",
+      ["state.items[3].f = function() end"] = "state.items[3].f is a function, which is not a JSON value",
+      ["state[input.k]['a b\\n'] = { x = 1/0 }"] =
+        'state[?]["a b\\n"].x is a number that is infinite or none; JSON has finite numbers',
+      ["local t = { n = { 0/0 } } state.t = t"] =
+        "state.t.n[1] is a number that is infinite or none; JSON has finite numbers",
+      ["return nil, " .. ("{"):rep(20) .. "ctx" .. ("}"):rep(20)] = "..." .. ("[1]"):rep(16)
+        .. " is ctx, which is not a JSON value",
+      ["print(1)"] = "print is not in the sandbox; use ctx.log",
+      ["foo(1)"] = "foo is not in the sandbox; if it is the graph's own, make it a local or require it",
+      ["string.trim(input)"] = "string.trim is not in the sandbox; write a function for it",
+    } do
+      assert.equal(text, check(NODE:format(body))[1].text, body)
+    end
+    assert.equal('elg is not in the sandbox; write local elg = require "elg" at the top of the file',
+      check("return elg.graph {}")[1].text)
+  end)
+
   it("names values that JSON does not have", function()
     expect("NOT_JSON", { "return nil, function() end", "return nil, ctx", "local function f() end return nil, f",
       "state.f = function() end", "state.a.b = ctx", "return nil, { a = { function() end } }",

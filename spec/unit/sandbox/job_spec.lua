@@ -153,6 +153,21 @@ describe("job", function()
     assert.truthy(out.message:find("ctx.artifact.write: request.content: not valid UTF-8", 1, true), out.message)
   end)
 
+  it("names the entry of ctx.all that is wrong, and the levels of ctx.log", function()
+    for call, message in pairs {
+      ['ctx.all { { "http", "u" }, 17 }'] = "ctx.all[2]: must be a table, not a number",
+      ['ctx.all { { "http", "u" }, { "wait" } }'] = "ctx.all[2]: must be a string, not a nil",
+      ['ctx.all { { "http", "u" }, nil, { "http", "u" } }'] = "ctx.all: calls must be a list, without the key 3",
+      ['ctx.all { name = { "http", "u" } }'] = "ctx.all: calls must be a list, without the key name",
+      ['ctx.all { { "http", "u" }, { "call", "f", { f = type } } }'] =
+        "ctx.all: request[2][2].request.f: a function is not a value",
+      ['ctx.log("fatal", "x")'] = "ctx.log: unknown level fatal; there are debug, info, warn and error",
+    } do
+      local out = eval(call)
+      assert.equal(message, out.message or "done", call)
+    end
+  end)
+
   it("tries edges in order, with copies for each condition", function()
     local box = assert(boxes.open())
     local program = assert(box:program("graph.lua", { ["graph.lua"] = [[
