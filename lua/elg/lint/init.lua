@@ -1,12 +1,13 @@
 -- lint: warnings about a graph's Lua that loads, but hardly does what is meant. A helper
 -- for authors: it knows only what can be told from the text, and leaves alone what cannot.
--- Uses the files beside it. Knows nothing of hosts: it is given texts.
+-- Uses the files beside it, near. Knows nothing of hosts: it is given texts.
 local index = require "elg.lint.index"
 local rules_calls = require "elg.lint.rules_calls"
 local rules_edges = require "elg.lint.rules_edges"
 local rules_holes = require "elg.lint.rules_holes"
 local rules_json = require "elg.lint.rules_json"
 local rules_lists = require "elg.lint.rules_lists"
+local rules_node = require "elg.lint.rules_node"
 local rules_order = require "elg.lint.rules_order"
 local rules_state = require "elg.lint.rules_state"
 local rules_sums = require "elg.lint.rules_sums"
@@ -32,7 +33,9 @@ local FILE_RULES = {
   { rules_sums.sums, "FLOAT_EQUAL" },
   { rules_calls.endless, "ENDLESS_CALLS" }, { rules_calls.ctx, "CTX_SHADOWED, CTX_PLACE" },
   { rules_calls.unsupported, "UNSUPPORTED_CALL" },
-  { rules_calls.require, "REQUIRE_IN_NODE" }, { rules_calls.globals, "UNKNOWN_GLOBAL" },
+  { rules_node.ctx, "CTX_MEMBER, CTX_ARGUMENTS" }, { rules_node.state, "STATE_LOST" },
+  { rules_node.results, "EXTRA_RESULT" }, { rules_calls.require, "REQUIRE_IN_NODE" },
+  { rules_calls.globals, "UNKNOWN_GLOBAL" },
 }
 local GRAPH_RULES = { { rules_edges.edges, "UNUSED_EDGE, NO_EDGE, CANNOT_END" } }
 local OTHERS = "CANNOT_END, UNREACHABLE_NODE, CHECK_LIMIT, UNREADABLE, UNKNOWN_CODE"

@@ -27,9 +27,15 @@ M.tables = {
 -- Fields of the tables above, and globals, that are no functions.
 M.values = set "_G _VERSION math.huge math.pi utf8.charpattern"
 
--- What ctx has that is no value: functions, and a table of them.
-M.ctx = set [[all artifact call http log map mcp now rand request run secret send sleep sql uuid
-  wait]]
+-- What ctx has: functions with how many arguments they take, from and to, a table of them (a spec
+-- compares this with the sandbox), and values.
+M.ctx = {
+  all = { 1, 1 }, artifact = { read = { 1, 2 }, write = { 1, 2 } }, call = { 1, 3 }, http = { 1, 1 },
+  log = { 1, 3 }, map = { 2, 3 }, mcp = { 1, 1 }, now = { 0, 0 }, rand = { 1, 1 }, request = { 1, 1 },
+  run = { 1, 3 }, secret = { 1, 1 }, send = { 1, 1 }, sleep = { 1, 1 }, sql = { 1, 1 }, uuid = { 0, 0 },
+  wait = { 1, 2 },
+}
+M.ctx_values = set "attempt node_id previous step_index trace_id"
 
 -- What ctx has and no version performs yet.
 M.unsupported = set "mcp request send sql"

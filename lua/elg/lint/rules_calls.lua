@@ -226,28 +226,12 @@ local function unknown_name(node, assigned)
 end
 
 local USES = { Index = "object", Call = "callee", Method = "object" }
-local TESTS = { ["and"] = true, ["or"] = true, ["=="] = true, ["~="] = true }
-local ASKING = { "type", "pcall", "xpcall", "rawequal", "assert", "select", "tostring", "rawget" }
-
--- Does the expression only ask whether the name is there?
-local function is_asked(node)
-  local parent, part = tree.outer(node)
-  if parent.tag == "Binary" then return TESTS[parent.op] end
-  if parent.tag == "Unary" then return parent.op == "not" end
-  if parent.tag == "Clause" or parent.tag == "While" or parent.tag == "Repeat" then return true end
-  if parent.tag ~= "Call" then return false end
-  for _, name in ipairs(ASKING) do
-    if parent.callee ~= part and tree.global(parent.callee, name) then return true end
-  end
-  return false
-end
-
 -- Names that some expression only asks for, such as `jit and jit.version`.
 local function asked_names(file, assigned)
   local found = {}
   for _, tag in ipairs { "Name", "Index" } do
     for node in tree.each(file, tag) do
-      local name = is_asked(node) and unknown_name(node, assigned)
+      local name = tree.is_tested(node) and unknown_name(node, assigned)
       if name then found[name] = true end
     end
   end

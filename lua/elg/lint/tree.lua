@@ -134,6 +134,22 @@ function M.global(node, name)
     and M.global(node.object, outer)
 end
 
+local TESTS = { ["and"] = true, ["or"] = true, ["=="] = true, ["~="] = true }
+local ASKING = { "type", "pcall", "xpcall", "rawequal", "assert", "select", "tostring", "rawget" }
+
+-- is_tested(node): does the text around the expression only ask whether it is there?
+function M.is_tested(node)
+  local parent, part = M.outer(node)
+  if parent.tag == "Binary" then return TESTS[parent.op] end
+  if parent.tag == "Unary" then return parent.op == "not" end
+  if parent.tag == "Clause" or parent.tag == "While" or parent.tag == "Repeat" then return true end
+  if parent.tag ~= "Call" then return false end
+  for _, name in ipairs(ASKING) do
+    if parent.callee ~= part and M.global(parent.callee, name) then return true end
+  end
+  return false
+end
+
 -- head(node): what is at the head of a.b[c].d, and whether there is anything behind it.
 function M.head(node)
   local deep = false

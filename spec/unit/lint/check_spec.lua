@@ -166,4 +166,20 @@ describe("elg check", function()
     table.sort(result.output)
     assert.same(result.output, known, "lua/elg/lint/library.lua")
   end)
+
+  it("knows exactly what ctx has", function()
+    p:write("ctx.lua", graph [[a = function(_, _, ctx)
+      local names = {}
+      for name, value in pairs(ctx) do names[name] = type(value) == "function" or "value" end
+      for name in pairs(ctx.artifact) do names["artifact." .. name] = true end
+      return nil, names
+    end]])
+    local _, result = p:json "run ctx.lua --store memory:"
+    local known = { previous = "value", artifact = "value" } -- there is none before the first node
+    for name in pairs(library.ctx_values) do known[name] = "value" end
+    for name, range in pairs(library.ctx) do known[name] = range[1] and true or known[name] end
+    for name in pairs(library.ctx.artifact) do known["artifact." .. name] = true end
+    result.output.previous = "value"
+    assert.same(result.output, known, "lua/elg/lint/library.lua")
+  end)
 end)

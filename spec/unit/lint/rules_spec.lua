@@ -327,6 +327,35 @@ describe("lint", function()
       [[function() end }, edges = { { from = "a", key = "b", to = "a", when = function(s, o, ctx) end } } }]])
   end)
 
+  it("names what ctx does not have, and arguments that its functions do not take", function()
+    expect("CTX_MEMBER", { "ctx.slep(1)", "return nil, ctx.trace", "local s = ctx.sleeep s(1)",
+      "ctx.artifact.reed('x')",
+      "local c = ctx c.nwo()", "local function f(c) return c.tiem end f(ctx)" })
+    expect("CTX_ARGUMENTS", { "ctx.rand(1, 6)", "ctx.now(1)", "ctx.sleep()", "ctx:sleep(1)", "ctx.artifact:write('x')",
+      "local rand = ctx.rand return nil, rand()", "ctx.artifact.write('x', {}, {})", "ctx.map(list)",
+      "ctx.rand(1, 6, input.f())", "local function f(a, c) c.uuid(a) end f(1, ctx)" })
+    assert.same({ "CTX_ARGUMENTS other.lua:1" }, codes_in("other.dice(input, ctx)", {
+      ["other.lua"] = "local M = {} function M.dice(x, c) return c.rand(x, 1) end return M" }))
+    local text = check(NODE:format "ctx.slep(1) ctx.rand(1, 6)")
+    assert.same({ "ctx.rand is given 2 arguments; it takes 1", "ctx has no slep; did you mean sleep?" },
+      { text[1].text, text[2].text })
+    expect_none { "ctx.rand(6)", "ctx.sleep(input.f())", "ctx.call('a')", "ctx.log('x', { a = 1 })", "ctx.now()",
+      "ctx.log('info', 'x', {})", "ctx.run(other)", "ctx.wait('go', 5)", "ctx.rand(unpack(input))", "ctx.all(input)",
+      "return nil, { ctx.trace_id, ctx.step_index, ctx.node_id, ctx.attempt, ctx.previous }", "if ctx.sql2 then end",
+      "ctx.mine = 1", "input.ctx.slep(1)", "local function f(ctx) return ctx.depth end f(input)",
+      "local function f(c) c = input return c.tiem end f(ctx)", "return nil, ctx[input.name]", "ctx.uuid(input.f())" }
+  end)
+
+  it("names a state that is assigned to, and results that nobody takes", function()
+    expect("STATE_LOST", { "state = { n = 1 }", "state = {} return 'k', state.n", "state = input.f(state)",
+      "if input.x then state = nil end", "local x x, state = 1, { n = 1 }" })
+    expect_none { "state = state or {} state.n = 1", "state = { n = 1 } return { state = state }",
+      "state = {} input.f(state)", "state.n = {}", "local state = {} state = { n = 1 }",
+      "local function f(state) state = {} end f(1)", "state = {} local kept = state return { state = kept }" }
+    expect("EXTRA_RESULT", { "return nil, 1, 2", "if input.x then return 'k', 1, nil end" })
+    expect_none { "return nil, input.f()", "local function f() return 1, 2, 3 end return nil, f()", "return 'k', 1" }
+  end)
+
   it("names calls that no version performs yet", function()
     expect("UNSUPPORTED_CALL", { "ctx.send { to = 'x' }", "local sql = ctx.sql return nil, sql { q = 'x' }" })
     expect_none { "input.send { to = 'x' }", "local s = ctx.send" }
