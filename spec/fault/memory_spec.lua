@@ -85,6 +85,10 @@ describe("a host whose memory runs out", function()
     assert.is_true(clean.calls > 300, clean.calls)
   end)
 
+  it("closes its store, which asks whether it is alive, before what answers that", function()
+    assert.is_false(clean.early)
+  end)
+
   for _, kind in ipairs { "one.db", "memory:" } do
     it("survives each allocation failing once: " .. kind, function()
       local ended = {}

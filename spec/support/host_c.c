@@ -4,12 +4,15 @@
  *
  * Uses elg.h and nothing else of the library.
  */
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "elg.h"
 
@@ -24,7 +27,29 @@ struct failing {
     long calls, fail_at, fail_count; /* the fail_at-th call on, fail_count of them */
     long blocks;                     /* not given back */
     size_t bytes, bytes_max;
+    int poll_fd; /* of the host that is being closed; 0: nothing to look at */
+    bool early;  /* it was gone while the store, whose thread looks at it, was open */
 };
+
+static bool store_is_open(void)
+{
+    for (int fd = 0; fd < 256; fd++) {
+        char name[64], path[4096];
+        snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+        ssize_t size = readlink(name, path, sizeof path - 1);
+        if (size > 5 && memcmp(path + size - 5, "-lock", 5) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void look_at_order(struct failing *failing)
+{
+    if (failing->poll_fd == 0 || fcntl(failing->poll_fd, F_GETFD) >= 0)
+        return;
+    failing->early = store_is_open();
+    failing->poll_fd = 0;
+}
 
 static bool refuses(struct failing *failing)
 {
@@ -42,6 +67,7 @@ static void *resize(void *self, void *p, size_t old_size, size_t new_size)
         failing->blocks -= p != NULL;
         failing->bytes -= p != NULL ? old_size : 0;
         free(p);
+        look_at_order(failing);
     } else if (!refuses(failing) && (result = realloc(p, new_size)) != NULL) {
         failing->blocks += p == NULL;
         failing->bytes += new_size - (p != NULL ? old_size : 0);
@@ -134,7 +160,7 @@ static void set_number(lua_State *L, const char *name, double number)
 }
 
 /* travel{ store =, compiler =, graph =, input =, fail_at =, fail_count =, audit_rate = }
- * -> { stage, status, text, calls, blocks, bytes_max } */
+ * -> { stage, status, text, calls, blocks, bytes_max, early } */
 static int l_travel(lua_State *L)
 {
     static const char *const NAMES[] = {"store", "compiler", "graph", "input"};
@@ -160,8 +186,11 @@ static int l_travel(lua_State *L)
     (void)travel(&journey, &options, texts[2], texts[3]);
     if (journey.graph != NULL)
         elg_graph_close(journey.graph);
+    failing.poll_fd = journey.host != NULL ? elg_host_poll_fd(journey.host) : 0;
     elg_host_close(journey.host);
     lua_newtable(L);
+    lua_pushboolean(L, failing.early);
+    lua_setfield(L, -2, "early");
     lua_pushstring(L, journey.stage);
     lua_setfield(L, -2, "stage");
     lua_pushstring(L, elg_status_name(journey.status));

@@ -249,7 +249,6 @@ void elg_host_close(struct elg_host *host)
         return;
     const struct elg_alloc *alloc = host->alloc;
     hand_back_runs(host);
-    elg__loop_fini(host);
     elg__serve_fini(host);
     elg__claimed_fini(host);
     elg__committer_destroy(host->committer);
@@ -261,6 +260,7 @@ void elg_host_close(struct elg_host *host)
     }
     elg__boxes_close(host);
     elg_checkpoint_close(host->store);
+    elg__loop_fini(host); /* the store's thread has looked at it (elg__loop_alive) */
     elg_activity_artifacts_close(host->payloads);
     elg_base_intern_destroy(host->intern);
     elg_base_sha256_destroy(host->sha);

@@ -363,8 +363,10 @@ bool elg__loop_alive(void *self)
     int64_t stuck_us = atomic_load(&host->stuck_us);
     if (began_us != 0)
         return now_us - began_us < stuck_us;
+    if (ended_us == 0 || now_us - ended_us < stuck_us)
+        return true;
     struct pollfd wants = {.fd = host->epoll_fd, .events = POLLIN};
-    return ended_us == 0 || now_us - ended_us < stuck_us || poll(&wants, 1, 0) <= 0;
+    return poll(&wants, 1, 0) <= 0;
 }
 
 enum elg_status elg__host_tick(struct elg_host *host, int64_t budget_us, size_t *active,
