@@ -79,6 +79,9 @@ for _, store in ipairs(served.stores) do
       local record = world:show("f").journal[4]
       assert.truthy(record.error.message:find(head, 1, true))
       resumed "f"
+      local shown, watched = world:elg({ "show", "f" }).out, world:elg({ "watch", "f" }).out
+      assert.truthy(shown:find("\n +1  b +3  retried  %- +%-  %s+%-%s*\n  RETRIED: "), shown)
+      assert.truthy(watched:find("\n +1  b  3  retried  RETRIED: retried by hand"), watched)
       world:sql("UPDATE cmo_steps SET error = NULL WHERE attempt = 3")
       local report = world:json({ "replay", "f", "--verify" }).doc
       assert.is_false(report.verified)

@@ -33,6 +33,14 @@ local function seen(folder, traceback)
   end))
 end
 
+-- The status of an attempt of the journal: "retried" for the row in which elg retry keeps how the
+-- run had ended; no code ran for it.
+function M.attempt_status(step)
+  local failure = step.error
+  local retried = step.status == "aborted" and type(failure) == "table" and failure.code == "RETRIED"
+  return retried and "retried" or step.status
+end
+
 -- Lines about a run's error: code, message, where, traceback of the author's code. `folder` (may be nil)
 -- is where the graph's files lie, "" or "x/".
 function M.error_lines(failure, folder)

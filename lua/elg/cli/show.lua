@@ -43,9 +43,11 @@ local function call_summary(activities)
 end
 
 local function row_of(step)
-  return { step.step_index, step.node_id, step.attempt, step.status,
-    text_of(step.next_edge, "-"), ("%.1f"):format(step.duration_ms or 0), step.fuel,
-    call_summary(step.activities) }
+  local status = report.attempt_status(step)
+  local ran = status ~= "retried"
+  return { step.step_index, step.node_id, step.attempt, status,
+    text_of(step.next_edge, "-"), ran and ("%.1f"):format(step.duration_ms or 0) or "-",
+    ran and step.fuel or "-", call_summary(step.activities) }
 end
 
 local function cut(text)

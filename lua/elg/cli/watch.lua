@@ -38,8 +38,8 @@ end
 local function attempt_line(step)
   local tail = step.status == "ok" and tostring(step.next_edge ~= json.null and step.next_edge
     or "") or (type(step.error) == "table" and step.error.code .. ": " .. step.error.message or "")
-  return ("%5d  %s  %d  %s  %s"):format(step.step_index, step.node_id, step.attempt, step.status,
-    tail)
+  return ("%5d  %s  %d  %s  %s"):format(step.step_index, step.node_id, step.attempt,
+    report.attempt_status(step), tail)
 end
 
 -- Tells the attempts of a document that have ended and were not told; the next place.
