@@ -34,10 +34,10 @@ function M.nearest(word, names)
   return best
 end
 
--- hint(word, names): "; did you mean NAME?", or "".
-function M.hint(word, names)
+-- hint(word, names, otherwise): "; did you mean NAME?", or `otherwise` ("").
+function M.hint(word, names, otherwise)
   local best = M.nearest(word, names)
-  return best and ("; did you mean %s?"):format(best) or ""
+  return best and ("; did you mean %s?"):format(best) or otherwise or ""
 end
 
 return M

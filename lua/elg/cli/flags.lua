@@ -1,6 +1,7 @@
 -- flags: what may stand on the command line, and how it is read. Flags win over the
--- environment, the environment over defaults. Uses codes; knows no command.
+-- environment, the environment over defaults. Uses codes, near; knows no command.
 local codes = require "elg.cli.codes"
+local near = require "elg.near"
 local sys = require "elg.sys"
 
 local M = {}
@@ -232,7 +233,11 @@ local function take_flag(options, allowed, argv, i)
   name = name or argv[i]:sub(3)
   if argv[i] == "-h" then name = "help" end
   local flag = allowed[name]
-  if not flag then usage(("unknown flag %s; see --help"):format(argv[i])) end
+  if not flag then
+    local names = {}
+    for known in pairs(allowed) do names[#names + 1] = "--" .. known end
+    usage(("unknown flag %s%s"):format(argv[i], near.hint("--" .. name, names, "; see --help")))
+  end
   if flag.kind == "switch" then
     if text then usage(("--%s takes no value"):format(name)) end
     options[name] = true

@@ -6,6 +6,7 @@ local codes = require "elg.cli.codes"
 local core = require "elg.core"
 local env = require "elg.cli.env"
 local flags = require "elg.cli.flags"
+local near = require "elg.near"
 local out = require "elg.cli.out"
 local sys = require "elg.sys"
 
@@ -17,7 +18,7 @@ local COMMANDS = { "run", "submit", "worker", "resume", "abort", "retry", "signa
 
 local CODES = [[
 exit codes, of several runs the highest:
-  0 done, or parked without a timer   4 store, broker or file unavailable
+  0 done, or parked without a timer   4 store, broker, file or stdout unavailable
   1 a run failed                      5 diverged
   2 usage                             6 denied by policy
   3 invalid graph, input or schema    7 timeout or aborted
@@ -67,7 +68,8 @@ local function find_command(name)
   for _, known in ipairs(COMMANDS) do
     if known == name then return module_of(name) end
   end
-  codes.fail(codes.exit.usage, ("unknown command %q; see elg --help"):format(name))
+  codes.fail(codes.exit.usage, ("unknown command %q%s"):format(name,
+    near.hint(name, COMMANDS, "; see elg --help")))
 end
 
 local function check_arguments(command, args)
@@ -96,10 +98,12 @@ local function run_command(argv)
   return command.run(options, args, printer)
 end
 
+local VERSION = { ["--version"] = true, ["-v"] = true, ["-V"] = true, version = true }
+
 local function dispatch(argv)
   local printer = out.create {}
   local first = argv[1]
-  if first == "--version" then
+  if VERSION[first] then
     printer:data("elg " .. core.version())
   elseif first == "--help" or first == "-h" or first == "help" then
     if argv[2] then return run_command { argv[2], "--help" } end

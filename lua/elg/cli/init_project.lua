@@ -14,6 +14,7 @@ M.flags = { flags.common }
 M.examples = {
   { "elg init", "in the current folder; no file is overwritten" },
   { "elg init greeting && cd greeting && elg check graph.lua && busted", "the first minute" },
+  { "LUA_PATH=... LUA_CPATH=... busted", "busted needs an installed elg, or what make lua of its sources prints" },
 }
 
 -- Where each file comes from, in the order of their names in the report.

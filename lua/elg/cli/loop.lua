@@ -5,12 +5,14 @@ local json = require "elg.json"
 local out = require "elg.cli.out"
 local report = require "elg.cli.report"
 local sys = require "elg.sys"
+local waits = require "elg.cli.waits"
 
 local M = {}
 
 local TICK_US = 20000
 local WAIT_MS = 1000
 local PROGRESS_US = 100000
+local STILL_US = 1000000 -- then a run may wait for somebody
 local SIGTERM = 15
 local ENDING = 3 -- runs in hand, as a multiple of the concurrency
 local NO_DESCRIPTOR = -1
@@ -24,12 +26,13 @@ loop.__index = loop
 -- create(printer, concurrency): `on_event` of what it gives is the host's; `run` drives.
 -- A function set as its field on_end(trace_id, status) takes the place of the report; the
 -- status is nil of a run that is only parked. The field folder is where the graph's files lie, for
--- the places of errors. The field source_fd is the descriptor that
--- is readable when a `start` that gave LATER may have more.
+-- the places of errors. With the field tells_waits, it is told what a run waits for. The field
+-- source_fd is the descriptor that is readable when a `start` that gave LATER may have more.
 function M.create(printer, concurrency)
   local self = setmetatable({ printer = printer, concurrency = concurrency, begun = {}, places = {},
     lost = {}, ended = {}, in_hand = 0, active = 0, executing = 0, exit = codes.exit.done, done_count = 0,
-    source_fd = NO_DESCRIPTOR, shown_us = 0, begun_us = sys.monotonic_us() }, loop)
+    still_us = STILL_US, still_since_us = sys.monotonic_us(), source_fd = NO_DESCRIPTOR,
+    shown_us = 0, begun_us = sys.monotonic_us() }, loop)
   self.on_event = function(event) self:take_event(event) end
   return self
 end
@@ -140,9 +143,32 @@ function loop:unfinished()
   return traces
 end
 
+-- Says on stderr which signal a run waits for, if it does; not with --json.
+function loop:tell_wait(trace_id, is_parked)
+  if not self.tells_waits or self.printer.json or self.printer.quiet then return end
+  local text = waits.sentence(self.host, trace_id, is_parked)
+  if text and text ~= self.told_wait then self.printer:note(text) end
+  self.told_wait = text
+end
+
+-- Looks what the runs in hand wait for when no step has ended for a second, and again after twice as long.
+function loop:watch_waits()
+  if not self.tells_waits then return end
+  local now_us, steps = sys.monotonic_us(), self.host:steps()
+  if steps ~= self.still_steps then
+    self.still_steps, self.still_since_us, self.still_us = steps, now_us, STILL_US
+  elseif now_us - self.still_since_us >= self.still_us then
+    self.still_us = 2 * self.still_us
+    for _, trace_id in ipairs(self:unfinished()) do self:tell_wait(trace_id) end
+  end
+end
+
 -- What is left when nothing moves any more is parked; it stays in the store.
 function loop:finish_parked()
-  for _, trace_id in ipairs(self:unfinished()) do self:finish(trace_id) end
+  for _, trace_id in ipairs(self:unfinished()) do
+    self:finish(trace_id)
+    self:tell_wait(trace_id, true)
+  end
 end
 
 -- Lets the runs in hand go and prints them as they are durable, so that their traces are
@@ -187,6 +213,7 @@ function loop:run(host, start)
     start = self:feed(start)
     self:turn()
     self:show_progress()
+    self:watch_waits()
     if self.active == 0 and not start then
       self:finish_parked()
       break

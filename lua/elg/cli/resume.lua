@@ -63,6 +63,7 @@ function M.run(options, args, printer)
   return settings.with_host(options, { on_event = work.on_event, there = true }, function(host)
     local named = #args > 0
     local traces = named and args or unfinished(host)
+    work.tells_waits = #traces == 1
     if #traces == 0 then printer:note("nothing to resume") end
     return work:run(host, starter(host, traces, named, work, printer))
   end)

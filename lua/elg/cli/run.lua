@@ -63,7 +63,7 @@ function M.run(options, args, printer)
     codes.fail(codes.exit.usage, "--trace names one run; it does not go with --concurrency")
   end
   local work = loop.create(printer, options.concurrency or 1)
-  work.folder = settings.folder(args[1])
+  work.folder, work.tells_waits = settings.folder(args[1]), not many and options.store ~= "memory:"
   local text = not many and input.read_whole(options.input or "{}")
   local next_input = text and once(text)
   if many then next_input, work.source_fd = input.lines(options.input) end

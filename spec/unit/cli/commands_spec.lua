@@ -445,7 +445,11 @@ describe("elg", function()
       assert.truthy(text:find("usage: elg " .. name, 1, true))
       assert.truthy(text:find("examples:\n  ", 1, true))
     end
-    assert.same({ 0, "elg 0.1.0\n", "" }, { p:run "--version" })
+    for _, words in ipairs { "--version", "-v", "version" } do
+      assert.same({ 0, "elg 0.1.0\n", "" }, { p:run(words) }, words)
+    end
+    assert.same({ 2, "", 'elg: unknown command "rnu"; did you mean run?\n' }, { p:run "rnu" })
+    assert.same({ 2, "", 'elg: unknown command "serve"; see elg --help\n' }, { p:run "serve" })
     assert.equal(2, (p:run ""))
   end)
 end)

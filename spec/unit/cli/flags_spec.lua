@@ -44,6 +44,10 @@ describe("cli.flags.parse", function()
 
   it("refuses what is not allowed, naming the flag", function()
     assert.truthy(refusal({ "--nope" }):find("--nope", 1, true))
+    assert.equal("unknown flag --duarbility=sync; did you mean --durability?",
+      refusal({ "--duarbility=sync" }))
+    assert.equal("unknown flag --jsn; did you mean --json?", refusal({ "--jsn" }))
+    assert.equal("unknown flag --x; see --help", refusal({ "--x" }))
     assert.truthy(refusal({ "--verify" }):find("--verify", 1, true)) -- of another command
     assert.truthy(refusal({ "--fuel" }):find("--fuel needs a value", 1, true))
     assert.truthy(refusal({ "--json=1" }):find("--json takes no value", 1, true))

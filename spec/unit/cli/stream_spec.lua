@@ -108,6 +108,19 @@ describe("elg run", function()
     end
   end)
 
+  it("says which signal a run waits for, and how to send it", function()
+    p:write("wait.lua", (NAP:gsub("ctx.sleep%(state.ms%)", "ctx.wait('go on', state.ms > 0 and state.ms or nil)")))
+    local sent = "elg: t waits for the signal \"go on\": elg signal t 'go on' JSON"
+    for words, wanted in pairs { [""] = sent .. ", then elg resume t\n", ["--json"] = "", ["--quiet"] = "" } do
+      local code, _, err = p:run("run wait.lua --trace t " .. words)
+      assert.same({ 0, wanted }, { code, err }, words)
+    end
+    local code, _, err = p:sh [[$ELG run wait.lua --trace t2 --input '{"ms":60000}' 2>err & pid=$!
+      i=0; while ! [ -s err ] && [ $i -lt 500 ]; do sleep 0.02; i=$((i+1)); done
+      $ELG signal t2 'go on' 5 --quiet; wait $pid; echo $? >&2; cat err >&2]]
+    assert.same({ 0, "0\n" .. sent:gsub("t ", "t2 ") .. "\n" }, { code, (err) })
+  end)
+
   it("says it to people too, of resume as of run", function()
     local code, out = p:sh [[$ELG run nap.lua --input '{"ms":60000}' --trace t & pid=$!
       sleep 0.4; kill -INT $pid; wait $pid]]
