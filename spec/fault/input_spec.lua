@@ -24,7 +24,7 @@ describe("bad input", function()
 
   it("is refused when it is empty", function()
     place:write("empty.json", "")
-    refuses("empty.json", 3, "line 1")
+    refuses("empty.json", 3, "empty.json:1:1: ")
   end)
 
   it("is refused when it has 200 MB, before memory is spent on it", function()
@@ -70,8 +70,8 @@ describe("bad input", function()
     local done = place:json { "run", "ok.lua", "--input", "lines.jsonl", "--concurrency", "4" }
     assert.equal(3, done.code)
     assert.equal(3, #done.docs)
-    assert.truthy(done.err:find("input line 2", 1, true), done.err)
-    assert.truthy(done.err:find("input line 5", 1, true), done.err)
+    assert.truthy(done.err:find("lines.jsonl:2:", 1, true), done.err)
+    assert.truthy(done.err:find("lines.jsonl:5:", 1, true), done.err)
     for _, doc in ipairs(done.docs) do assert.equal("completed", doc.status) end
   end)
 end)
