@@ -8,6 +8,7 @@ local rules_holes = require "elg.lint.rules_holes"
 local rules_json = require "elg.lint.rules_json"
 local rules_lists = require "elg.lint.rules_lists"
 local rules_node = require "elg.lint.rules_node"
+local rules_options = require "elg.lint.rules_options"
 local rules_order = require "elg.lint.rules_order"
 local rules_state = require "elg.lint.rules_state"
 local rules_sums = require "elg.lint.rules_sums"
@@ -34,7 +35,8 @@ local FILE_RULES = {
   { rules_calls.endless, "ENDLESS_CALLS" }, { rules_calls.ctx, "CTX_SHADOWED, CTX_PLACE" },
   { rules_calls.unsupported, "UNSUPPORTED_CALL" },
   { rules_node.ctx, "CTX_MEMBER, CTX_ARGUMENTS" }, { rules_node.state, "STATE_LOST" },
-  { rules_node.results, "EXTRA_RESULT" }, { rules_calls.require, "REQUIRE_IN_NODE" },
+  { rules_node.results, "EXTRA_RESULT" }, { rules_options.options, "CTX_OPTION" },
+  { rules_options.errors, "LOST_ERROR" }, { rules_calls.require, "REQUIRE_IN_NODE" },
   { rules_calls.globals, "UNKNOWN_GLOBAL" },
 }
 local GRAPH_RULES = { { rules_edges.edges, "UNUSED_EDGE, NO_EDGE, CANNOT_END" } }

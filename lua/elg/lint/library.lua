@@ -37,6 +37,18 @@ M.ctx = {
 }
 M.ctx_values = set "attempt node_id previous step_index trace_id"
 
+-- Names that the tables of options have, and at which place of the arguments they are. A spec compares this with
+-- what is taken.
+M.options = {
+  http = { 1, set "at_most_once body follow headers max_bytes method raise reconcile timeout_ms url" },
+  wait = { 1, set "name raise timeout_ms" },
+  call = { 3, set "at_most_once raise timeout_ms" },
+  run = { 3, set "raise" },
+  map = { 3, set "concurrency" },
+  ["artifact.write"] = { 2, set "content encoding name raise type" },
+  ["artifact.read"] = { 2, set "encoding hash name raise size type" },
+}
+
 -- What ctx has and no version performs yet.
 M.unsupported = set "mcp request send sql"
 

@@ -79,7 +79,7 @@ local function bad_keys(node)
       open = true
     end
   end
-  if named and listed > 0 then return "a table with both a list and names" end
+  if named and listed + numbered > 0 then return "a table with both a list and names" end
   if highest > listed + numbered and not open then return "a list with holes", true end
 end
 

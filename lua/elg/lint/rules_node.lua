@@ -1,59 +1,13 @@
 -- rules_node: what a node does with what it is given and what it returns: members of ctx and their
--- arguments, a state that is assigned to, results beyond the second. Uses tree, index, steps, library, near.
---
--- ctx is the third parameter of a node, and the parameter of a function that a node hands it to;
--- what else may have that name is left alone.
+-- arguments, a state that is assigned to, results beyond the second. Uses tree, index, context,
+-- library, near.
+local context = require "elg.lint.context"
 local index = require "elg.lint.index"
 local library = require "elg.lint.library"
 local near = require "elg.near"
-local steps = require "elg.lint.steps"
 local tree = require "elg.lint.tree"
 
 local M = {}
-
--- Puts the parameters that a call hands the variable on to at the end of the list.
-local function hand_on(project, file, call, var, list, seen)
-  local func, args = steps.applied(project, file, call)
-  for place, arg in ipairs(func and args or {}) do
-    local param = tree.bare(arg).var == var and func.params[place]
-    if param and not param.assigned and not seen[param] then
-      seen[param] = true
-      list[#list + 1] = param
-    end
-  end
-end
-
--- { variable = true } of the parameters that are ctx.
-local function ctx_variables(project)
-  if project.ctx_variables then return project.ctx_variables end
-  local seen, list = {}, {}
-  for _, func in pairs(project.node_functions) do
-    local param = func.params[3]
-    if param and not param.assigned and not seen[param] then
-      seen[param] = true
-      list[#list + 1] = param
-    end
-  end
-  local i = 0
-  while i < #list do -- each parameter comes once
-    i = i + 1
-    local file = list[i].func.file
-    for call in index.nodes(file.work, file.arguments[list[i]], 1, #file.nodes) do
-      hand_on(project, file, call, list[i], list, seen)
-    end
-  end
-  project.ctx_variables = seen
-  return seen
-end
-
--- What `node` is of ctx: the table of its members and its name; nil: neither ctx nor ctx.artifact.
-local function object_of(vars, node)
-  node = tree.value(node)
-  if node.tag == "Name" and vars[node.var or false] then return library.ctx, "ctx" end
-  if node.tag ~= "Index" or node.key.value ~= "artifact" then return nil end
-  local object = tree.value(node.object)
-  if object.tag == "Name" and vars[object.var or false] then return library.ctx.artifact, "ctx.artifact" end
-end
 
 local function names_of(members)
   local names = {}
@@ -63,7 +17,7 @@ local function names_of(members)
 end
 
 local function check_member(vars, node, report)
-  local members, object = object_of(vars, node.object)
+  local members, object = context.object_of(vars, node.object)
   local name = members and node.key.tag == "String" and node.key.value
   if not name or members[name] or (members == library.ctx and library.ctx_values[name]) then return end
   if node.is_target or tree.is_tested(node) then return end
@@ -81,7 +35,7 @@ end
 local function check_arguments(vars, call, report)
   local callee = tree.value(call.callee)
   local members, object = nil, nil
-  if callee.tag == "Index" then members, object = object_of(vars, callee.object) end
+  if callee.tag == "Index" then members, object = context.object_of(vars, callee.object) end
   local range = members and members[callee.key.value]
   if type(range) ~= "table" or not range[1] then return end
   local last, count = call.args[#call.args], #call.args
@@ -95,11 +49,11 @@ end
 -- Names that ctx does not have, its functions called with a colon, or with more or fewer arguments than
 -- they take.
 function M.ctx(project, file, report)
-  local vars = ctx_variables(project)
+  local vars = context.variables(project)
   for node in tree.each(file, "Index") do check_member(vars, node, report) end
   for call in tree.each(file, "Call") do check_arguments(vars, call, report) end
   for call in tree.each(file, "Method") do
-    local _, object = object_of(vars, call.object)
+    local _, object = context.object_of(vars, call.object)
     if object then
       report("CTX_ARGUMENTS", call, ("%s:%s hands %s over as an argument; write %s.%s(...)"):format(object, call.name,
         object, object, call.name))

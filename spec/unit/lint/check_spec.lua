@@ -182,4 +182,54 @@ describe("elg check", function()
     result.output.previous = "value"
     assert.same(result.output, known, "lua/elg/lint/library.lua")
   end)
+
+  -- Names that the sources have in a list of known ones, for any call.
+  local function names_in_sources()
+    local names, listed = {}, {}
+    for _, path in ipairs { "src/activity/prepare.c", "src/activity/prepare_http.c", "src/activity/prepare_wait.c",
+      "src/activity/artifact_call.c", "lua/elg/sandbox/prelude.lua" } do
+      local text = assert(io.open(path)):read "*a"
+      for list in text:gmatch "KNOWN%[%] = (%b{})" do
+        for name in list:gmatch '"([%w_]+)"' do names[name] = true end
+      end
+      for list in text:gmatch "_OPTIONS[^=\n]* = (%b{}[^\n]*)" do
+        for name in list:gmatch "([%w_]+) = true" do names[name] = true end
+      end
+    end
+    for _, options in pairs(library.options) do
+      for name in pairs(options[2]) do names[name] = true end
+    end
+    for name in pairs(names) do listed[#listed + 1] = ("%q:1"):format(name) end
+    return listed
+  end
+
+  it("knows exactly the options that ctx's functions take", function()
+    p:write("child.lua", graph "a = function() end")
+    p:write("options.lua", graph([[a = function(_, input, ctx)
+      local calls = {
+        http = function(o) o.url = o.url or "http://127.0.0.1:1/" return ctx.http(o) end,
+        wait = function(o) o.name = o.name or "$" return ctx.wait(o) end,
+        call = function(o) return ctx.call("none", {}, o) end, run = function(o) return ctx.run(child, {}, o) end,
+        map = function(o) return ctx.map(child, {}, o) end,
+        ["artifact.write"] = function(o) return ctx.artifact.write("x", o) end,
+        ["artifact.read"] = function(o) return ctx.artifact.read(("0"):rep(64), o) end }
+      local taken = {}
+      for call, perform in pairs(calls) do
+        taken[call] = {}
+        for name in pairs(input) do
+          local ok, value, err = pcall(perform, { [name] = {} })
+          local text = tostring(ok and err or value)
+          if not (text:find("unknown field", 1, true) or text:find("unknown option", 1, true)) then
+            taken[call][name] = true
+          end
+        end
+      end
+      return nil, taken
+    end]], nil, 'local child = require "child"'))
+    p:write("input.json", ("{%s}"):format(table.concat(names_in_sources(), ",")))
+    local _, result = p:json "run options.lua --store memory: --input input.json"
+    local known = {}
+    for name, options in pairs(library.options) do known[name] = options[2] end
+    assert.same(result.output, known, "lua/elg/lint/library.lua")
+  end)
 end)

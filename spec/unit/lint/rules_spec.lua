@@ -131,7 +131,8 @@ describe("lint", function()
     assert.same({ "NOT_JSON graph.lua:2" }, codes_of(check [[
       local elg = require "elg" return elg.graph { id = "x", version = "1", entry = "a",
       nodes = { a = function() end }, initial = function() return { best = math.huge } end }]]))
-    expect("NOT_JSON", { "return nil, { 1, 2, x = 3 }", "return nil, { a = { 'x', b = 1 } }", "return nil, 0 / 0",
+    expect("NOT_JSON", { "return nil, { 1, 2, x = 3 }", "return nil, { [1] = 1, x = 3 }",
+      "return nil, { a = { 'x', b = 1 } }", "return nil, 0 / 0",
       "state.list = { 1, name = 2 }", "return nil, -(1 / 0)", "return { output = { 1, n = 2 } }" })
     expect_none { "return nil, { f = input.f }", "return nil, { 1, x = nil }", "return nil, { [1] = 2, [2] = 3 }",
       "return nil, input.x / 2", "local t = { 1, n = 1 } return nil, t.n",
@@ -141,7 +142,7 @@ describe("lint", function()
       "for i = 1, 2 do if i == 2 then state.n = 1 else state.n = math.huge end end",
       "state.d = { x = 1/0 } state.d.x = 1",
       "state.dist[input.k] = math.huge for k, v in pairs(input) do state.dist[k] = v end",
-      "state.best = math.huge input.f(state)", "return nil, ctx.http { url = 'http://x' }",
+      "state.best = math.huge input.f(state)", "return nil, (ctx.http { url = 'http://x' })",
       "state.n = #input", "return nil, math.min(math.huge, 1)", "local best = math.huge" }
   end)
 
@@ -312,7 +313,7 @@ describe("lint", function()
   it("names a ctx that is hidden or misplaced", function()
     expect("CTX_SHADOWED", { "local ctx = input", "for ctx in pairs(input) do end",
       "for ctx = 1, 2 do end" })
-    expect_none { "ctx.http { url = 'http://x', reconcile = function(ctx) return ctx end }" }
+    expect_none { "ctx.http { url = 'http://x', at_most_once = true, reconcile = function(ctx) return ctx end }" }
     local function places(nodes)
       return codes_of(check(([[
         local elg = require "elg" return elg.graph { id = "x", version = "1", entry = "a",
@@ -354,6 +355,39 @@ describe("lint", function()
       "local function f(state) state = {} end f(1)", "state = {} local kept = state return { state = kept }" }
     expect("EXTRA_RESULT", { "return nil, 1, 2", "if input.x then return 'k', 1, nil end" })
     expect_none { "return nil, input.f()", "local function f() return 1, 2, 3 end return nil, f()", "return 'k', 1" }
+  end)
+
+  it("names options that a function of ctx does not take", function()
+    expect("CTX_OPTION", { "ctx.http { url = 'x', timout_ms = 5 }", "ctx.wait { name = 'x', timeout = 5 }",
+      "ctx.call('x', {}, { timout_ms = 5 })", "ctx.run(other, {}, { rais = true })",
+      "ctx.map(other, {}, { at_once = 1 })",
+      "ctx.artifact.write('x', { nme = 'x' })", "local o = { rise = true } ctx.artifact.read('x', o)",
+      "local http = ctx.http http { url = 'x', bdy = '' }", "local o = { url = 'x' } o.mehtod = 'GET' ctx.http(o)",
+      "local function f(c) c.http { uri = 'x' } end f(ctx)",
+      "ctx.http { url = 'x', reconcile = input.f }",
+      "ctx.http { url = 'x', at_most_once = false, reconcile = input.f }" })
+    assert.equal("ctx.http takes no timout_ms; did you mean timeout_ms?",
+      check(NODE:format "ctx.http { url = 'x', timout_ms = 5 }")[1].text)
+    expect_none { "ctx.http { url = 'x', at_most_once = true, reconcile = input.f }", "ctx.http { url = 'x', x = nil }",
+      "ctx.http { url = 'x', at_most_once = input.once, reconcile = input.f }", "ctx.http(input)", "ctx.http 'x'",
+      "local o = { url = 'x', note = 1 } input.f(o) ctx.http(o)", "ctx.http { url = 'x', [input.name] = input.f }",
+      "local o = { url = 'x', reconcile = input.f } o[input.k] = true ctx.http(o)", "ctx.call('x', { timout_ms = 5 })",
+      "local o = { url = 'x', note = 1 } o.note = nil ctx.http(o)", "input.http { timout_ms = 5 }" }
+  end)
+
+  it("names errors of calls that are lost as a third result", function()
+    expect("LOST_ERROR", { "return nil, ctx.http 'x'", "return 'k', ctx.http { url = 'x' }",
+      "return nil, ctx.http('x' .. input.id)", "return nil, ctx.call('x', input)",
+      "return nil, ctx.run(other, {}, nil)",
+      "return nil, ctx.call('x', {}, { raise = false })", "return nil, ctx.artifact.read(input.hash)",
+      "local call = ctx.call return nil, call('x')", "return nil, ctx.artifact.write('x', { name = 'x' })" })
+    expect_none { "return nil, (ctx.http 'x')", "return nil, ctx.http { url = 'x', raise = true }",
+      "return nil, ctx.http { url = 'x', raise = input.x }", "return nil, ctx.http(input)", "return nil, ctx.now()",
+      "return nil, ctx.call('x', {}, { raise = true })", "return nil, ctx.call('x', {}, input)",
+      "return nil, ctx.all {}",
+      "return nil, ctx.call(unpack(input))", "return nil, ctx.wait 'x'", "return nil, ctx.http 'x' or 1",
+      "local function f() return nil, ctx.http 'x' end return nil, { f() }", "return nil, input.http 'x'",
+      "local o = { url = 'x' } o[input.k] = true return nil, ctx.http(o)" }
   end)
 
   it("names calls that no version performs yet", function()
