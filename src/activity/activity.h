@@ -101,7 +101,8 @@ enum elg_status elg_activity_check_signal(struct elg_bytes name, const char *wha
  *                 lower case; several of one name are joined by ", ", set-cookie by a
  *                 line feed. Trailers are not kept. Every status is a value, also 500.
  * ARTIFACT_WRITE  {"hash","size"} and "name", "type" as asked.
- * ARTIFACT_READ   {"content":TEXT}, with encoding "base64" that of the bytes.
+ * ARTIFACT_READ   {"content":TEXT}, with encoding "base64" that of the bytes; a JSON
+ *                 string of ELG_STATE_BYTES_MAX at most.
  * CALL            what the host's function gave.
  * WAIT            the signal's payload.
  * RUN             the child's output; its errors: the child's own code, or TIMEOUT,

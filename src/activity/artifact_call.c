@@ -126,31 +126,39 @@ static enum elg_status perform_write(struct elg_performer *performer,
     return status;
 }
 
-/* `content` as a value of the result; *code is set where the status has no code of its
- * own. */
+static enum elg_status too_large(struct elg_bytes content, struct elg_error *error)
+{
+    return elg_base_fail(error, ELG_LIMIT, "artifact.read",
+                         "artifact.read: %zu bytes; what node code is given has at most "
+                         "%u, as the JSON string that it is recorded as",
+                         content.size, ELG_STATE_BYTES_MAX);
+}
+
+/* `content` as a value of the result, a JSON string of ELG_STATE_BYTES_MAX at most, so
+ * that base64 has room for three quarters of it; *code is set where the status has no
+ * code of its own. */
 static enum elg_status write_content(const struct elg_json_value *root,
                                      struct elg_bytes content, struct elg_buf *out,
                                      const char **code, struct elg_error *error)
 {
-    if (content.size > ELG_STATE_BYTES_MAX / 2)
-        return elg_base_fail(error, ELG_LIMIT, "artifact.read",
-                             "artifact.read: %zu bytes; node code takes at most %u",
-                             content.size, ELG_STATE_BYTES_MAX / 2);
+    size_t bad_at;
+    if (content.size > ELG_STATE_BYTES_MAX)
+        return too_large(content, error);
     elg_base_buf_append_str(out, "{\"value\":{\"content\":");
+    size_t start = out->size;
     if (elg_json_get(root, "encoding") != NULL) {
         elg_base_buf_append_byte(out, '"');
         elg__base64_encode(out, content);
         elg_base_buf_append_byte(out, '"');
-    } else {
-        size_t bad_at;
-        if (!elg_json_write_string(out, content, &bad_at)) {
-            *code = "NOT_TEXT";
-            return elg_base_fail(error, ELG_INVALID, "artifact.read",
-                                 "artifact.read: not UTF-8 at byte %zu; ask for encoding "
-                                 "= \"base64\"",
-                                 bad_at);
-        }
+    } else if (!elg_json_write_string(out, content, &bad_at)) {
+        *code = "NOT_TEXT";
+        return elg_base_fail(error, ELG_INVALID, "artifact.read",
+                             "artifact.read: not UTF-8 at byte %zu; ask for encoding "
+                             "= \"base64\"",
+                             bad_at);
     }
+    if (out->size - start > ELG_STATE_BYTES_MAX)
+        return too_large(content, error);
     elg_base_buf_append_str(out, "}}");
     return ELG_OK;
 }

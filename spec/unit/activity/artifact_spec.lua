@@ -81,6 +81,22 @@ for _, backend in ipairs { "memory", "folder" } do
       assert.equal("NOT_FOUND", activity.call(p, "artifact.read", '"' .. EMPTY:reverse() .. '"').error.code)
     end)
 
+    it("give node code what a result of 16 MiB has room for", function()
+      local MAX = 16 * 1024 * 1024
+      local function read(content, more)
+        return activity.call(p, "artifact.read", ('{"hash":"%s"%s}'):format(assert(p:put(content)), more or ""))
+      end
+      assert.equal(MAX - 2, #read(("x"):rep(MAX - 2)).value.content)
+      assert.equal("TOO_LARGE", read(("x"):rep(MAX - 1)).error.code)
+      assert.equal(MAX / 2 - 1, #read(("\n"):rep(MAX / 2 - 1)).value.content)
+      local base64 = ',"encoding":"base64"'
+      assert.equal("TOO_LARGE", read(("\n"):rep(MAX / 2)).error.code)
+      assert.equal(MAX - 4, #read(("\255"):rep(MAX / 4 * 3 - 3), base64).value.content)
+      assert.equal("TOO_LARGE", read(("\255"):rep(MAX / 4 * 3), base64).error.code)
+      assert.truthy(read(("x"):rep(MAX + 1)).error.message:find("16777217 bytes; what node code is given has at most "
+        .. "16777216", 1, true))
+    end)
+
     it("carry bytes as base64", function()
       for size, text in ipairs { "AA==", "/wA=", "/wAB", "/wABAg==" } do
         local r = activity.call(p, "artifact.write", '{"content":"' .. text .. '","encoding":"base64"}')
