@@ -41,9 +41,10 @@ struct elg_prepared {
     struct elg_hash request_hash; /* of canonical {"request","type"} */
     struct elg_hash key;          /* idempotency key */
     bool at_most_once;
-    bool closed;         /* the caller's: no host but those that --allow-net names */
-    int64_t sleep_ms;    /* SLEEP; WAIT: at most, -1 for ever */
-    uint32_t timeout_ms; /* 0: the default in force */
+    bool closed;             /* the caller's: no host but those that --allow-net names */
+    int64_t sleep_ms;        /* SLEEP; WAIT: at most, -1 for ever */
+    uint32_t timeout_ms;     /* 0: the default in force */
+    uint32_t body_bytes_max; /* of an HTTP response; 0: the performer's */
 };
 
 struct elg_activity_place {

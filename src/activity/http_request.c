@@ -320,9 +320,10 @@ static enum elg_status build(struct elg_http_request *request,
                              const struct elg_json_value *root,
                              struct elg_secrets *secrets, struct elg_error *error)
 {
-    double most = elg_json_number(elg_json_get(root, "max_bytes"),
-                                  (double)performer->body_bytes_max);
-    request->body_bytes_max = performer->body_bytes_max;
+    request->body_bytes_max = prepared->body_bytes_max != 0 ? prepared->body_bytes_max
+                                                            : performer->body_bytes_max;
+    double most =
+        elg_json_number(elg_json_get(root, "max_bytes"), (double)request->body_bytes_max);
     if (most < (double)request->body_bytes_max)
         request->body_bytes_max = (uint32_t)most;
     request->follow = elg_json_bool(elg_json_get(root, "follow"), true);

@@ -14,58 +14,75 @@ static enum elg_status open_one(struct elg_host *host, bool jail,
     return elg_sandbox_create(options, out, error);
 }
 
-static void boxes_destroy(struct elg_boxes *boxes)
+static void boxes_fini(struct elg_boxes *boxes)
 {
     elg_sandbox_destroy(boxes->audit_box);
     elg_sandbox_destroy(boxes->box);
     elg_sandbox_compiler_destroy(boxes->compiler);
-    *boxes = (struct elg_boxes){NULL, NULL, NULL};
+    memset(boxes, 0, sizeof *boxes);
 }
 
 /* A compiler of their own: that of a jail must be confined. */
-static enum elg_status boxes_create(struct elg_host *host, bool jail,
-                                    struct elg_boxes *out, struct elg_error *error)
+static enum elg_status boxes_init(struct elg_host *host, bool jailed,
+                                  uint64_t memory_bytes, struct elg_boxes *out,
+                                  struct elg_error *error)
 {
-    struct elg_limits limits;
     enum elg_status status = elg_sandbox_compiler_create(host->alloc, host->compiler_path,
                                                          &out->compiler, error);
     if (status != ELG_OK)
         return status;
-    elg__limits_of_options(&host->options, &limits);
     struct elg_sandbox_options options = {
         .alloc = host->alloc,
         .compiler = out->compiler,
         .fresh_states = host->options.fresh_states,
         .slice_instructions = host->options.slice_instructions,
-        .memory_bytes_max = limits.memory_bytes > ELG_MEMORY_BYTES_DEFAULT
-                                ? limits.memory_bytes
-                                : ELG_MEMORY_BYTES_DEFAULT,
+        .memory_bytes_max = memory_bytes,
     };
-    status = open_one(host, jail, &options, &out->box, error);
+    out->jailed = jailed;
+    out->memory_bytes = memory_bytes;
+    status = open_one(host, jailed, &options, &out->box, error);
     if (status == ELG_OK && host->options.audit_rate > 0) {
-        elg__audit_options(jail, &options);
-        status = open_one(host, jail, &options, &out->audit_box, error);
+        elg__audit_options(jailed, &options);
+        status = open_one(host, jailed, &options, &out->audit_box, error);
     }
     if (status != ELG_OK)
-        boxes_destroy(out);
+        boxes_fini(out);
     return status;
+}
+
+/* What the sandbox of a run with that limit has: a power of two times the default, so
+ * that there are few of them. */
+static uint64_t memory_class(uint64_t bytes)
+{
+    uint64_t class = ELG_MEMORY_BYTES_DEFAULT;
+    while (class < bytes)
+        class *= 2;
+    return class;
 }
 
 enum elg_status elg__boxes_open(struct elg_host *host, struct elg_error *error)
 {
+    struct elg_limits limits;
     double rate = host->options.audit_rate;
     if (!(rate >= 0 && rate <= 1))
         return elg_base_fail(error, ELG_USAGE, "audit_rate", "not from 0 to 1");
-    return boxes_create(host, host->options.jail, &host->own, error);
+    elg__limits_of_options(&host->options, &limits);
+    return boxes_init(host, host->options.jail, memory_class(limits.memory_bytes),
+                      &host->own, error);
 }
 
 void elg__boxes_close(struct elg_host *host)
 {
-    boxes_destroy(&host->jailed);
-    boxes_destroy(&host->own);
+    while (host->more != NULL) {
+        struct elg_boxes *boxes = host->more;
+        host->more = boxes->next;
+        boxes_fini(boxes);
+        elg_base_free(host->alloc, boxes, sizeof *boxes);
+    }
+    boxes_fini(&host->own);
 }
 
-/* ---- the jail of runs that were begun in one */
+/* ---- those of runs that need more than the options ask for */
 
 /* What the system lacks it lacks for the life of this process; what else kept a process
  * of the jail from beginning may pass. */
@@ -81,26 +98,6 @@ static void jail_failed(struct elg_host *host)
                             : elg_base_monotonic_us(host->clock) + missing->pause_us;
 }
 
-static enum elg_status jail_open(struct elg_host *host, struct elg_error *error)
-{
-    struct elg_jail_missing *missing = &host->jail_missing;
-    if (host->jailed.box != NULL)
-        return ELG_OK;
-    if (elg__boxes_lack_jail(host))
-        return missing->error.status;
-    struct elg_error own;
-    enum elg_status status = boxes_create(host, true, &host->jailed, &own);
-    if (status == ELG_NO_MEMORY)
-        return elg_base_no_memory(error);
-    if (status == ELG_OK) {
-        memset(missing, 0, sizeof *missing);
-        return ELG_OK;
-    }
-    missing->error = own;
-    jail_failed(host);
-    return status;
-}
-
 bool elg__boxes_lack_jail(const struct elg_host *host)
 {
     const struct elg_jail_missing *missing = &host->jail_missing;
@@ -108,26 +105,89 @@ bool elg__boxes_lack_jail(const struct elg_host *host)
            elg_base_monotonic_us(host->clock) < missing->until_us;
 }
 
+static bool has_jail(const struct elg_host *host)
+{
+    bool found = host->own.jailed;
+    for (const struct elg_boxes *boxes = host->more; boxes != NULL; boxes = boxes->next)
+        found = found || boxes->jailed;
+    return found;
+}
+
+static enum elg_status boxes_add(struct elg_host *host, bool jailed,
+                                 uint64_t memory_bytes, const struct elg_boxes **out,
+                                 struct elg_error *error)
+{
+    struct elg_boxes *boxes = elg_base_calloc(host->alloc, sizeof *boxes);
+    if (boxes == NULL)
+        return elg_base_no_memory(error);
+    enum elg_status status = boxes_init(host, jailed, memory_bytes, boxes, error);
+    if (status != ELG_OK) {
+        elg_base_free(host->alloc, boxes, sizeof *boxes);
+        return status;
+    }
+    boxes->next = host->more;
+    host->more = boxes;
+    *out = boxes;
+    return ELG_OK;
+}
+
+static enum elg_status jail_fail(const struct elg_error *why, struct elg_error *error)
+{
+    return elg_base_fail(error, why->status, why->where,
+                         "this run was begun in a jail and is executed in no other "
+                         "place; here there is none: %s",
+                         why->text);
+}
+
+static enum elg_status jail_add(struct elg_host *host, uint64_t memory_bytes,
+                                const struct elg_boxes **out, struct elg_error *error)
+{
+    struct elg_jail_missing *missing = &host->jail_missing;
+    struct elg_error own;
+    if (elg__boxes_lack_jail(host))
+        return jail_fail(&missing->error, error);
+    enum elg_status status = boxes_add(host, true, memory_bytes, out, &own);
+    if (status == ELG_NO_MEMORY)
+        return elg_base_fail(error, status, own.where, "%s", own.text);
+    if (status == ELG_OK) {
+        memset(missing, 0, sizeof *missing);
+        return ELG_OK;
+    }
+    if (!has_jail(host)) {
+        missing->error = own;
+        jail_failed(host);
+    }
+    return jail_fail(&own, error);
+}
+
+static bool is_fit(const struct elg_boxes *boxes, bool jailed, uint64_t memory_bytes)
+{
+    return boxes->jailed == jailed && boxes->memory_bytes >= memory_bytes;
+}
+
 enum elg_status elg__boxes_of_limits(struct elg_host *host,
                                      const struct elg_limits *limits,
                                      const struct elg_boxes **out,
                                      struct elg_error *error)
 {
-    bool jailed = limits->jail && !host->options.jail;
-    enum elg_status status = jailed ? jail_open(host, error) : ELG_OK;
-    if (status == ELG_NO_MEMORY)
-        return status;
-    if (status != ELG_OK)
-        return elg_base_fail(error, status, host->jail_missing.error.where,
-                             "this run was begun in a jail and is executed in no other "
-                             "place; here there is none: %s",
-                             host->jail_missing.error.text);
-    *out = jailed ? &host->jailed : &host->own;
+    bool jailed = limits->jail || host->own.jailed;
+    uint64_t bytes = limits->memory_bytes;
+    const struct elg_boxes *boxes = &host->own;
+    if (!is_fit(boxes, jailed, bytes))
+        for (boxes = host->more; boxes != NULL; boxes = boxes->next)
+            if (is_fit(boxes, jailed, bytes))
+                break;
+    if (boxes == NULL && jailed)
+        return jail_add(host, memory_class(bytes), out, error);
+    if (boxes == NULL)
+        return boxes_add(host, false, memory_class(bytes), out, error);
+    *out = boxes;
     return ELG_OK;
 }
 
 enum elg_status elg__boxes_graph(struct elg_host *host, const struct elg_run_row *row,
-                                 struct elg_graph **out, struct elg_error *error)
+                                 struct elg_graph *instead, struct elg_graph **out,
+                                 struct elg_error *error)
 {
     struct elg_limits limits;
     const struct elg_boxes *boxes;
@@ -135,7 +195,9 @@ enum elg_status elg__boxes_graph(struct elg_host *host, const struct elg_run_row
         elg__limits_read(host->alloc, elg_base_blob_bytes(row->limits), &limits, error);
     if (status == ELG_OK)
         status = elg__boxes_of_limits(host, &limits, &boxes, error);
-    if (status == ELG_OK)
+    if (status == ELG_OK && instead != NULL)
+        status = elg__graph_in(instead, boxes, out, error);
+    else if (status == ELG_OK)
         status = elg__graph_stored(host, boxes, &row->graph_hash, out, error);
     return status;
 }

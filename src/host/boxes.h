@@ -11,6 +11,9 @@ struct elg_host;
 struct elg_graph;
 
 struct elg_boxes {
+    struct elg_boxes *next; /* of the host's `more` */
+    bool jailed;
+    uint64_t memory_bytes; /* the most that an attempt in them may have */
     struct elg_compiler *compiler;
     struct elg_sandbox *box;
     struct elg_sandbox *audit_box; /* NULL: no audits */
@@ -30,14 +33,17 @@ void elg__boxes_close(struct elg_host *host);
 /* Whether it is known that there is no jail for such runs, at least for a while. */
 bool elg__boxes_lack_jail(const struct elg_host *host);
 /* Those in which a run with these limits is executed: a run that was begun in a jail is
- * executed in one on any host. ELG_UNSUPPORTED: there is no jail here; ELG_IO: not now,
- * which is remembered for a pause that grows. */
+ * executed in one on any host, and one that may have more memory than this host gives has
+ * it. Made when first needed. ELG_UNSUPPORTED: there is no jail here; ELG_IO: not now,
+ * which is remembered for a pause that grows; ELG_NO_MEMORY. */
 enum elg_status elg__boxes_of_limits(struct elg_host *host,
                                      const struct elg_limits *limits,
                                      const struct elg_boxes **out,
                                      struct elg_error *error);
-/* The run's graph, from the store, loaded in the boxes that are the run's. */
+/* The run's graph, from the store, or `instead` (may be NULL), loaded in the boxes that
+ * are the run's. */
 enum elg_status elg__boxes_graph(struct elg_host *host, const struct elg_run_row *row,
-                                 struct elg_graph **out, struct elg_error *error);
+                                 struct elg_graph *instead, struct elg_graph **out,
+                                 struct elg_error *error);
 
 #endif

@@ -189,6 +189,7 @@ static enum elg_status ask_call(struct elg_host_run *hr, struct elg_call_plan *p
     struct elg_prepared *prepared = &plan->prepared;
     if (prepared->timeout_ms == 0)
         prepared->timeout_ms = hr->limits.activity_timeout_ms;
+    prepared->body_bytes_max = hr->limits.body_bytes;
     uint32_t seq;
     enum elg_call_verdict verdict;
     enum elg_status status =

@@ -127,7 +127,7 @@ static enum elg_status recompute(struct elg_host *host, const struct elg_run_row
 {
     struct elg_graph *graph;
     struct elg_buf state;
-    enum elg_status status = elg__boxes_graph(host, row, &graph, error);
+    enum elg_status status = elg__boxes_graph(host, row, NULL, &graph, error);
     if (status != ELG_OK)
         return status;
     elg_base_buf_init(&state, host->alloc);

@@ -14,8 +14,7 @@
 #include "base/intern.h"
 #include "checkpoint/checkpoint.h"
 #include "executor/executor.h"
-#include "graph/graph.h"
-#include "host/boxes.h"
+#include "host/graphs.h"
 #include "host/limits.h"
 #include "host/outage.h"
 #include "host/passed.h"
@@ -28,27 +27,6 @@
 #define ELG_HOST_INLINE_BUDGET_US                                                        \
     1000 /* a tick with less never waits for the disk itself */
 #define ELG_HOST_RUN_AHEAD_BYTES (256u << 10) /* of one run, not yet durable */
-
-/* A graph version that this host has loaded. Public as an opaque handle. */
-struct elg_graph {
-    struct elg_host *host;
-    const struct elg_boxes *boxes; /* those of its programs */
-    struct elg_graph *next;
-    uint32_t references;
-    bool stored;       /* the store has it, */
-    int64_t stored_us; /* as of then; 0: it came from there */
-    struct elg_hash hash;
-    char hash_hex[ELG_HASH_HEX_SIZE];
-    struct elg_program *program;
-    struct elg_program *audit_program; /* the same in audit_box; NULL: not needed yet */
-    struct elg_graph_data *data;
-    struct elg_blob *definition;
-    struct elg_graph_child {
-        struct elg_graph_child *next;
-        struct elg_graph *graph; /* a reference */
-        char *path;
-    } * children; /* those of its files that were asked for as graphs */
-};
 
 /* Something to tell once what it speaks of is durable. */
 struct elg_release {
@@ -196,8 +174,8 @@ struct elg_host {
     bool artifacts_stored;          /* the store keeps them itself */
     struct elg_artifact_source artifact_source; /* of all; put NULL: in memory */
     struct elg_boxes own;                       /* as the options ask */
-    struct elg_boxes jailed; /* of jailed runs, if those are no jail; made when needed */
-    struct elg_jail_missing jail_missing; /* why they cannot be made */
+    struct elg_boxes *more;               /* of runs that need a jail, or more memory */
+    struct elg_jail_missing jail_missing; /* why there is no jail among them */
     struct elg_performer *performer;
     struct elg_committer *committer;
     struct elg_serving serving;
@@ -233,36 +211,6 @@ struct elg_host {
     struct elg_error commit_error; /* of the store as a whole, to be reported by tick */
     struct elg_buf scratch;
 };
-
-/* ---- graphs.c
- * ---------------------------------------------------------------------------- */
-enum elg_status elg__graph_stored(struct elg_host *host, const struct elg_boxes *boxes,
-                                  const struct elg_hash *hash, struct elg_graph **out,
-                                  struct elg_error *error);
-struct elg_graph *elg__graph_ref(struct elg_graph *graph);
-struct elg_source_list {
-    struct elg_graph_source items[ELG_GRAPH_SOURCES_MAX];
-    size_t count;
-};
-/* The program's sources by path; borrowed from it. ELG_INVALID: one is not UTF-8. */
-enum elg_status elg__graph_sources(const struct elg_program *program,
-                                   struct elg_source_list *list, struct elg_error *error);
-/* Loads a graph's file and what it requires, unchecked. */
-enum elg_status elg__graph_load_file(struct elg_host *host, const char *path,
-                                     struct elg_graph **out, struct elg_error *error);
-/* "dir/graph.lua" -> "dir/" and "graph.lua" (borrowed from path). */
-enum elg_status elg__graph_split_path(const char *path, char folder[4096],
-                                      const char **entry, struct elg_error *error);
-/* The graph of one of its own files. ELG_NOT_FOUND: there is none; ELG_INVALID. */
-enum elg_status elg__graph_child(struct elg_graph *graph, const char *path,
-                                 struct elg_graph **out, struct elg_error *error);
-/* Lets go of all that graphs hold of each other. */
-void elg__graph_children_clear(struct elg_host *host);
-/* The graph's program once more, in another sandbox; from its definition. */
-enum elg_status elg__graph_program(const struct elg_graph *graph, struct elg_sandbox *box,
-                                   struct elg_program **out, struct elg_error *error);
-/* Makes sure that the store has it (I9). */
-enum elg_status elg__graph_keep(struct elg_graph *graph, struct elg_error *error);
 
 /* ---- runs.c
  * ------------------------------------------------------------------------------ */

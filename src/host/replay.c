@@ -412,10 +412,8 @@ static enum elg_status replay_row(struct elg_host *host, const struct elg_run_ro
         report_unreadable(host, row, "run", error, out);
         return ELG_OK;
     }
-    if (found == ELG_OK && options->graph != NULL)
-        graph = elg__graph_ref(options->graph);
-    else if (found == ELG_OK)
-        found = elg__boxes_graph(host, row, &graph, error);
+    if (found == ELG_OK)
+        found = elg__boxes_graph(host, row, options->graph, &graph, error);
     bool no_graph = found == ELG_CORRUPT || found == ELG_NOT_FOUND;
     if (found != ELG_OK && !(no_graph && options->verify))
         return found;

@@ -69,7 +69,7 @@ static enum elg_status prepare_row(struct elg_host *host, struct retried *retrie
 {
     retried->step = (int64_t)row->step_count;
     retried->has_children = row->has_children;
-    enum elg_status status = elg__boxes_graph(host, row, &retried->graph, error);
+    enum elg_status status = elg__boxes_graph(host, row, NULL, &retried->graph, error);
     if (status == ELG_OK)
         status =
             elg_executor_create(host->alloc, host->sha, host->intern,

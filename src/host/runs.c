@@ -270,7 +270,7 @@ enum elg_status elg__run_take(struct elg_host *host, struct elg_run_row *row,
 {
     struct elg_graph *graph = NULL;
     struct elg_host_run *hr;
-    enum elg_status status = elg__boxes_graph(host, row, &graph, error);
+    enum elg_status status = elg__boxes_graph(host, row, NULL, &graph, error);
     if (status == ELG_OK)
         status = elg__run_load(host, row, false, graph, &hr, error);
     elg_graph_close(graph);
