@@ -80,7 +80,7 @@ static void as_description(struct elg_bytes text)
     struct elg_graph_data *graph = NULL;
     struct elg_error error;
     enum elg_status status =
-        elg_graph_parse(elg_base_alloc_default(), text, &graph, &error);
+        elg_graph_parse(elg_base_alloc_default(), text, &graph, NULL, &error);
     if (status == ELG_OK) {
         check_graph(graph);
     } else {

@@ -83,7 +83,7 @@ static void check_program(struct elg_program *program)
     struct elg_bytes text = elg_sandbox_program_describe(program);
     demand(elg_json_is_canonical(elg_base_alloc_default(), text));
     enum elg_status status =
-        elg_graph_parse(elg_base_alloc_default(), text, &graph, &error);
+        elg_graph_parse(elg_base_alloc_default(), text, &graph, NULL, &error);
     if (status == ELG_OK && elg_graph_node(graph, elg_graph_entry(graph)) != NULL)
         run_step(program, elg_graph_entry(graph));
     elg_graph_data_destroy(graph);

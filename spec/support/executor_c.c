@@ -94,7 +94,8 @@ static int l_create(lua_State *L)
     fault_alloc_init(&world->fault, 0);
     world->sha = elg_base_sha256_create(alloc);
     world->intern = elg_base_intern_create(alloc, INTERN_MAX);
-    enum elg_status status = elg_graph_parse(alloc, description, &world->graph, &error);
+    enum elg_status status =
+        elg_graph_parse(alloc, description, &world->graph, NULL, &error);
     if (status == ELG_OK)
         status = elg_checkpoint_open("memory:", &env, &world->store, &error);
     if (status == ELG_OK)

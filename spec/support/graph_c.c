@@ -123,7 +123,7 @@ static int spec_parse(lua_State *L)
     const struct elg_alloc *alloc = faulty_init(&faulty, L, 2);
     struct elg_error error;
     struct elg_graph_data *graph = NULL;
-    if (elg_graph_parse(alloc, check_bytes(L, 1), &graph, &error) != ELG_OK)
+    if (elg_graph_parse(alloc, check_bytes(L, 1), &graph, NULL, &error) != ELG_OK)
         return push_failure(L, &error, &faulty);
     push_graph(L, graph);
     elg_graph_data_destroy(graph);
@@ -139,7 +139,8 @@ static int spec_check(lua_State *L)
     struct elg_error error = {0};
     struct elg_graph_data *graph = NULL;
     const char *file = luaL_checkstring(L, 2);
-    if (elg_graph_parse(faulty_init(&faulty, L, 3), check_bytes(L, 1), &graph, &error))
+    if (elg_graph_parse(faulty_init(&faulty, L, 3), check_bytes(L, 1), &graph, NULL,
+                        &error))
         return push_failure(L, &error, &faulty);
     struct elg_buf out;
     size_t count = 0;
@@ -162,7 +163,8 @@ static int spec_find(lua_State *L)
     struct elg_graph_data *graph = NULL;
     struct elg_error error;
     const char *id = luaL_checkstring(L, 2);
-    if (elg_graph_parse(elg_base_alloc_default(), check_bytes(L, 1), &graph, &error))
+    if (elg_graph_parse(elg_base_alloc_default(), check_bytes(L, 1), &graph, NULL,
+                        &error))
         return luaL_error(L, "%s: %s", error.where, error.text);
     const struct elg_graph_node *node = elg_graph_node(graph, id);
     if (node == NULL)

@@ -113,7 +113,7 @@ static void check_entry(struct check *check)
         return;
     snprintf(text, sizeof text, "the entry \"%s\" is not a node; name one of nodes",
              check->graph->entry);
-    report(check, true, "MISSING_ENTRY", 0, text);
+    report(check, true, "MISSING_ENTRY", check->graph->line, text);
 }
 
 static void unknown_node(struct check *check, size_t i, const char *end, const char *id)

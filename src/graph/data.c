@@ -143,6 +143,7 @@ static enum elg_status read_node(struct elg_graph_data *graph, struct elg_bytes 
     if (elg_json_type(value) != ELG_JSON_TYPE_OBJECT)
         return elg_base_fail(error, ELG_INVALID, path, "must be a table");
     status = read_line(elg_json_get(value, "line"), path, &out->line, error);
+    graph->line_at = out->line;
     if (status == ELG_OK)
         status = read_retry(elg_json_get(value, "retry"), join(retry, path, "retry"), out,
                             error);
@@ -164,15 +165,15 @@ static enum elg_status read_edge(struct elg_graph_data *graph, size_t i,
     snprintf(path, sizeof path, "edges[%zu]", i + 1);
     if (elg_json_type(value) != ELG_JSON_TYPE_OBJECT)
         return elg_base_fail(error, ELG_INVALID, path, "must be a table");
-    for (size_t f = 0; f < sizeof FIELDS / sizeof *FIELDS; f++) {
+    enum elg_status status =
+        read_line(elg_json_get(value, "line"), path, &out->line, error);
+    graph->line_at = out->line;
+    for (size_t f = 0; f < sizeof FIELDS / sizeof *FIELDS && status == ELG_OK; f++) {
         struct elg_bytes name = elg_json_string(elg_json_get(value, FIELDS[f]));
-        enum elg_status status =
-            read_name(graph, name, join(where, path, FIELDS[f]), places[f], error);
-        if (status != ELG_OK)
-            return status;
+        status = read_name(graph, name, join(where, path, FIELDS[f]), places[f], error);
     }
     out->when = elg_json_bool(elg_json_get(value, "when"), false);
-    return read_line(elg_json_get(value, "line"), path, &out->line, error);
+    return status;
 }
 
 static enum elg_status read_header(struct elg_graph_data *graph,
@@ -181,8 +182,12 @@ static enum elg_status read_header(struct elg_graph_data *graph,
 {
     if (elg_json_type(root) != ELG_JSON_TYPE_OBJECT)
         return elg_base_fail(error, ELG_INVALID, "graph", "must be a table");
-    enum elg_status status = read_name(graph, elg_json_string(elg_json_get(root, "id")),
-                                       "id", &graph->id, error);
+    enum elg_status status =
+        read_line(elg_json_get(root, "line"), "elg.graph", &graph->line, error);
+    graph->line_at = graph->line;
+    if (status == ELG_OK)
+        status = read_name(graph, elg_json_string(elg_json_get(root, "id")), "id",
+                           &graph->id, error);
     if (status == ELG_OK)
         status = read_name(graph, elg_json_string(elg_json_get(root, "version")),
                            "version", &graph->version, error);
@@ -227,6 +232,8 @@ static enum elg_status read_nodes(struct elg_graph_data *graph,
     for (size_t i = 0; i < count && status == ELG_OK; i++)
         status = read_node(graph, elg_json_key_at(value, i), elg_json_at(value, i),
                            &graph->nodes[i], error);
+    if (status == ELG_OK)
+        graph->line_at = graph->line;
     return status;
 }
 
@@ -245,6 +252,8 @@ static enum elg_status read_edges(struct elg_graph_data *graph,
     graph->edge_count = count;
     for (size_t i = 0; i < count && status == ELG_OK; i++)
         status = read_edge(graph, i, elg_json_at(value, i), &graph->edges[i], error);
+    if (status == ELG_OK)
+        graph->line_at = graph->line;
     return status;
 }
 
@@ -323,9 +332,24 @@ static enum elg_status read_all(struct elg_graph_data *graph,
     return status;
 }
 
+/* The path of what is wrong goes into the text, its line in the file in front. */
+static void place_error(const struct elg_graph_data *graph, const char *entry_file,
+                        struct elg_error *error)
+{
+    char where[ELG_ERROR_WHERE_MAX];
+    if (error == NULL)
+        return;
+    struct elg_error own = *error;
+    if (graph->line_at > 0)
+        snprintf(where, sizeof where, "%s:%d", entry_file, (int)graph->line_at);
+    else
+        snprintf(where, sizeof where, "%s", entry_file);
+    elg_base_fail(error, own.status, where, "%s: %s", own.where, own.text);
+}
+
 enum elg_status elg_graph_parse(const struct elg_alloc *alloc,
                                 struct elg_bytes description, struct elg_graph_data **out,
-                                struct elg_error *error)
+                                const char *entry_file, struct elg_error *error)
 {
     struct elg_json_doc *doc = NULL;
     enum elg_status status = elg_json_parse(alloc, description, &doc, error);
@@ -341,6 +365,8 @@ enum elg_status elg_graph_parse(const struct elg_alloc *alloc,
     graph->pool = elg_base_calloc(alloc, graph->pool_size);
     status = graph->pool == NULL ? elg_base_no_memory(error)
                                  : read_all(graph, elg_json_root(doc), error);
+    if (status == ELG_INVALID && entry_file != NULL)
+        place_error(graph, entry_file, error);
     elg_json_doc_destroy(doc);
     if (status == ELG_OK)
         *out = graph;

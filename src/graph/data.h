@@ -14,6 +14,8 @@ struct elg_graph_data {
     const char *id, *version, *entry;
     struct elg_graph_limits limits;
     int32_t priority;
+    int32_t line;                 /* of the call of elg.graph; 0: not known */
+    int32_t line_at;              /* while it is read: of what is read */
     struct elg_graph_node *nodes; /* in the order of their ids */
     size_t node_count;
     struct elg_graph_edge *edges; /* in the author's order */

@@ -44,10 +44,12 @@ struct elg_graph_data;
 
 /* Parses a description (sandbox.h, elg_sandbox_program_describe). Absent retry fields
  * mean: one attempt, constant backoff, no delay, no cap but ELG_GRAPH_DELAY_MS_MAX.
- * ELG_INVALID: where = the path of what is wrong ("nodes.fetch.retry.max_attempts"). */
+ * ELG_INVALID: where = the entry file and the author's line of that node or edge, else of
+ * the graph ("graph.lua:12"), text = the path and what is wrong ("nodes.fetch.retry: must
+ * be a table"). entry_file NULL: where = the path. */
 enum elg_status elg_graph_parse(const struct elg_alloc *alloc,
                                 struct elg_bytes description, struct elg_graph_data **out,
-                                struct elg_error *error);
+                                const char *entry_file, struct elg_error *error);
 /* NULL is fine. */
 void elg_graph_data_destroy(struct elg_graph_data *graph);
 

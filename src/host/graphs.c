@@ -133,7 +133,7 @@ static enum elg_status complete(struct elg_graph *graph, const char *entry,
     struct elg_bytes description = elg_sandbox_program_describe(graph->program);
     struct elg_source_list list;
     enum elg_status status =
-        elg_graph_parse(host->alloc, description, &graph->data, error);
+        elg_graph_parse(host->alloc, description, &graph->data, entry, error);
     if (status == ELG_OK)
         status = elg__graph_sources(graph->program, &list, error);
     if (status == ELG_OK)

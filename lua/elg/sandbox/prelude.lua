@@ -141,7 +141,8 @@ local function graph(given)
   expect(given, "table", "elg.graph")
   check_fields(given, GRAPH_FIELDS, "elg.graph")
   local runs, nodes = read_nodes(given.nodes)
-  local whens, edges = read_edges(given.edges, prim.line())
+  local line = prim.line()
+  local whens, edges = read_edges(given.edges, line)
   local initial = given.initial
   local described = {
     id = expect(given.id, "string", "id"),
@@ -152,6 +153,7 @@ local function graph(given)
     edges = edges,
     limits = read_limits(given.limits),
     priority = expect_or_nil(given.priority, "number", "priority"),
+    line = line,
   }
   local handle = {}
   GRAPHS[handle] = { runs, whens, described, initial }

@@ -68,6 +68,24 @@ describe("elg check", function()
     end
   end)
 
+  it("gives errors of a node's fields, of an edge and of the graph their line", function()
+    local function first(nodes, edges, more)
+      local text = graph(nodes, edges):gsub('entry = "a"', more or "%0")
+      local _, code, found = findings(text)
+      local _, _, err = p:run "run graph.lua --store memory:"
+      assert.truthy(err:find(found[1].where .. ": " .. found[1].text, 1, true), err)
+      return { found[1].where, found[1].text, code }
+    end
+    assert.same({ "graph.lua:4", "nodes.a.retry.max_attempts: must be an integer from 1 to 1000", 3 },
+      first "\na = { run = function() end,\nretry = { max_attempts = 0 } }")
+    assert.same({ "graph.lua:5", "edges[2].key: must not be empty", 3 }, first("a = function() end",
+      '{ from = "a", key = "k", to = "a" },\n{ from = "a", key = "", to = "a", when = function() end }'))
+    assert.same({ "graph.lua:2", 'the entry "b" is not a node; name one of nodes', 3 },
+      first("a = function() end", nil, 'entry = "b"'))
+    assert.same({ "graph.lua:2", "limits.concurrency: must be an integer from 1 to 100000", 3 },
+      first("a = function() end", nil, '%0, limits = { concurrency = 0 }'))
+  end)
+
   it("says with --quiet what makes it fail, on stderr alone", function()
     p:write("graph.lua", graph("a = function() x = 1 end", '{ from = "a", key = "k", to = "z" }'))
     local code, out, err = p:run "check graph.lua --quiet"
