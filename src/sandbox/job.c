@@ -80,6 +80,23 @@ static void decode_or_leave(lua_State *L, struct elg_bytes text, const char *nam
 
 /* ---- the boundary */
 
+/* A request that is no value: no position, it would be the prelude's. What reconcile gave
+ * is asked about as ctx.settle, which authors do not have. */
+static int refuse_request(lua_State *L, const char *type, const struct elg_error *error)
+{
+    static const char RESULT[] = "request.result";
+    const char *where = error->where;
+    if (strcmp(type, "settle") != 0)
+        lua_pushfstring(L, "ctx.%s: %s: %s", type, where, error->text);
+    else
+        lua_pushfstring(L, "ctx.http: reconcile's result%s: %s",
+                        strncmp(where, RESULT, sizeof RESULT - 1) == 0
+                            ? where + sizeof RESULT - 1
+                            : "",
+                        error->text);
+    return lua_error(L);
+}
+
 static void take_request(lua_State *L, struct elg_sandbox *box)
 {
     size_t size;
@@ -93,10 +110,8 @@ static void take_request(lua_State *L, struct elg_sandbox *box)
         elg_value_encode(L, &box->codec, 2, &rules, &box->request, &error);
     if (status == ELG_NO_MEMORY)
         elg_sandbox_leave_for_good(box, ELG_EVENT_HOST_MEMORY_OUT);
-    if (status != ELG_OK) { /* no position: it would be the prelude's */
-        lua_pushfstring(L, "ctx.%s: %s: %s", type, error.where, error.text);
-        lua_error(L);
-    }
+    if (status != ELG_OK)
+        refuse_request(L, type, &error);
     (void)elg_base_buf_cstr(&box->request);
     elg_sandbox_need(box, &box->request);
     elg_sandbox_write_where(L, &box->where);

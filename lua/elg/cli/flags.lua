@@ -206,6 +206,21 @@ local function from_environment(flag)
   return list
 end
 
+-- Fills in what argv does not say. Ends the command with all values that are wrong, by name.
+local function fill_in(options, allowed)
+  local names, wrong = {}, {}
+  for name in pairs(allowed) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    if options[name] == nil then
+      local ok, value = pcall(from_environment, allowed[name])
+      if not ok and type(value) ~= "table" then error(value, 0) end
+      if ok then options[name] = value else wrong[#wrong + 1] = value.message end
+    end
+  end
+  if wrong[1] then usage(table.concat(wrong, "; ")) end
+end
+
 -- What the log on stderr looks like; variables that have no flag.
 local LOGGING = { LOG_LEVEL = { values = { "debug", "info", "warn", "error" } },
   LOG_FORMAT = { values = { "text", "json" } } }
@@ -274,11 +289,7 @@ function M.parse(argv, names, own)
     end
     i = i + 1
   end
-  for name, flag in pairs(allowed) do
-    if options[name] == nil and not options.help then
-      options[name] = from_environment(flag)
-    end
-  end
+  if not options.help then fill_in(options, allowed) end
   return options, rest
 end
 

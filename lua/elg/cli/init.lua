@@ -82,19 +82,35 @@ local function check_arguments(command, args)
   end
 end
 
--- What is wrong with .env is told before the command begins, by the supervisor of workers alone.
+-- What is wrong with .env, on stderr; of workers their supervisor alone tells it.
+local function tell(printer, warnings)
+  for _, warning in ipairs(os.getenv("ELG_SUPERVISOR") and {} or warnings) do printer:note(warning) end
+end
+
+-- The options and arguments of a command. A setting that ends it may come from .env: what else is wrong
+-- with that file is told before.
+local function read_options(argv, command, warnings)
+  local ok, options, args = pcall(flags.parse, { unpack(argv, 2) }, flag_names(command), command.own)
+  local failure = not ok and options
+  if ok and not options.help then ok, failure = pcall(flags.check_logging) end
+  if not ok then
+    tell(out.create {}, warnings)
+    error(failure, 0)
+  end
+  return options, args
+end
+
+-- What is wrong with .env is told before the command begins.
 local function run_command(argv)
   local command, warnings = find_command(argv[1]), env.load()
-  local options, args = flags.parse({ unpack(argv, 2) }, flag_names(command),
-    command.own)
+  local options, args = read_options(argv, command, warnings)
   local printer = out.create(options)
   if options.help then
     printer:data(command_help(command))
     return codes.exit.done
   end
-  flags.check_logging()
   check_arguments(command, args)
-  for _, warning in ipairs(os.getenv("ELG_SUPERVISOR") and {} or warnings) do printer:note(warning) end
+  tell(printer, warnings)
   return command.run(options, args, printer)
 end
 

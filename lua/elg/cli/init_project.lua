@@ -108,7 +108,7 @@ end
 
 -- Executes the command; the exit code.
 function M.run(_, args, printer)
-  local folder, made, written = args[1] or ".", {}, {}
+  local folder, made, written = ((args[1] or "."):gsub("([^/])/+$", "%1")), {}, {}
   if folder == "" then codes.fail(codes.exit.usage, "the folder has no name") end
   refuse_existing(folder)
   local ok, failure = pcall(make_project, folder, made)

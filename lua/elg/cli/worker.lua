@@ -35,12 +35,12 @@ M.examples = {
 local worker = {}
 worker.__index = worker
 
--- Prints a run that ended.
+-- Prints a run that ended; its status is the event's text.
 function worker:finish(event)
   self.count = self.count + 1
   if self.printer.json then return self.printer:data(event.data) end
-  if self.printer.quiet then return end
-  self.printer:text(report.result(event.data, codes.check(json.decode(event.data))))
+  if self.printer.quiet and event.text == "completed" then return end
+  report.tell(self.printer, event.data, codes.check(json.decode(event.data)))
 end
 
 -- An event of the host.

@@ -36,6 +36,13 @@ describe("elg init", function()
   end)
   teardown(function() p:destroy() end)
 
+  it("says the folder's name without its last slash", function()
+    local code, out = p:sh "$ELG init slash//"
+    assert.equal(0, code)
+    assert.truthy(out:find("^slash/graph.lua\nslash/spec/graph_spec.lua\n"), out)
+    assert.equal("slash", core.decode(select(2, p:sh "rm -r slash && $ELG init slash/ --json")).folder)
+  end)
+
   it("makes a graph that has nothing wrong, and runs", function()
     local code, out, err = project "elg check graph.lua --strict && elg graph graph.lua"
     assert.equal(0, code, err)

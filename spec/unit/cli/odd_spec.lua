@@ -43,6 +43,33 @@ describe("elg", function()
     assert.equal(0, place:elg({ "run", "ok.lua", "--quiet" }).code)
   end)
 
+  it("tells of a worker's runs that ended badly with --quiet, a line each", function()
+    place:write("bad.lua", outside.one_node("return nil, input.a.b"))
+    for i, name in ipairs { "ok.lua", "bad.lua" } do
+      assert.equal(0, place:elg({ "submit", name, "--trace", "t" .. i }).code)
+    end
+    local worker = place:start_elg { "worker", "--quiet" }
+    assert.truthy(outside.eventually(function() return (select(2, worker:output())):find("\n", 1, true) end))
+    worker:kill(15)
+    local done = worker:wait()
+    assert.same({ 0, "" }, { done.code, done.out })
+    assert.truthy(done.err:find "^elg: t2: failed: RAISED: attempt to index field 'a' [^\n]*bad.lua:%d+%)\n$", done.err)
+  end)
+
+  it("tells all that is wrong with .env at once", function()
+    place:write(".env", "ELG_FULE=1\nELG_FUEL=x\nbroken\nELG_MEMORY=y\n")
+    local done = place:elg { "run", "ok.lua" }
+    assert.same({ 2, "" }, { done.code, done.out })
+    assert.equal("elg: .env, line 1: ELG_FULE is no setting of elg\nelg: .env, line 3: not NAME=VALUE; ignored\n",
+      done.err:match "^.-ignored\n")
+    assert.truthy(done.err:find('\nelg: ELG_FUEL: [^\n]*"x"[^\n]*; ELG_MEMORY: [^\n]*"y"[^\n]*\n$'), done.err)
+    place:write(".env", "ELG_FULE=1\nLOG_FORMAT=xml\n")
+    done = place:elg { "run", "ok.lua" }
+    assert.equal(2, done.code)
+    assert.truthy(done.err:find "^elg: .env, line 1: ELG_FULE[^\n]*\nelg: LOG_FORMAT: [^\n]*\n$", done.err)
+    os.remove(place:file ".env")
+  end)
+
   it("takes yes and no for switches of the environment, and nothing that is neither", function()
     local function run(env) return place:elg({ "run", "ok.lua", "--quiet" }, { env = env }) end
     for _, env in ipairs { { ELG_JAIL = "maybe" }, { ELG_FRESH_STATES = "2" }, { LOG_FORMAT = "xml" },
@@ -100,7 +127,7 @@ return elg.graph { id = "deny", version = "1", entry = "a", nodes = { a = {
     place:write("id.lua", (outside.one_node("return nil"):gsub('id = "one"', 'id = "a\\1b"')))
     local done = place:elg { "check", "id.lua" }
     assert.equal(3, done.code)
-    assert.truthy(done.out:find("^id.lua: id"), done.out)
+    assert.truthy(done.out:find("^id.lua:%d+: error: id: "), done.out)
   end)
 
   it("tells what it cannot use of .env, once, and not with --quiet", function()

@@ -310,6 +310,10 @@ describe("job", function()
     assert.equal("[false,true]", result("local elg = require 'elg' " .. keep:format(ask:format("return elg.null", "")),
       "null").output)
     assert.equal("UNKNOWN", result(ask:format("", ", raise = true")).code)
+    assert.equal("ctx.http: reconcile's result: a function is not a value",
+      result("return 'ok', " .. ask:format("return print or function() end", "")).message)
+    assert.truthy(result("return 'ok', " .. ask:format("return { a = { 1, error } }", "")).message:find(
+      "^ctx.http: reconcile's result.a%[2%]: a function "))
     box:close()
   end)
 
