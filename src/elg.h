@@ -369,7 +369,8 @@ ELG_API enum elg_status elg_run_show_steps(struct elg_host *host, const char *tr
                                            int64_t from, int64_t to, struct elg_text *out,
                                            struct elg_error *error);
 /* Calls row(self, json, size) for each run, newest first; status NULL: all. A row that
- * returns false ends it. */
+ * returns false ends it. ELG_CORRUPT: the store's row of a run is damaged; all others
+ * were given. */
 ELG_API enum elg_status elg_run_list(struct elg_host *host, const char *status,
                                      bool (*row)(void *self, const char *json,
                                                  size_t size),
@@ -382,6 +383,10 @@ struct elg_list_options {
     const char *after;          /* a trace: the runs that follow it in the list */
     bool (*row)(void *self, const char *json, size_t size); /* as of elg_run_list */
     void *self;
+    /* Told, with `self`, of each run whose row in the store is damaged: its trace ("" if
+     * that cannot be read) and what is wrong where. NULL: the first is the list's error,
+     * ELG_CORRUPT, after all others were given. */
+    void (*unread)(void *self, const char *trace_id, const struct elg_error *why);
 };
 /* As elg_run_list, of the runs that the options name. ELG_NOT_FOUND: `after` is no run of
  * the store. */

@@ -49,7 +49,8 @@ static enum elg_status claim_many(lua_State *L, int index, struct elg_run_row *r
     const char *graphs[MANY_MAX], *traces[PASSED_MAX];
     size_t graph_count = texts_read(L, index, graphs, MANY_MAX);
     struct elg_pass_over passed = {lua_toboolean(L, index + 2), traces,
-                                   texts_read(L, index + 1, traces, PASSED_MAX)};
+                                   texts_read(L, index + 1, traces, PASSED_MAX), NULL,
+                                   NULL};
     return elg_checkpoint_claim_many(
         store_of(L), lua_istable(L, index) ? graphs : NULL, graph_count,
         passed.jailed || passed.count > 0 ? &passed : NULL, rows, max, count, error);

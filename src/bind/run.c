@@ -156,6 +156,30 @@ static bool on_row(void *self, const char *json, size_t size)
     return call.more;
 }
 
+struct unread_call {
+    struct bind_host *host;
+    const char *trace_id;
+    const struct elg_error *why;
+};
+
+static int unread_body(lua_State *L)
+{
+    struct unread_call *call = lua_touserdata(L, 1);
+    elg__bind_environment(L, call->host);
+    lua_getfield(L, -1, "on_unread");
+    lua_pushstring(L, call->trace_id);
+    lua_pushstring(L, call->why->text);
+    lua_pushstring(L, call->why->where);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+static void on_unread(void *self, const char *trace_id, const struct elg_error *why)
+{
+    struct unread_call call = {self, trace_id, why};
+    elg__bind_protected(self, unread_body, &call);
+}
+
 static int64_t field_ms(lua_State *L, int table, const char *name)
 {
     lua_getfield(L, table, name);
@@ -179,10 +203,12 @@ static struct elg_list_options list_options(lua_State *L, int arg)
     return options;
 }
 
-/* host:list(what, function(json) return more end) -> true
+/* host:list(what, function(json) return more end [, function(trace, message, where) end])
+ * -> true
  * | nil, message, code, where. What: nil, statuses with commas between, or a table {
  * status =, graph =, since_ms =, until_ms =, after = trace }. Newest first; a false from
- * the function ends it. */
+ * the function ends it. The second is told of runs whose rows are damaged; without it,
+ * the first of them is the error once all others were given. */
 int elg__bind_run_list(lua_State *L)
 {
     struct bind_host *host = elg__bind_check_host(L, 1);
@@ -191,9 +217,16 @@ int elg__bind_run_list(lua_State *L)
     options.row = on_row;
     options.self = host;
     luaL_checktype(L, 3, LUA_TFUNCTION);
+    if (!lua_isnoneornil(L, 4)) {
+        luaL_checktype(L, 4, LUA_TFUNCTION);
+        options.unread = on_unread;
+    }
+    lua_settop(L, 4);
     elg__bind_environment(L, host);
     lua_pushvalue(L, 3);
     lua_setfield(L, -2, "on_row");
+    lua_pushvalue(L, 4);
+    lua_setfield(L, -2, "on_unread");
     elg__bind_enter(host, L);
     enum elg_status status = elg_run_query(host->host, &options, &error);
     elg__bind_leave(host, L);

@@ -102,6 +102,11 @@ typedef bool (*elg_journal_row_fn)(void *self, const struct elg_step_row *step,
 
 typedef bool (*elg_signal_row_fn)(void *self, const struct elg_signal_row *row);
 
+/* Told of a run whose row is damaged: its trace ("" if that cannot be read) and what is
+ * wrong where. Borrowed. */
+typedef void (*elg_unread_fn)(void *self, const char *trace_id,
+                              const struct elg_error *why);
+
 #define ELG_RUN_STATUSES_ALL ((1u << (ELG_RUN_QUARANTINED + 1)) - 1)
 #define ELG_RUN_STATUSES_UNFINISHED ((1u << (ELG_RUN_WAITING + 1)) - 1)
 #define ELG_TIME_MS_MAX 253402300799000 /* the end of the year 9999 */
@@ -113,6 +118,10 @@ struct elg_run_filter {
     const char *graph_id;       /* NULL: any */
     int64_t since_ms, until_ms; /* made then or later, and before; 0: any time */
     const char *after;          /* a trace: only what follows it in the list; NULL: all */
+    /* Rows that cannot be read are told of here and left out. NULL: the list ends with
+     * ELG_CORRUPT for the first of them, after all others were given. */
+    elg_unread_fn unread;
+    void *unread_self;
 };
 
 /* What claim_many leaves to others. */
@@ -120,6 +129,10 @@ struct elg_pass_over {
     bool jailed;                  /* runs that were begun in a jail */
     const char *const *trace_ids; /* and these */
     size_t count;
+    /* Told, from within the call, of runs that were met and whose rows cannot be read:
+     * they are left as they are, and others are claimed. NULL: nobody is told. */
+    elg_unread_fn unread;
+    void *unread_self;
 };
 /* True if it is one of these traces. `passed` NULL: nothing is passed over. */
 bool elg_checkpoint_is_passed(const struct elg_pass_over *passed, const char *trace_id);
@@ -160,8 +173,10 @@ struct elg_checkpoint_ops {
                               struct elg_error *error);
     enum elg_status (*run_get)(void *self, const char *trace_id, struct elg_run_row *out,
                                struct elg_error *error);
-    /* Newest first; input, initial_state and limits are left out (NULL). `statuses` is
-     * filled in. ELG_NOT_FOUND: filter->after is no run. */
+    /* Newest first; input, initial_state and limits are left out (NULL). `statuses` and
+     * `unread` are filled in. Runs whose created_at is no time have no place in it: they
+     * are told to `unread` before all others, of a list that is not of a time and not
+     * `after`. ELG_NOT_FOUND: filter->after is no run. */
     enum elg_status (*run_list)(void *self, const struct elg_run_filter *filter,
                                 elg_run_row_fn row, void *row_self,
                                 struct elg_error *error);
@@ -271,8 +286,8 @@ struct elg_checkpoint_ops {
                                   struct elg_run_row *rows, size_t max, size_t *count,
                                   struct elg_error *error);
     /* As claim of each of these, in one transaction; those that cannot be had at once
-     * (owned, ended, claimed too often, not there) are left out, and nothing is said of
-     * them. rows has room for all. NULL, and ELG_NOT_FOUND: none was claimed. */
+     * (owned, ended, claimed too often, not there, damaged) are left out, and nothing is
+     * said of them. rows has room for all. NULL, and ELG_NOT_FOUND: none was claimed. */
     enum elg_status (*claim_named)(void *self, const char *const *trace_ids,
                                    size_t trace_count, struct elg_run_row *rows,
                                    size_t *count, struct elg_error *error);

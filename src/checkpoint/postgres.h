@@ -240,6 +240,9 @@ void elg_postgres_field_put(struct elg_postgres_batch *batch,
 enum elg_status elg_postgres_row_run(const struct elg_postgres *postgres,
                                      const PGresult *result, int at, bool summary,
                                      struct elg_run_row *out, struct elg_error *error);
+/* The trace in column 0; "" if it is none. */
+void elg_postgres_row_trace(const PGresult *result, int at,
+                            char out[ELG_TRACE_BYTES_MAX + 1]);
 enum elg_status elg_postgres_row_step(const struct elg_postgres *postgres,
                                       const PGresult *result, int at,
                                       const char *trace_id, struct elg_step_row *out,

@@ -167,6 +167,8 @@ enum elg_status elg_postgres_claim(void *self, const char *trace_id,
         return status;
     status = claim_run(&claim, error);
     bool ended = status == ELG_OK && elg_checkpoint_status_ended(claim.row.status);
+    if (status == ELG_CORRUPT && claim.done && !before)
+        elg_postgres_hand_back(postgres, trace_id, false); /* as if it had not been */
     if (status == ELG_OK && !claim.done && !ended)
         status = busy_fail(&claim, error);
     if ((status != ELG_OK && !before) || ended)
@@ -248,14 +250,20 @@ struct aborts {
     void *give_self;
 };
 
+/* A row that cannot be read is told of once the others were given. */
 static enum elg_status aborts_give(struct aborts *aborts, const PGresult *result,
                                    struct elg_error *error)
 {
     bool more = true;
+    enum elg_status worst = ELG_OK;
     for (int i = 0; more && i < PQntuples(result); i++) {
         struct elg_run_row row;
         enum elg_status status =
             elg_postgres_row_run(aborts->postgres, result, i, false, &row, error);
+        if (status == ELG_CORRUPT) {
+            worst = status;
+            continue;
+        }
         if (status != ELG_OK)
             return status;
         if (elg_postgres_own_abort(aborts->postgres, row.trace_id))
@@ -264,7 +272,7 @@ static enum elg_status aborts_give(struct aborts *aborts, const PGresult *result
     }
     if (!more) /* the rest is asked for again */
         atomic_store(&aborts->postgres->aborts_maybe, true);
-    return ELG_OK;
+    return worst;
 }
 
 static enum elg_status aborts_attempt(struct elg_postgres_connection *connection,

@@ -7,6 +7,8 @@
 #include "checkpoint/postgres.h"
 #include "checkpoint/turn.h"
 
+#define UNREAD_MAX 64 /* rows that one claim finds damaged and passes over */
+
 struct next {
     struct elg_postgres *postgres;
     const char *const *graph_ids; /* NULL: all */
@@ -17,6 +19,8 @@ struct next {
     struct elg_blob *quarantine; /* the error of a run that was claimed too often */
     struct elg_run_row *rows;
     size_t row_max, row_count;
+    char unread[UNREAD_MAX][ELG_TRACE_BYTES_MAX + 1];
+    size_t unread_count;
 };
 
 static void texts_put(struct elg_postgres_batch *batch, const char *const *texts,
@@ -28,13 +32,25 @@ static void texts_put(struct elg_postgres_batch *batch, const char *const *texts
     elg_postgres_array_end(batch);
 }
 
-static void passed_put(struct elg_postgres_batch *batch,
-                       const struct elg_pass_over *passed)
+static void traces_put(struct elg_postgres_batch *batch, const struct next *next)
 {
-    if (passed != NULL && passed->count > 0)
-        texts_put(batch, passed->trace_ids, passed->count);
-    else
+    size_t count = next->passed != NULL ? next->passed->count : 0;
+    if (count + next->unread_count == 0) {
         elg_postgres_put_null(batch);
+        return;
+    }
+    elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
+    for (size_t i = 0; i < count; i++)
+        elg_postgres_put_text(batch, next->passed->trace_ids[i]);
+    for (size_t i = 0; i < next->unread_count; i++)
+        elg_postgres_put_text(batch, next->unread[i]);
+    elg_postgres_array_end(batch);
+}
+
+static void passed_put(struct elg_postgres_batch *batch, const struct next *next)
+{
+    const struct elg_pass_over *passed = next->passed;
+    traces_put(batch, next);
     if (passed != NULL && passed->jailed)
         elg_postgres_put_bytes(batch, elg_base_bytes(ELG_LIMITS_JAILED));
     else
@@ -51,6 +67,7 @@ static void next_add(struct elg_postgres_batch *batch, const struct next *next)
     elg_postgres_put_text(batch, next->postgres->owner);
     if (named) {
         texts_put(batch, next->trace_ids, next->trace_count);
+        traces_put(batch, next);
         return;
     }
     elg_postgres_put_blob(batch, next->quarantine);
@@ -59,7 +76,7 @@ static void next_add(struct elg_postgres_batch *batch, const struct next *next)
     else
         texts_put(batch, next->graph_ids, next->graph_count);
     elg_postgres_put_int4(batch, (int64_t)next->row_max);
-    passed_put(batch, next->passed);
+    passed_put(batch, next);
 }
 
 static void rows_fini(struct next *next)
@@ -67,6 +84,39 @@ static void rows_fini(struct next *next)
     for (size_t i = 0; i < next->row_count; i++)
         elg_checkpoint_run_row_fini(&next->rows[i]);
     next->row_count = 0;
+}
+
+/* False: there is no room to note it. */
+static bool unread_note(struct next *next, const PGresult *result, int at,
+                        const struct elg_error *why)
+{
+    if (next->unread_count == UNREAD_MAX)
+        return false;
+    char *trace_id = next->unread[next->unread_count++];
+    elg_postgres_row_trace(result, at, trace_id);
+    if (next->passed != NULL && next->passed->unread != NULL)
+        next->passed->unread(next->passed->unread_self, trace_id, why);
+    return true;
+}
+
+/* ELG_CORRUPT: some cannot be read; they are noted, as far as there is room. */
+static enum elg_status rows_read(struct next *next, const PGresult *result,
+                                 struct elg_error *error)
+{
+    struct elg_error own;
+    size_t count = (size_t)PQntuples(result);
+    bool damaged = false;
+    for (size_t i = 0; i < count && i < next->row_max; i++) {
+        enum elg_status status = elg_postgres_row_run(
+            next->postgres, result, (int)i, false, &next->rows[next->row_count], &own);
+        next->row_count += status == ELG_OK;
+        if (status != ELG_OK && status != ELG_CORRUPT)
+            return elg_base_fail(error, status, own.where, "%s", own.text);
+        if (status == ELG_CORRUPT && !unread_note(next, result, (int)i, &own))
+            return elg_base_fail(error, ELG_NOT_FOUND, own.where, "%s", own.text);
+        damaged = damaged || status == ELG_CORRUPT;
+    }
+    return damaged ? ELG_CORRUPT : ELG_OK;
 }
 
 /* The claimed rows, while their transaction is open. Whoever takes up runs of a graph
@@ -83,14 +133,23 @@ static enum elg_status rows_find(struct elg_postgres_connection *connection,
     int message = batch->message_count - 1;
     enum elg_status status = elg_postgres_exchange(connection, error);
     const PGresult *result = connection->results[message];
-    size_t count = status == ELG_OK ? (size_t)PQntuples(result) : 0;
-    if (status == ELG_OK && count == 0)
+    if (status == ELG_OK && PQntuples(result) == 0)
         return elg_base_fail(error, ELG_NOT_FOUND, next->postgres->settings.label,
                              "no run waits to be taken up");
-    for (size_t i = 0; status == ELG_OK && i < count && i < next->row_max; i++) {
-        status = elg_postgres_row_run(next->postgres, result, (int)i, false,
-                                      &next->rows[i], error);
-        next->row_count += status == ELG_OK;
+    return status == ELG_OK ? rows_read(next, result, error) : status;
+}
+
+/* Again without those that cannot be read: nothing of them is written. */
+static enum elg_status readable_find(struct elg_postgres_connection *connection,
+                                     struct next *next, struct elg_error *error)
+{
+    size_t before = next->unread_count;
+    enum elg_status status = rows_find(connection, next, error);
+    while (status == ELG_CORRUPT && next->unread_count > before) {
+        before = next->unread_count;
+        rows_fini(next);
+        elg_postgres_rollback(connection);
+        status = rows_find(connection, next, error);
     }
     return status;
 }
@@ -147,7 +206,7 @@ static enum elg_status next_attempt(struct elg_postgres_connection *connection,
 {
     struct next *next = self;
     next->row_count = 0;
-    enum elg_status status = rows_find(connection, next, error);
+    enum elg_status status = readable_find(connection, next, error);
     if (status == ELG_OK)
         status = rows_own(next, error);
     if (status == ELG_OK) {

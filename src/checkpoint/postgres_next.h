@@ -24,6 +24,10 @@
     "r.step_count::text), '$OWNER', trim('\"' FROM to_json(coalesce(r.claimed_by, 'an " \
     "unknown process'))::text)), 'UTF8')"
 
+/* What a claim counts. A count that has no next one stays: reading it says so. */
+#define ELG_POSTGRES_SQL_COUNTED \
+    "least(r.epoch, 9223372036854775806) + 1, claims = least(r.claims, 2147483646) + 1"
+
 #define ELG_POSTGRES_SQL_FREE \
     "r.completed_at IS NULL AND r.worker IS NULL AND (r.due_at IS NOT NULL OR r.status " \
     "<> 'waiting')"
@@ -34,7 +38,7 @@
 
 /* Of a run r; NULL: nothing is passed over. `jailed`: what the limits of jailed runs hold. */
 #define ELG_POSTGRES_SQL_NOT_PASSED(traces, jailed) \
-    "(" traces "::text[] IS NULL OR r.trace_id <> ALL (" traces "::text[])) AND (" jailed \
+    "octet_length(r.trace_id) <= 128 AND (" traces "::text[] IS NULL OR r.trace_id <> ALL (" traces "::text[])) AND (" jailed \
     "::bytea IS NULL OR NOT EXISTS (SELECT 1 FROM cmo_inputs q WHERE q.trace_id = " \
     "r.trace_id AND position(" jailed "::bytea IN q.limits) > 0))"
 
@@ -90,10 +94,12 @@
 
 /* The claimed rows with their inputs, as elg_postgres_row_run reads them, then the place. */
 #define ELG_POSTGRES_SQL_CLAIMED \
-    "u (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, " \
-    "c19, c20, c21, c22, c23, c24, c25, c26, place)"
+    "u (trace_id, graph_id, graph_version, graph_hash, status, seed, step_count, chain, " \
+    "epoch, claims, abort_requested, due_at, error, started_at, completed_at, created_at, " \
+    "updated_at, parent_trace_id, parent_step, parent_seq, depth, has_children, input_of, " \
+    "input, initial_state, limits, place)"
 #define ELG_POSTGRES_SQL_CLAIMED_ROWS \
-    " FROM f JOIN cmo_inputs i ON i.trace_id = f.trace_id WHERE r.trace_id = f.trace_id " \
+    " FROM f LEFT JOIN cmo_inputs i ON i.trace_id = f.trace_id WHERE r.trace_id = f.trace_id " \
     "RETURNING r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, r.seed, " \
     "r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, r.error, " \
     "r.started_at, r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, " \
@@ -104,7 +110,7 @@
 #define ELG_POSTGRES_SQL_CLAIM_NEXT \
     "WITH RECURSIVE " ELG_POSTGRES_SQL_PAIRS ", " ELG_POSTGRES_SQL_CANDIDATES ", " \
     ELG_POSTGRES_SQL_LOCKED ", " ELG_POSTGRES_SQL_CLAIMED " AS (UPDATE cmo_runs r SET epoch " \
-    "= r.epoch + 1, flush = 0, claims = r.claims + 1, updated_at = $2::timestamptz, " \
+    "= " ELG_POSTGRES_SQL_COUNTED ", flush = 0, updated_at = $2::timestamptz, " \
     "claimed_at = statement_timestamp() + f.place * interval '1 microsecond', begun_at = " \
     "coalesce(r.begun_at, clock_timestamp()), claimed_by = $4::text, worker = CASE WHEN " \
     "r.claims < $3::int4 THEN $1::bigint END, status = CASE WHEN r.claims < $3::int4 THEN " \
@@ -119,8 +125,9 @@
     "r.trace_id = t.trace_id AND coalesce(r.completed_at, '-infinity') = '-infinity' AND " \
     "r.claims < $3::int4 AND (r.worker IS NULL OR r.worker = $1::bigint OR NOT EXISTS " \
     "(SELECT 1 FROM cmo_workers w WHERE w.worker = r.worker AND w.lease_until > " \
-    "clock_timestamp())) FOR UPDATE OF r SKIP LOCKED) l), " ELG_POSTGRES_SQL_CLAIMED " AS " \
-    "(UPDATE cmo_runs r SET epoch = epoch + 1, flush = 0, claims = claims + 1, worker = " \
+    "clock_timestamp())) AND ($6::text[] IS NULL OR r.trace_id <> ALL ($6::text[])) FOR " \
+    "UPDATE OF r SKIP LOCKED) l), " ELG_POSTGRES_SQL_CLAIMED " AS " \
+    "(UPDATE cmo_runs r SET epoch = " ELG_POSTGRES_SQL_COUNTED ", flush = 0, worker = " \
     "$1::bigint, updated_at = $2::timestamptz, claimed_by = $4::text" \
     ELG_POSTGRES_SQL_CLAIMED_ROWS
 

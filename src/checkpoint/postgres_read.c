@@ -82,18 +82,16 @@ static enum elg_status after_read(struct elg_postgres_connection *connection,
     return columns.status;
 }
 
-static void list_open_add(struct elg_postgres_batch *batch,
-                          const struct elg_run_filter *filter, int64_t created_ms,
-                          int64_t run_no)
+static void statuses_put(struct elg_postgres_batch *batch,
+                         const struct elg_run_filter *filter)
 {
-    bool unfinished = (filter->statuses & ~ELG_RUN_STATUSES_UNFINISHED) == 0;
-    int64_t last_ms = filter->until_ms - 1;
-    elg_postgres_add(batch, ELG_POSTGRES_BEGIN_READ);
-    elg_postgres_add(batch,
-                     unfinished ? ELG_POSTGRES_LIST_UNFINISHED : ELG_POSTGRES_LIST_ALL);
-    elg_postgres_put_moment(batch, filter->since_ms);
-    elg_postgres_put_moment(batch, created_ms <= last_ms ? created_ms : last_ms);
-    elg_postgres_put_int8(batch, created_ms <= last_ms ? run_no : INT64_MAX);
+    /* Not by name then, so that a run whose status was damaged is met, not passed over.
+     */
+    if (filter->statuses == ELG_RUN_STATUSES_ALL ||
+        filter->statuses == ELG_RUN_STATUSES_UNFINISHED) {
+        elg_postgres_put_null(batch);
+        return;
+    }
     elg_postgres_array_begin(batch, ELG_POSTGRES_TEXT);
     for (int i = 0; i <= ELG_RUN_QUARANTINED; i++) {
         if ((filter->statuses & 1u << i) != 0)
@@ -101,20 +99,77 @@ static void list_open_add(struct elg_postgres_batch *batch,
                                   elg_checkpoint_status_name((enum elg_run_status)i));
     }
     elg_postgres_array_end(batch);
+}
+
+static bool is_unfinished(const struct elg_run_filter *filter)
+{
+    return (filter->statuses & ~ELG_RUN_STATUSES_UNFINISHED) == 0;
+}
+
+/* Runs that have no place in the list, for a created_at that is no time. */
+static enum elg_status strays_tell(struct elg_postgres_connection *connection,
+                                   struct reading *reading, struct elg_error *error)
+{
+    const struct elg_run_filter *filter = reading->filter;
+    struct elg_postgres_batch *batch = &connection->batch;
+    if (filter->after != NULL || filter->since_ms != 0 ||
+        filter->until_ms != ELG_TIME_MS_MAX)
+        return ELG_OK;
+    elg_postgres_add(batch, ELG_POSTGRES_LIST_STRAYS);
+    elg_postgres_put_moment(batch, ELG_TIME_MS_MAX);
+    statuses_put(batch, filter);
+    elg_postgres_put_text(batch, filter->graph_id);
+    elg_postgres_put_bool(batch, is_unfinished(filter));
+    enum elg_status status = elg_postgres_exchange(connection, error);
+    const PGresult *result = connection->results[0];
+    for (int i = 0; status == ELG_OK && i < PQntuples(result); i++) {
+        struct elg_error own;
+        char trace_id[ELG_TRACE_BYTES_MAX + 1];
+        elg_postgres_row_trace(result, i, trace_id);
+        elg_base_fail(&own, ELG_CORRUPT, reading->postgres->settings.label,
+                      "cmo_runs.created_at, row %s: not a time; restore it from a copy",
+                      trace_id[0] ? trace_id : "?");
+        reading->given = true;
+        filter->unread(filter->unread_self, trace_id, &own);
+    }
+    elg_postgres_batch_reset(batch);
+    return status;
+}
+
+static void list_open_add(struct elg_postgres_batch *batch,
+                          const struct elg_run_filter *filter, int64_t created_ms,
+                          int64_t run_no)
+{
+    int64_t last_ms = filter->until_ms - 1;
+    elg_postgres_add(batch, ELG_POSTGRES_BEGIN_READ);
+    elg_postgres_add(batch, is_unfinished(filter) ? ELG_POSTGRES_LIST_UNFINISHED
+                                                  : ELG_POSTGRES_LIST_ALL);
+    elg_postgres_put_moment(batch, filter->since_ms);
+    elg_postgres_put_moment(batch, created_ms <= last_ms ? created_ms : last_ms);
+    elg_postgres_put_int8(batch, created_ms <= last_ms ? run_no : INT64_MAX);
+    statuses_put(batch, filter);
     elg_postgres_put_text(batch, filter->graph_id);
     elg_postgres_add(batch, ELG_POSTGRES_LIST_FETCH);
 }
 
+/* A row that cannot be read is that run's alone. */
 static enum elg_status list_give(struct reading *reading, const PGresult *result,
                                  struct elg_error *error)
 {
     for (int i = 0; reading->more && i < PQntuples(result); i++) {
         struct elg_run_row row;
+        struct elg_error own;
+        char trace_id[ELG_TRACE_BYTES_MAX + 1];
         enum elg_status status =
-            elg_postgres_row_run(reading->postgres, result, i, true, &row, error);
-        if (status != ELG_OK)
-            return status;
+            elg_postgres_row_run(reading->postgres, result, i, true, &row, &own);
         reading->given = true;
+        if (status == ELG_CORRUPT) {
+            elg_postgres_row_trace(result, i, trace_id);
+            reading->filter->unread(reading->filter->unread_self, trace_id, &own);
+            continue;
+        }
+        if (status != ELG_OK)
+            return elg_base_fail(error, status, own.where, "%s", own.text);
         reading->more = reading->give_run(reading->give_self, &row);
         elg_checkpoint_run_row_fini(&row);
     }
@@ -130,6 +185,8 @@ static enum elg_status list_attempt(struct elg_postgres_connection *connection,
     enum elg_status status = ELG_OK;
     if (reading->filter->after != NULL)
         status = after_read(connection, reading, &created_ms, &run_no, error);
+    if (status == ELG_OK)
+        status = strays_tell(connection, reading, error);
     if (status != ELG_OK)
         return status;
     list_open_add(batch, reading->filter, created_ms, run_no);

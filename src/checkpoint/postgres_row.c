@@ -340,8 +340,8 @@ static void run_summary(struct elg_postgres_columns *columns, struct elg_run_row
     row->step_count =
         (uint64_t)elg_postgres_column_int(columns, 0, ELG_STEPS_PER_RUN_MAX + 1);
     elg_postgres_column_hash(columns, &row->chain, true);
-    row->epoch = (uint64_t)elg_postgres_column_int(columns, 0, INT64_MAX);
-    row->claims = (uint32_t)elg_postgres_column_int(columns, 0, INT32_MAX);
+    row->epoch = (uint64_t)elg_postgres_column_int(columns, 0, INT64_MAX - 1);
+    row->claims = (uint32_t)elg_postgres_column_int(columns, 0, INT32_MAX - 1);
     row->abort_requested = elg_postgres_column_bool(columns);
     row->due_ms = elg_postgres_column_time(columns, true);
     row->error = elg_postgres_column_blob(columns, true);
@@ -359,7 +359,8 @@ static void run_summary(struct elg_postgres_columns *columns, struct elg_run_row
         elg_checkpoint_status_ended(row->status) != (row->completed_at_ms != 0))
         columns->status =
             elg_base_fail(columns->error, ELG_CORRUPT, columns->label,
-                          "cmo_runs.completed_at, row %s: does not go with status %s",
+                          "cmo_runs.completed_at, row %s: does not go with status %s; "
+                          "restore it from a copy",
                           columns->row, elg_checkpoint_status_name(row->status));
 }
 
@@ -389,6 +390,15 @@ enum elg_status elg_postgres_row_run(const struct elg_postgres *postgres,
     else
         *out = row;
     return columns.status;
+}
+
+void elg_postgres_row_trace(const PGresult *result, int at,
+                            char out[ELG_TRACE_BYTES_MAX + 1])
+{
+    int size = PQgetlength(result, at, 0);
+    out[0] = '\0';
+    if (PQftype(result, 0) == ELG_POSTGRES_TEXT && size <= ELG_TRACE_BYTES_MAX)
+        snprintf(out, ELG_TRACE_BYTES_MAX + 1, "%.*s", size, PQgetvalue(result, at, 0));
 }
 
 enum elg_status elg_postgres_row_graph(const struct elg_postgres *postgres,

@@ -273,13 +273,13 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "cmo_runs WHERE trace_id = $1::text UNION ALL SELECT worker FROM "
         "cmo_reservations WHERE trace_id = $1::text) AND w.worker <> $2::bigint",
     [ELG_POSTGRES_CLAIM] =
-        "UPDATE cmo_runs r SET epoch = epoch + 1, flush = 0, claims = claims + 1, "
+        "UPDATE cmo_runs r SET epoch = " ELG_POSTGRES_SQL_COUNTED ", flush = 0, "
         "worker = $2::bigint, updated_at = $3::timestamptz, claimed_by = $5::text WHERE "
         "r.trace_id = $1::text AND r.completed_at IS NULL AND r.claims < $4::int4 AND (r.worker IS NULL OR "
         "r.worker = $2::bigint OR NOT EXISTS (SELECT 1 FROM cmo_workers w WHERE "
         "w.worker = r.worker AND w.lease_until > clock_timestamp())) RETURNING 1",
     [ELG_POSTGRES_QUARANTINE] =
-        "UPDATE cmo_runs r SET epoch = epoch + 1, flush = 0, claims = claims + 1, "
+        "UPDATE cmo_runs r SET epoch = " ELG_POSTGRES_SQL_COUNTED ", flush = 0, "
         "worker = NULL, updated_at = $3::timestamptz, status = 'quarantined', error = "
         ELG_POSTGRES_SQL_QUARANTINED("$5") ", completed_at = $3::timestamptz WHERE r.trace_id = $1::text AND "
         "r.completed_at IS NULL AND r.claims >= $4::int4 AND (r.worker IS NULL OR "
@@ -295,7 +295,7 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "SELECT r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, "
         "r.seed, r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, "
         "r.error, r.started_at, r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, "
-        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, r.has_children, i.trace_id, "
+        "coalesce(r.parent_step, 0) AS parent_step, coalesce(r.parent_seq, 0) AS parent_seq, r.depth, r.has_children, i.trace_id, "
         "i.input, i.initial_state, i.limits FROM cmo_runs r LEFT JOIN cmo_inputs i ON "
         "i.trace_id = r.trace_id WHERE r.worker = $1::bigint AND r.abort_requested AND "
         "r.completed_at IS NULL",
@@ -347,7 +347,7 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "SELECT r.trace_id, r.graph_id, r.graph_version, r.graph_hash, r.status, "
         "r.seed, r.step_count, r.chain, r.epoch, r.claims, r.abort_requested, r.due_at, "
         "r.error, r.started_at, r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, "
-        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, r.has_children, i.trace_id, "
+        "coalesce(r.parent_step, 0) AS parent_step, coalesce(r.parent_seq, 0) AS parent_seq, r.depth, r.has_children, i.trace_id, "
         "i.input, i.initial_state, i.limits FROM cmo_runs r LEFT JOIN cmo_inputs i ON "
         "i.trace_id = r.trace_id WHERE r.trace_id = $1::text",
     [ELG_POSTGRES_RUN_EXISTS] =
@@ -357,23 +357,30 @@ static const char *const SQL[ELG_POSTGRES_STATEMENT_COUNT] = {
         "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
         "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
         "r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, "
-        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, "
+        "coalesce(r.parent_step, 0) AS parent_step, coalesce(r.parent_seq, 0) AS parent_seq, r.depth, "
         "r.has_children FROM cmo_runs r WHERE r.created_at "
         "BETWEEN $1::timestamptz AND $2::timestamptz AND (r.created_at < $2::timestamptz "
-        "OR r.run_no < $3::bigint) AND r.status = ANY ($4::text[]) AND ($5::text IS NULL "
+        "OR r.run_no < $3::bigint) AND ($4::text[] IS NULL OR r.status = ANY ($4::text[])) AND "
+        "($5::text IS NULL "
         "OR r.graph_id = $5::text) ORDER BY r.created_at DESC, r.run_no DESC",
     [ELG_POSTGRES_LIST_UNFINISHED] =
         "DECLARE runs NO SCROLL CURSOR FOR SELECT r.trace_id, r.graph_id, "
         "r.graph_version, r.graph_hash, r.status, r.seed, r.step_count, r.chain, "
         "r.epoch, r.claims, r.abort_requested, r.due_at, r.error, r.started_at, "
         "r.completed_at, r.created_at, r.updated_at, r.parent_trace_id, "
-        "coalesce(r.parent_step, 0), coalesce(r.parent_seq, 0), r.depth, "
+        "coalesce(r.parent_step, 0) AS parent_step, coalesce(r.parent_seq, 0) AS parent_seq, r.depth, "
         "r.has_children FROM cmo_runs r WHERE r.completed_at IS NULL AND r.created_at "
         "BETWEEN $1::timestamptz AND $2::timestamptz AND (r.created_at < $2::timestamptz "
-        "OR r.run_no < $3::bigint) AND r.status = ANY ($4::text[]) AND ($5::text IS NULL "
+        "OR r.run_no < $3::bigint) AND ($4::text[] IS NULL OR r.status = ANY ($4::text[])) AND "
+        "($5::text IS NULL "
         "OR r.graph_id = $5::text) ORDER BY r.created_at DESC, r.run_no DESC",
     [ELG_POSTGRES_LIST_AFTER] =
         "SELECT created_at, run_no FROM cmo_runs WHERE trace_id = $1::text",
+    [ELG_POSTGRES_LIST_STRAYS] =
+        "SELECT trace_id, completed_at IS NULL FROM cmo_runs WHERE (created_at < 'epoch' "
+        "OR created_at > $1::timestamptz) AND ($2::text[] IS NULL OR status = ANY "
+        "($2::text[])) AND ($3::text IS NULL OR graph_id = $3::text) AND (NOT $4::bool OR "
+        "completed_at IS NULL)",
     [ELG_POSTGRES_TREES_REMOVE] = ELG_POSTGRES_SQL_TREES_REMOVE,
     [ELG_POSTGRES_TREES_COUNT] = ELG_POSTGRES_SQL_TREES_COUNT,
     [ELG_POSTGRES_GRAPHS_REMOVE] = ELG_POSTGRES_SQL_GRAPHS_REMOVE,

@@ -56,6 +56,9 @@ enum elg_sqlite_statement {
     ELG_SQLITE_LIST_ALL,
     ELG_SQLITE_LIST_UNFINISHED,
     ELG_SQLITE_LIST_AFTER,
+    ELG_SQLITE_LIST_STRAYS,
+    ELG_SQLITE_LIST_STRAYS_UNFINISHED,
+    ELG_SQLITE_NEXT_STRAYS,
     ELG_SQLITE_STEPS_READ,
     ELG_SQLITE_ACTIVITIES_READ,
     ELG_SQLITE_ABORTS_READ,
@@ -141,6 +144,7 @@ struct elg_sqlite_owned {
 struct elg_sqlite_taking {
     uint32_t rate_count, rate_ms; /* 0: no limit, or it has begun */
     bool refused;                 /* out: the rate leaves no room */
+    bool unread;                  /* out: its row cannot be read */
 };
 
 /* ---- sqlite_error.c */
@@ -232,6 +236,12 @@ enum elg_status elg_sqlite_row_run(const struct elg_alloc *alloc,
                                    const struct elg_sqlite_connection *connection,
                                    sqlite3_stmt *statement, bool summary,
                                    struct elg_run_row *out, struct elg_error *error);
+/* The trace in column 0; "" if it is none. */
+void elg_sqlite_row_trace(sqlite3_stmt *statement, char out[ELG_TRACE_BYTES_MAX + 1]);
+/* Tells of a run of which the column that column 1 names is no time. */
+void elg_sqlite_stray_tell(const struct elg_sqlite_connection *connection,
+                           sqlite3_stmt *statement, elg_unread_fn unread,
+                           void *unread_self);
 enum elg_status elg_sqlite_row_step(const struct elg_alloc *alloc,
                                     const struct elg_sqlite_connection *connection,
                                     sqlite3_stmt *statement, const char *trace_id,
@@ -322,6 +332,16 @@ enum elg_status elg_sqlite_next(struct elg_sqlite *sqlite, const char *const *gr
                                 size_t graph_count, const struct elg_pass_over *passed,
                                 struct elg_sqlite_names *names, struct elg_run_row *out,
                                 struct elg_error *error);
+
+/* ---- sqlite_sweep.c */
+/* Once a second at most: frees runs that a dead process held, and tells `passed` (may be
+ * NULL) of those that wait for what is no time. */
+enum elg_status elg_sqlite_sweep(struct elg_sqlite *sqlite,
+                                 const struct elg_pass_over *passed,
+                                 struct elg_error *error);
+/* Tells of a run whose row cannot be read, if anyone is to be told. */
+void elg_sqlite_unread_tell(const struct elg_pass_over *passed, const char *trace_id,
+                            const struct elg_error *why);
 
 /* ---- sqlite_write.c: a writing transaction (S1, S2) */
 /* Takes write_mutex and the guard and begins. After ELG_OK exactly one of the ends. */

@@ -171,6 +171,8 @@ static enum elg_status claim(struct elg_sqlite *sqlite, const char *trace_id,
         return status;
     status =
         elg_sqlite_run_read(sqlite->env.alloc, &sqlite->writer, trace_id, &row, error);
+    if (taking != NULL)
+        taking->unread = status == ELG_CORRUPT;
     if (status == ELG_OK && taking != NULL)
         status = rate_check(sqlite, trace_id, taking, error);
     bool refused = taking != NULL && taking->refused;
@@ -219,6 +221,8 @@ enum elg_status elg_sqlite_claim_as(struct elg_sqlite *sqlite, const char *trace
 {
     bool before, ours;
     enum elg_status status = elg_sqlite_own(sqlite, trace_id, &before, error);
+    if (status == ELG_BUSY && taking != NULL)
+        return ELG_BUSY; /* another took it up first */
     if (status == ELG_BUSY)
         return claim_held(sqlite, trace_id, out, error);
     if (status != ELG_OK)

@@ -12,7 +12,8 @@ static const struct elg_sqlite_taking UNLIMITED;
 
 struct many {
     struct elg_sqlite *sqlite;
-    bool next; /* whatever is next; else runs by their names */
+    bool next;                          /* whatever is next; else runs by their names */
+    const struct elg_pass_over *passed; /* hears of rows that cannot be read */
     struct elg_run_row *rows;
     size_t count;
     const char *locked[ELG_CLAIM_BATCH_RUNS_MAX];
@@ -51,12 +52,16 @@ static enum elg_status claim_one(struct many *many, const char *trace_id,
 {
     struct elg_run_row row = {.status = ELG_RUN_PENDING};
     struct elg_sqlite *sqlite = many->sqlite;
+    struct elg_error own;
     enum elg_status status =
-        elg_sqlite_run_read(sqlite->env.alloc, &sqlite->writer, trace_id, &row, error);
-    if (status == ELG_NOT_FOUND)
+        elg_sqlite_run_read(sqlite->env.alloc, &sqlite->writer, trace_id, &row, &own);
+    if (status == ELG_CORRUPT)
+        elg_sqlite_unread_tell(many->passed, trace_id, &own);
+    if (status == ELG_NOT_FOUND || status == ELG_CORRUPT)
         return ELG_OK;
-    bool may =
-        status == ELG_OK && may_claim(many, &row, elg_base_wall_ms(sqlite->env.clock));
+    if (status != ELG_OK)
+        return elg_base_fail(error, status, own.where, "%s", own.text);
+    bool may = may_claim(many, &row, elg_base_wall_ms(sqlite->env.clock));
     if (may)
         status =
             elg_sqlite_claim_row(sqlite, &row, many->next ? &UNLIMITED : NULL, error);
@@ -125,11 +130,12 @@ enum elg_status elg_sqlite_claim_named(void *self, const char *const *trace_ids,
 }
 
 static enum elg_status next_many(struct elg_sqlite *sqlite,
+                                 const struct elg_pass_over *passed,
                                  struct elg_sqlite_names *names, struct elg_run_row *rows,
                                  size_t *count, struct elg_error *error)
 {
     const char *trace_ids[ELG_CLAIM_BATCH_RUNS_MAX];
-    struct many many = {.sqlite = sqlite, .next = true, .rows = rows};
+    struct many many = {.sqlite = sqlite, .next = true, .passed = passed, .rows = rows};
     for (size_t i = 0; i < names->count; i++)
         trace_ids[i] = names->trace_ids[i];
     enum elg_status status = claim_locked(&many, trace_ids, names->count, error);
@@ -163,7 +169,7 @@ enum elg_status elg_sqlite_claim_many(void *self, const char *const *graph_ids,
         elg_sqlite_next(sqlite, graph_ids, graph_count, passed, names, rows, error);
     bool several = status == ELG_OK && names != NULL && names->count > 1;
     if (several)
-        status = next_many(sqlite, names, rows, count, error);
+        status = next_many(sqlite, passed, names, rows, count, error);
     elg_base_free(sqlite->env.alloc, names, sizeof *names);
     if (several && status != ELG_NOT_FOUND)
         return status;

@@ -3,8 +3,7 @@
  * Free runs are searched through an index of graph and priority, in the order of the
  * contract: the pairs of these are read first, then each pair's runs until one can be
  * had. Limits of how many run at once are slots, locked as runs are, so that those of a
- * dead process are free; the rate is counted in the claim's transaction. Runs that a dead
- * process held become free in a sweep.
+ * dead process are free; the rate is counted in the claim's transaction.
  */
 #include "checkpoint/sqlite.h"
 
@@ -15,8 +14,6 @@
 #define PAIRS_MAX 256 /* of graph and priority, looked at by one claim */
 #define LOOK_FIRST 8  /* runs of one pair that are looked at, */
 #define LOOK_MAX 1024 /* and if none of these can be had */
-#define ORPHANS_MAX 256
-#define SWEEP_US 1000000
 
 int64_t elg_sqlite_lease_until_us(void *self)
 {
@@ -28,91 +25,6 @@ int64_t elg_sqlite_wall_ms(void *self)
 {
     struct elg_sqlite *sqlite = self;
     return elg_base_wall_ms(sqlite->env.clock);
-}
-
-/* ---- runs that nobody holds any more */
-
-struct orphan {
-    char trace_id[ELG_TRACE_BYTES_MAX + 1];
-    int64_t epoch;
-};
-
-static enum elg_status orphans_read(struct elg_sqlite *sqlite, struct orphan *orphans,
-                                    size_t *count, struct elg_error *error)
-{
-    sqlite3_stmt *statement = NULL;
-    bool found = true;
-    *count = 0;
-    pthread_mutex_lock(&sqlite->read_mutex);
-    enum elg_status status =
-        elg_sqlite_statement(&sqlite->reader, ELG_SQLITE_ORPHANS_READ, &statement, error);
-    while (status == ELG_OK && *count < ORPHANS_MAX) {
-        status = elg_sqlite_step(&sqlite->reader, statement, &found, error);
-        if (status != ELG_OK || !found)
-            break;
-        const char *trace_id = (const char *)sqlite3_column_text(statement, 0);
-        if (trace_id == NULL || strlen(trace_id) > ELG_TRACE_BYTES_MAX ||
-            !elg_sqlite_is_orphan(sqlite, trace_id))
-            continue;
-        strcpy(orphans[*count].trace_id, trace_id);
-        orphans[(*count)++].epoch = sqlite3_column_int64(statement, 1);
-    }
-    sqlite3_reset(statement);
-    pthread_mutex_unlock(&sqlite->read_mutex);
-    return status;
-}
-
-static enum elg_status orphan_free(struct elg_sqlite *sqlite, const struct orphan *orphan,
-                                   struct elg_error *error)
-{
-    sqlite3_stmt *statement = NULL;
-    int changes;
-    enum elg_status status =
-        elg_sqlite_statement(&sqlite->writer, ELG_SQLITE_ORPHAN_FREE, &statement, error);
-    if (status != ELG_OK)
-        return status;
-    sqlite3_bind_text(statement, 1, orphan->trace_id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, orphan->epoch);
-    return elg_sqlite_write(&sqlite->writer, statement, &changes, error);
-}
-
-static enum elg_status orphans_free(struct elg_sqlite *sqlite,
-                                    const struct orphan *orphans, size_t count,
-                                    struct elg_error *error)
-{
-    if (count == 0)
-        return ELG_OK;
-    enum elg_status status = elg_sqlite_write_begin(sqlite, error);
-    if (status != ELG_OK)
-        return status;
-    for (size_t i = 0; status == ELG_OK && i < count; i++)
-        status = orphan_free(sqlite, &orphans[i], error);
-    if (status == ELG_OK)
-        return elg_sqlite_write_commit(sqlite, error);
-    elg_sqlite_write_rollback(sqlite);
-    return status;
-}
-
-static enum elg_status sweep(struct elg_sqlite *sqlite, struct elg_error *error)
-{
-    int64_t now_us = elg_base_monotonic_us(sqlite->env.clock);
-    size_t count;
-    if (sqlite->swept && !sqlite->sweep_due && now_us - sqlite->sweep_us < SWEEP_US)
-        return ELG_OK;
-    struct orphan *orphans =
-        elg_base_calloc(sqlite->env.alloc, ORPHANS_MAX * sizeof *orphans);
-    if (orphans == NULL)
-        return elg_base_no_memory(error);
-    enum elg_status status = orphans_read(sqlite, orphans, &count, error);
-    if (status == ELG_OK)
-        status = orphans_free(sqlite, orphans, count, error);
-    elg_base_free(sqlite->env.alloc, orphans, ORPHANS_MAX * sizeof *orphans);
-    if (status != ELG_OK)
-        return status;
-    sqlite->swept = true;
-    sqlite->sweep_due = count == ORPHANS_MAX;
-    sqlite->sweep_us = now_us;
-    return ELG_OK;
 }
 
 /* ---- pairs of graph and priority that have free runs */
@@ -140,7 +52,7 @@ static bool graph_wanted(const struct next *next, const char *graph_id)
     return wanted;
 }
 
-/* The pair behind `pair`, into it. */
+/* The pair behind `pair`, into it. What cannot be one is not met: lists tell of it. */
 static enum elg_status pair_step(struct elg_sqlite *sqlite, struct pair *pair,
                                  bool *found, struct elg_error *error)
 {
@@ -151,14 +63,14 @@ static enum elg_status pair_step(struct elg_sqlite *sqlite, struct pair *pair,
         return status;
     sqlite3_bind_text(statement, 1, pair->graph_id, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(statement, 2, pair->priority);
+    sqlite3_bind_int(statement, 3, ELG_NAME_BYTES_MAX);
     status = elg_sqlite_step(&sqlite->reader, statement, found, error);
     if (status != ELG_OK || !*found)
         return status;
     const char *graph_id = (const char *)sqlite3_column_text(statement, 0);
-    if (graph_id == NULL || strlen(graph_id) > ELG_NAME_BYTES_MAX) {
+    if (graph_id == NULL) {
         sqlite3_reset(statement);
-        return elg_base_fail(error, ELG_CORRUPT, sqlite->path,
-                             "cmo_runs has a graph_id that is none");
+        return elg_base_no_memory(error);
     }
     snprintf(pair->graph_id, sizeof pair->graph_id, "%s", graph_id);
     pair->priority = sqlite3_column_int64(statement, 1);
@@ -326,6 +238,7 @@ static enum elg_status candidate_take(struct elg_sqlite *sqlite, const struct ne
     char slots[ELG_SQLITE_SLOTS][ELG_SQLITE_SLOT_BYTES_MAX] = {"", ""};
     uint64_t graph = hash_of(14695981039346656037u, pair->graph_id);
     enum elg_status status = ELG_BUSY;
+    struct elg_error own;
     if (elg_sqlite_owned(sqlite, candidate->trace_id) ||
         elg_checkpoint_is_passed(next->passed, candidate->trace_id) ||
         (search->rate_full && candidate->taking.rate_count > 0))
@@ -335,9 +248,14 @@ static enum elg_status candidate_take(struct elg_sqlite *sqlite, const struct ne
         slot_take(sqlite, 'k', hash_of(graph, candidate->limit_key),
                   candidate->key_running_max, slots[1]))
         status = elg_sqlite_claim_as(sqlite, candidate->trace_id, &candidate->taking, out,
-                                     error);
+                                     &own);
     search->rate_full = search->rate_full || candidate->taking.refused;
-    if (status == ELG_OK && candidate->taking.refused)
+    if (status == ELG_CORRUPT && candidate->taking.unread)
+        elg_sqlite_unread_tell(next->passed, candidate->trace_id, &own);
+    else if (status != ELG_OK && status != ELG_BUSY && status != ELG_NOT_FOUND)
+        elg_base_fail(error, status, own.where, "%s", own.text);
+    if (candidate->taking.unread || status == ELG_NOT_FOUND || /* removed meanwhile */
+        (status == ELG_OK && candidate->taking.refused))
         status = ELG_BUSY;
     if (status == ELG_OK && !elg_checkpoint_status_ended(out->status))
         elg_sqlite_own_slots(sqlite, candidate->trace_id, slots);
@@ -443,7 +361,7 @@ static enum elg_status next_find(struct elg_sqlite *sqlite, struct next *next,
                                  struct search *search, struct elg_sqlite_names *names,
                                  struct elg_run_row *out, struct elg_error *error)
 {
-    enum elg_status status = sweep(sqlite, error);
+    enum elg_status status = elg_sqlite_sweep(sqlite, next->passed, error);
     if (status != ELG_OK)
         return status;
     pthread_mutex_lock(&sqlite->read_mutex);

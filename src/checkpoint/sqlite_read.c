@@ -47,6 +47,23 @@ static enum elg_status after_read(struct elg_sqlite *sqlite, const char *trace_i
     return ELG_OK;
 }
 
+/* NULL: any. Not by name then, so that a run whose status was damaged is met, not passed
+ * over. */
+static const char *statuses_text(const struct elg_run_filter *filter,
+                                 char statuses[STATUSES_BYTES_MAX])
+{
+    size_t size = 0;
+    if (filter->statuses == ELG_RUN_STATUSES_ALL ||
+        filter->statuses == ELG_RUN_STATUSES_UNFINISHED)
+        return NULL;
+    for (int i = 0; i <= ELG_RUN_QUARANTINED; i++) {
+        if ((filter->statuses & 1u << i) != 0)
+            size += (size_t)snprintf(statuses + size, STATUSES_BYTES_MAX - size, "%s,",
+                                     elg_checkpoint_status_name((enum elg_run_status)i));
+    }
+    return statuses;
+}
+
 /* `statuses` is borrowed until the statement was stepped. */
 static enum elg_status list_bind(struct elg_sqlite *sqlite, sqlite3_stmt *statement,
                                  const struct elg_run_filter *filter,
@@ -56,48 +73,80 @@ static enum elg_status list_bind(struct elg_sqlite *sqlite, sqlite3_stmt *statem
     struct elg_sqlite_bind bind;
     int64_t last_ms = filter->until_ms - 1, created_ms = INT64_MAX, row_id = INT64_MAX;
     enum elg_status status = ELG_OK;
-    size_t size = 0;
-    /* Not by its name, so that a run whose status was damaged is met, not passed over. */
-    bool whole = filter->statuses == ELG_RUN_STATUSES_ALL ||
-                 filter->statuses == ELG_RUN_STATUSES_UNFINISHED;
     if (filter->after != NULL)
         status = after_read(sqlite, filter->after, &created_ms, &row_id, error);
     if (status != ELG_OK)
         return status;
-    for (int i = 0; i <= ELG_RUN_QUARANTINED; i++) {
-        if ((filter->statuses & 1u << i) != 0)
-            size += (size_t)snprintf(statuses + size, STATUSES_BYTES_MAX - size, "%s,",
-                                     elg_checkpoint_status_name((enum elg_run_status)i));
-    }
     elg_sqlite_bind_begin(&bind, statement);
     elg_sqlite_bind_int(&bind, filter->since_ms);
     elg_sqlite_bind_int(&bind, created_ms <= last_ms ? created_ms : last_ms);
     elg_sqlite_bind_int(&bind, created_ms <= last_ms ? row_id : INT64_MAX);
-    elg_sqlite_bind_text(&bind, whole ? NULL : statuses);
+    elg_sqlite_bind_text(&bind, statuses_text(filter, statuses));
     elg_sqlite_bind_text(&bind, filter->graph_id);
     return elg_sqlite_bind_end(&bind, &sqlite->reader, error);
 }
 
+/* A row that cannot be read is that run's alone. */
 static enum elg_status list_read(struct elg_sqlite *sqlite, sqlite3_stmt *statement,
-                                 elg_run_row_fn give, void *give_self,
-                                 struct elg_error *error)
+                                 const struct elg_run_filter *filter, elg_run_row_fn give,
+                                 void *give_self, struct elg_error *error)
 {
     for (;;) {
         struct elg_run_row row;
+        struct elg_error own;
+        char trace_id[ELG_TRACE_BYTES_MAX + 1];
         bool found, more;
         enum elg_status status =
             elg_sqlite_step(&sqlite->reader, statement, &found, error);
         if (status != ELG_OK || !found)
             return status;
         status = elg_sqlite_row_run(sqlite->env.alloc, &sqlite->reader, statement, true,
-                                    &row, error);
+                                    &row, &own);
+        if (status == ELG_CORRUPT) {
+            elg_sqlite_row_trace(statement, trace_id);
+            filter->unread(filter->unread_self, trace_id, &own);
+            continue;
+        }
         if (status != ELG_OK)
-            return status;
+            return elg_base_fail(error, status, own.where, "%s", own.text);
         more = give(give_self, &row);
         elg_checkpoint_run_row_fini(&row);
         if (!more)
             return ELG_OK;
     }
+}
+
+/* Runs that have no place in the list, for a created_at that is no time. */
+static enum elg_status strays_tell(struct elg_sqlite *sqlite,
+                                   const struct elg_run_filter *filter,
+                                   struct elg_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    struct elg_sqlite_bind bind;
+    char statuses[STATUSES_BYTES_MAX];
+    bool unfinished = list_statement(filter) == ELG_SQLITE_LIST_UNFINISHED, found;
+    if (filter->after != NULL || filter->since_ms != 0 ||
+        filter->until_ms != ELG_TIME_MS_MAX)
+        return ELG_OK;
+    enum elg_status status = elg_sqlite_statement(
+        &sqlite->reader,
+        unfinished ? ELG_SQLITE_LIST_STRAYS_UNFINISHED : ELG_SQLITE_LIST_STRAYS,
+        &statement, error);
+    if (status != ELG_OK)
+        return status;
+    elg_sqlite_bind_begin(&bind, statement);
+    elg_sqlite_bind_int(&bind, ELG_TIME_MS_MAX);
+    elg_sqlite_bind_text(&bind, statuses_text(filter, statuses));
+    elg_sqlite_bind_text(&bind, filter->graph_id);
+    status = elg_sqlite_bind_end(&bind, &sqlite->reader, error);
+    if (status != ELG_OK)
+        return status;
+    while ((status = elg_sqlite_step(&sqlite->reader, statement, &found, error)) ==
+               ELG_OK &&
+           found)
+        elg_sqlite_stray_tell(&sqlite->reader, statement, filter->unread,
+                              filter->unread_self);
+    return status;
 }
 
 enum elg_status elg_sqlite_run_list(void *self, const struct elg_run_filter *filter,
@@ -108,12 +157,14 @@ enum elg_status elg_sqlite_run_list(void *self, const struct elg_run_filter *fil
     sqlite3_stmt *statement = NULL;
     char statuses[STATUSES_BYTES_MAX];
     pthread_mutex_lock(&sqlite->read_mutex);
-    enum elg_status status =
-        elg_sqlite_statement(&sqlite->reader, list_statement(filter), &statement, error);
+    enum elg_status status = strays_tell(sqlite, filter, error);
+    if (status == ELG_OK)
+        status = elg_sqlite_statement(&sqlite->reader, list_statement(filter), &statement,
+                                      error);
     if (status == ELG_OK) {
         status = list_bind(sqlite, statement, filter, statuses, error);
         if (status == ELG_OK)
-            status = list_read(sqlite, statement, row, row_self, error);
+            status = list_read(sqlite, statement, filter, row, row_self, error);
         sqlite3_reset(statement);
     }
     pthread_mutex_unlock(&sqlite->read_mutex);

@@ -40,8 +40,8 @@ static void run_summary(struct elg_sqlite_columns *columns, struct elg_run_row *
     row->step_count =
         (uint64_t)elg_sqlite_column_int(columns, 0, ELG_STEPS_PER_RUN_MAX + 1);
     elg_sqlite_column_hash(columns, &row->chain, false);
-    row->epoch = (uint64_t)elg_sqlite_column_int(columns, 0, INT64_MAX);
-    row->claims = (uint32_t)elg_sqlite_column_int(columns, 0, UINT32_MAX);
+    row->epoch = (uint64_t)elg_sqlite_column_int(columns, 0, INT64_MAX - 1);
+    row->claims = (uint32_t)elg_sqlite_column_int(columns, 0, UINT32_MAX - 1);
     row->abort_requested = elg_sqlite_column_int(columns, 0, 1) != 0;
     row->due_ms = elg_sqlite_column_time(columns);
     row->error = elg_sqlite_column_blob(columns, true);
@@ -91,6 +91,31 @@ enum elg_status elg_sqlite_row_run(const struct elg_alloc *alloc,
     else
         *out = row;
     return columns.status;
+}
+
+void elg_sqlite_row_trace(sqlite3_stmt *statement, char out[ELG_TRACE_BYTES_MAX + 1])
+{
+    out[0] = '\0';
+    if (sqlite3_column_type(statement, 0) != SQLITE_TEXT ||
+        sqlite3_column_bytes(statement, 0) > ELG_TRACE_BYTES_MAX)
+        return;
+    const char *trace_id = (const char *)sqlite3_column_text(statement, 0);
+    if (trace_id != NULL)
+        snprintf(out, ELG_TRACE_BYTES_MAX + 1, "%s", trace_id);
+}
+
+void elg_sqlite_stray_tell(const struct elg_sqlite_connection *connection,
+                           sqlite3_stmt *statement, elg_unread_fn unread,
+                           void *unread_self)
+{
+    struct elg_error error;
+    char trace_id[ELG_TRACE_BYTES_MAX + 1];
+    elg_sqlite_row_trace(statement, trace_id);
+    elg_base_fail(&error, ELG_CORRUPT, connection->path,
+                  "cmo_runs.%s, row %s: not a time; restore it from a copy",
+                  (const char *)sqlite3_column_text(statement, 1),
+                  trace_id[0] ? trace_id : "?");
+    unread(unread_self, trace_id, &error);
 }
 
 static enum elg_status run_step(const struct elg_alloc *alloc,

@@ -25,6 +25,10 @@
     "r.created_at BETWEEN ?1 AND ?2 AND (r.created_at < ?2 OR r.rowid < ?3) "            \
     "AND (?4 IS NULL OR instr(?4, r.status || ',') > 0) AND (?5 IS NULL OR r.graph_id "  \
     "= ?5)"
+#define STRAYS(where)                                                                    \
+    "SELECT trace_id, 'created_at' FROM cmo_runs WHERE " where                           \
+    " AND (?2 IS NULL OR instr(?2, status || ',') > 0) AND (?3 IS NULL OR graph_id = "   \
+    "?3)"
 #define LIST_ORDER " ORDER BY r.created_at DESC, r.rowid DESC"
 
 static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
@@ -121,6 +125,17 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "SELECT " RUN_SUMMARY " FROM cmo_runs r WHERE r.completed_at IS NULL "
         "AND " LIST_FILTER LIST_ORDER,
     [ELG_SQLITE_LIST_AFTER] = "SELECT created_at, rowid FROM cmo_runs WHERE trace_id = ?",
+    /* Texts and blobs come behind all numbers: these are ends of indexes. */
+    [ELG_SQLITE_LIST_STRAYS] =
+        STRAYS("created_at < 0") " UNION ALL " STRAYS("created_at > ?1"),
+    [ELG_SQLITE_LIST_STRAYS_UNFINISHED] =
+        STRAYS("completed_at IS NULL AND created_at < 0") " UNION ALL " STRAYS(
+            "completed_at IS NULL AND created_at > ?1"),
+    [ELG_SQLITE_NEXT_STRAYS] =
+        "SELECT trace_id, 'created_at' FROM cmo_runs WHERE completed_at IS NULL AND "
+        "created_at > ?1 UNION ALL SELECT trace_id, 'due_at' FROM cmo_runs WHERE free = "
+        "1 "
+        "AND completed_at IS NULL AND due_at IS NOT NULL AND due_at > ?1 LIMIT 256",
     [ELG_SQLITE_STEPS_READ] =
         "SELECT step_index, attempt, node_id, status, input_hash, state_hash, "
         "output_hash, next_edge, next_node, fuel, activity_count, clock, retry_at, "
@@ -135,7 +150,9 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
         "ORDER BY step_index, attempt, seq",
     [ELG_SQLITE_NEXT_PAIR] =
         "SELECT graph_id, priority FROM cmo_runs INDEXED BY cmo_runs_free WHERE " FREE
-        " AND (graph_id, priority) > (?1, ?2) ORDER BY graph_id, priority LIMIT 1",
+        " AND (graph_id, priority) > (?1, ?2) AND typeof(graph_id) = 'text' AND "
+        "typeof(priority) = 'integer' AND instr(graph_id, char(0)) = 0 AND "
+        "length(CAST(graph_id AS BLOB)) <= ?3 ORDER BY graph_id, priority LIMIT 1",
     [ELG_SQLITE_NEXT_SERVED] = "SELECT max(claimed_at) FROM cmo_runs WHERE graph_id = ? "
                                "AND claimed_at IS NOT NULL",
     [ELG_SQLITE_NEXT_READ] =
@@ -161,7 +178,7 @@ static const char *const SQL[ELG_SQLITE_STATEMENT_COUNT] = {
                                "epoch = ? AND free = 0 AND completed_at IS NULL",
     [ELG_SQLITE_DUE_READ] =
         "SELECT min(due_at) FROM cmo_runs WHERE free = 1 AND completed_at IS NULL AND "
-        "due_at IS NOT NULL AND due_at > ?",
+        "due_at IS NOT NULL AND due_at > ? AND due_at <= 253402300799000",
     [ELG_SQLITE_VERSION_READ] = "PRAGMA data_version",
     [ELG_SQLITE_REOPEN] =
         "UPDATE cmo_runs SET status = 'running', completed_at = NULL, claims = 0, "

@@ -142,20 +142,43 @@ static uint32_t statuses_of(const struct elg_run_filter *filter)
     return filter->unfinished ? bits & ELG_RUN_STATUSES_UNFINISHED : bits;
 }
 
+struct first_unread {
+    bool met;
+    struct elg_error error;
+};
+
+static void keep_first(void *self, const char *trace_id, const struct elg_error *why)
+{
+    (void)trace_id;
+    struct first_unread *first = self;
+    if (!first->met)
+        first->error = *why;
+    first->met = true;
+}
+
 enum elg_status elg_checkpoint_run_list(struct elg_store *store,
                                         const struct elg_run_filter *filter,
                                         elg_run_row_fn row, void *row_self,
                                         struct elg_error *error)
 {
     struct elg_run_filter whole = *filter;
+    struct first_unread first = {.met = false};
     enum elg_status status =
         elg_store_enter(store, "run_list", false, filter->after, error);
     whole.statuses = statuses_of(filter);
     if (whole.until_ms == 0)
         whole.until_ms = ELG_TIME_MS_MAX;
+    if (whole.unread == NULL) {
+        whole.unread = keep_first;
+        whole.unread_self = &first;
+    }
     if (status != ELG_OK || whole.statuses == 0)
         return status;
-    return store->ops->run_list(store->self, &whole, row, row_self, error);
+    status = store->ops->run_list(store->self, &whole, row, row_self, error);
+    return status == ELG_OK && first.met
+               ? elg_base_fail(error, ELG_CORRUPT, first.error.where, "%s",
+                               first.error.text)
+               : status;
 }
 
 /* ---- retention */

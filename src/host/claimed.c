@@ -29,13 +29,38 @@ size_t elg__claimed_room(const struct elg_host *host, bool of_children)
     return left < ELG_CLAIM_BATCH_RUNS_MAX ? left : ELG_CLAIM_BATCH_RUNS_MAX;
 }
 
+#define TOLD_MAX 32 /* by one claim; the rest is told by those that follow */
+
+/* Runs whose rows cannot be read, until the store may be called again. */
+struct unread {
+    struct elg_host *host;
+    int64_t now_us;
+    size_t count;
+    char trace_ids[TOLD_MAX][ELG_TRACE_BYTES_MAX + 1];
+    struct elg_error errors[TOLD_MAX];
+};
+
+static void note_unread(void *self, const char *trace_id, const struct elg_error *why)
+{
+    struct unread *unread = self;
+    if (unread->count == TOLD_MAX ||
+        !elg__passed_unread(unread->host, trace_id, unread->now_us))
+        return;
+    snprintf(unread->trace_ids[unread->count], sizeof unread->trace_ids[0], "%s",
+             trace_id);
+    unread->errors[unread->count++] = *why;
+}
+
 static enum elg_status claim(struct elg_host *host, struct elg_error *error)
 {
     static const char *const NONE[] = {NULL};
     const char *passed_ids[ELG_SERVE_PASSED_MAX];
-    struct elg_pass_over passed =
-        elg__passed_now(host, elg_base_monotonic_us(host->clock), passed_ids);
+    int64_t now_us = elg_base_monotonic_us(host->clock);
+    struct elg_pass_over passed = elg__passed_now(host, now_us, passed_ids);
+    struct unread unread = {.host = host, .now_us = now_us};
     struct elg_serving *serving = &host->serving;
+    passed.unread = note_unread;
+    passed.unread_self = &unread;
     const char *const *ids =
         serving->graph_ids ? (const char *const *)serving->graph_ids : NONE;
     if (serving->rows == NULL)
@@ -45,9 +70,13 @@ static enum elg_status claim(struct elg_host *host, struct elg_error *error)
         return elg_base_no_memory(error);
     serving->row_next = serving->row_count = 0;
     serving->rows_lapses = elg_checkpoint_lease_lapses(host->store);
-    return elg_checkpoint_claim_many(
+    enum elg_status status = elg_checkpoint_claim_many(
         host->store, serving->all_graphs ? NULL : ids, serving->graph_count, &passed,
         serving->rows, elg__claimed_room(host, false), &serving->row_count, error);
+    for (size_t i = 0; i < unread.count; i++)
+        elg__warn(host, unread.trace_ids[i], unread.errors[i].where,
+                  unread.errors[i].text);
+    return status;
 }
 
 enum elg_status elg__claimed_next(struct elg_host *host, struct elg_run_row *row,

@@ -22,6 +22,8 @@ struct traces {
     int64_t before_ms;
     const struct elg_alloc *alloc;
     bool failed; /* no memory */
+    bool damaged;
+    struct elg_error damage; /* the first row that cannot be read */
 };
 
 struct hashes {
@@ -64,6 +66,15 @@ static bool take_run(void *self, const struct elg_run_row *row)
     return traces->count < PASS_RUNS_MAX;
 }
 
+static void note_damage(void *self, const char *trace_id, const struct elg_error *why)
+{
+    (void)trace_id;
+    struct traces *traces = self;
+    if (!traces->damaged)
+        traces->damage = *why;
+    traces->damaged = true;
+}
+
 static enum elg_status remove_some(struct elg_host *host, const struct traces *traces,
                                    size_t from, bool look, uint64_t *removed,
                                    struct elg_error *error)
@@ -78,14 +89,17 @@ static enum elg_status remove_some(struct elg_host *host, const struct traces *t
                                        removed, error);
 }
 
-/* *more: there may be runs that this pass did not come to. */
-static enum elg_status runs_pass(struct elg_host *host,
-                                 const struct elg_run_filter *filter, int64_t before_ms,
-                                 bool look, uint64_t *total, bool *more,
-                                 struct elg_error *error)
+/* *more: there may be runs that this pass did not come to. ELG_CORRUPT for a row that
+ * cannot be read, after the others were removed: what it refers to is not known, so that
+ * nothing else may be. */
+static enum elg_status runs_pass(struct elg_host *host, struct elg_run_filter *filter,
+                                 int64_t before_ms, bool look, uint64_t *total,
+                                 bool *more, struct elg_error *error)
 {
     struct traces traces = {.before_ms = before_ms, .alloc = host->alloc};
     uint64_t before = *total;
+    filter->unread = note_damage;
+    filter->unread_self = &traces;
     enum elg_status status =
         elg_checkpoint_run_list(host->store, filter, take_run, &traces, error);
     if (status == ELG_OK && traces.failed)
@@ -97,6 +111,9 @@ static enum elg_status runs_pass(struct elg_host *host,
     }
     *more = traces.count == PASS_RUNS_MAX && *total > before && !look;
     elg_base_free(host->alloc, traces.items, traces.capacity * sizeof *traces.items);
+    if (status == ELG_OK && traces.damaged && !*more)
+        status = elg_base_fail(error, ELG_CORRUPT, traces.damage.where, "%s",
+                               traces.damage.text);
     return status;
 }
 

@@ -79,7 +79,9 @@ enum elg_status elg__run_query(struct elg_host *host,
                                     .graph_id = options->graph_id,
                                     .since_ms = options->since_ms,
                                     .until_ms = options->until_ms,
-                                    .after = options->after};
+                                    .after = options->after,
+                                    .unread = options->unread,
+                                    .unread_self = options->self};
     enum elg_status status =
         elg__statuses_parse(options->statuses, &filter.statuses, error);
     if (status != ELG_OK)

@@ -45,6 +45,18 @@ void elg__passed_add(struct elg_host *host, const char *trace_id, int64_t now_us
         now_us + (pause_us < ELG_SERVE_PASS_US_MAX ? pause_us : ELG_SERVE_PASS_US_MAX);
 }
 
+bool elg__passed_unread(struct elg_host *host, const char *trace_id, int64_t now_us)
+{
+    struct elg_passed_list *list = &host->serving.passed;
+    const struct elg_passed *passed = passed_find(list, trace_id);
+    if (passed == NULL && list->count == ELG_SERVE_PASSED_MAX)
+        passed = passed_place(list);
+    if (passed != NULL && passed->until_us > now_us)
+        return false;
+    elg__passed_add(host, trace_id, now_us);
+    return true;
+}
+
 void elg__passed_forget(struct elg_host *host, const char *trace_id)
 {
     struct elg_passed_list *list = &host->serving.passed;

@@ -23,6 +23,9 @@ struct elg_passed_list {
 /* It could not be loaded here: others may try, this host not before a pause, which grows.
  */
 void elg__passed_add(struct elg_host *host, const char *trace_id, int64_t now_us);
+/* Its row cannot be read: as elg__passed_add, but true if that is to be told now: not
+ * while its pause lasts, nor if there is no place for it. */
+bool elg__passed_unread(struct elg_host *host, const char *trace_id, int64_t now_us);
 /* It was loaded, or has ended. */
 void elg__passed_forget(struct elg_host *host, const char *trace_id);
 /* What is left to others now; its traces are put into `trace_ids`, and live in the list.

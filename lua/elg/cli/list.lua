@@ -44,6 +44,7 @@ function M.run(options, _, printer)
     graph = options.graph, since_ms = options.since, until_ms = options["until"],
     after = options.after }
   local left = options.limit or math.huge
+  local exit = codes.exit.done
   return settings.with_host(options, { read_only = true, executes = false }, function(host)
     local rows = { HEAD }
     codes.check(host:list(what, function(text)
@@ -58,9 +59,12 @@ function M.run(options, _, printer)
         end
       end
       return left > 0
+    end, function(_, message, where)
+      exit = codes.exit.unavailable
+      printer:error(where .. ": " .. message)
     end))
     print_page(printer, rows)
-    return codes.exit.done
+    return exit
   end)
 end
 

@@ -18,12 +18,15 @@ M.examples = {
   { "elg resume job-7", "this one; an ended run prints its stored result" },
 }
 
--- The runs that can be taken up, oldest first.
-local function unfinished(host)
+-- The runs that can be taken up, oldest first. Those whose rows are damaged are told of.
+local function unfinished(host, work, printer)
   local traces = {}
   codes.check(host:list("unfinished", function(text)
     traces[#traces + 1] = codes.check(json.decode(text)).trace_id
     return true
+  end, function(_, message, where)
+    printer:error(where .. ": " .. message)
+    work:worse(codes.exit.unavailable)
   end))
   local first, last = 1, #traces
   while first < last do
@@ -62,9 +65,9 @@ function M.run(options, args, printer)
   local work = loop.create(printer, options.concurrency or CONCURRENCY)
   return settings.with_host(options, { on_event = work.on_event, there = true }, function(host)
     local named = #args > 0
-    local traces = named and args or unfinished(host)
+    local traces = named and args or unfinished(host, work, printer)
     work.tells_waits = #traces == 1
-    if #traces == 0 then printer:note("nothing to resume") end
+    if #traces == 0 and work.exit == codes.exit.done then printer:note("nothing to resume") end
     return work:run(host, starter(host, traces, named, work, printer))
   end)
 end
