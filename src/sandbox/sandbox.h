@@ -89,7 +89,7 @@ enum elg_status elg_sandbox_program_create(struct elg_sandbox *box, const char *
                                            struct elg_error *error);
 void elg_sandbox_program_destroy(struct elg_program *program);
 /* The graph as data, canonical JSON, borrowed:
- * {"id","version","entry","initial":"none"|"table"|"function",
+ * {"id","version","entry","line","initial":"none"|"table"|"function",
  *  "nodes":{name:{"line","retry":{"max_attempts","backoff","initial_delay_ms","max_delay_ms"}
  *  or null,"timeout_ms" or null}},
  *  "edges":[{"from","key","to","when":bool,"line"}]} Values that the author gave with a

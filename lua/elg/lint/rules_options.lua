@@ -29,22 +29,40 @@ local function is_set(field)
   return field and field.tag ~= "Nil" and field.tag ~= "False"
 end
 
-local function check_names(known, name, fields, report)
+local function check_names(known, what, fields, report)
   for field, value in pairs(fields) do
     if not known[field] and value and value.tag ~= "Nil" then
-      report("CTX_OPTION", value, ("ctx.%s takes no %s%s"):format(name, field, near.hint(field, names_of(known))))
+      report("CTX_OPTION", value, ("%s takes no %s%s"):format(what, field, near.hint(field, names_of(known))))
     end
   end
 end
 
+-- Of ctx.all's { "http", { ... } } and { "call", name, request, { ... } }: `raise` and `reconcile` are for
+-- single calls.
+local function check_entry(file, entry, report)
+  local kind = entry.tag == "Table" and entry.items[1] and tree.value(entry.items[1].value)
+  local item = kind and entry.items[kind.value == "call" and 4 or 2]
+  local options = kind and kind.tag == "String" and kind.value ~= "run" and library.options[kind.value]
+  if not options or not item or item.key or entry.items[1].key then return end
+  local fields, known = written(file, item.value), {}
+  for name in pairs(options[2]) do known[name] = name ~= "raise" and name ~= "reconcile" or nil end
+  if fields then check_names(known, ("ctx.all: %q"):format(kind.value), fields, report) end
+end
+
 local function check_options(vars, file, call, report)
   local name = context.function_of(vars, call)
+  if name == "all" and call.args[1] then
+    local list = tree.bare(call.args[1])
+    for _, item in ipairs(list.tag == "Table" and list.items or {}) do
+      check_entry(file, tree.bare(item.value), report)
+    end
+  end
   local place, known = unpack(library.options[name] or {})
   local arg = place and call.args[place]
   if not arg then return end
   local fields, is_open = written(file, arg)
   if not fields then return end
-  check_names(known, name, fields, report)
+  check_names(known, "ctx." .. name, fields, report)
   local is_once = is_open or fields.at_most_once == false or is_set(fields.at_most_once)
   if name == "http" and is_set(fields.reconcile) and not is_once then
     report("CTX_OPTION", fields.reconcile, "reconcile is asked only where at_most_once = true: any other call is "

@@ -366,6 +366,14 @@ describe("lint", function()
       "local function f(c) c.http { uri = 'x' } end f(ctx)",
       "ctx.http { url = 'x', reconcile = input.f }",
       "ctx.http { url = 'x', at_most_once = false, reconcile = input.f }" })
+    expect("CTX_OPTION", { "ctx.all { { 'http', { url = 'x', timout_ms = 5 } } }",
+      "ctx.all { { 'wait', 'x' }, { 'call', 'x', {}, { timeout = 5 } } }",
+      "ctx.all { { 'http', { url = 'x', raise = true } } }",
+      "ctx.all { { 'artifact.write', { content = 'x', nme = 'x' } } }" })
+    expect_none { "ctx.all { { 'http', 'x' }, { 'call', 'x', { timeout = 5 } }, { 'run', other, {}, { x = 1 } } }",
+      "ctx.all { { 'artifact.read', { hash = input.hash, encoding = 'base64' } } }",
+      "ctx.all { { input.kind, { x = 1 } }, input.one }",
+      "ctx.all { { 'call', 'x', {}, { timeout_ms = 5 } }, { 'wait', { name = 'x', timeout_ms = 5 } } }" }
     assert.equal("ctx.http takes no timout_ms; did you mean timeout_ms?",
       check(NODE:format "ctx.http { url = 'x', timout_ms = 5 }")[1].text)
     expect_none { "ctx.http { url = 'x', at_most_once = true, reconcile = input.f }", "ctx.http { url = 'x', x = nil }",

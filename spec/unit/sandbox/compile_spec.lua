@@ -137,7 +137,7 @@ return elg.graph {
 }]] }))
     assert.equal('{"edges":[{"from":"fetch","key":"ok","line":2,"to":"done","when":false},' ..
       '{"from":"fetch","key":"ok","line":16,"to":"fetch","when":true}],"entry":"fetch","id":"triage",' ..
-      '"initial":"function","nodes":{"done":{"line":11,"retry":null,"timeout_ms":null},' ..
+      '"initial":"function","line":2,"nodes":{"done":{"line":11,"retry":null,"timeout_ms":null},' ..
       '"fetch":{"line":7,"retry":{"backoff":"linear","initial_delay_ms":100,"max_attempts":3,' ..
       '"max_delay_ms":5000},"timeout_ms":5000}},"version":"1.0.0"}', program:describe())
     program:close()
