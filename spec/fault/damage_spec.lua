@@ -159,6 +159,24 @@ describe("a damaged database", function()
     end
   end)
 
+  it("is told with its place named once when a run is taken up", function()
+    local cases = {
+      { "UPDATE cmo_inputs SET limits = x'7b' WHERE trace_id = 'parked'", "cmo_inputs.limits: not JSON" },
+      { "UPDATE cmo_inputs SET limits = x'7b7d' WHERE trace_id = 'parked'",
+        "cmo_inputs.limits: a limit is missing or unusable" },
+      { "UPDATE cmo_inputs SET input = x'40' WHERE trace_id = 'parked'",
+        "cmo_inputs.input, row parked: neither JSON nor @sha256:" },
+    }
+    for _, case in ipairs(cases) do
+      put(base)
+      place:sql(case[1])
+      local done = place:elg { "resume", "parked" }
+      assert.equal(4, done.code, done.err)
+      assert.truthy(done.err:find(case[2], 1, true), done.err)
+      assert.equal(1, select(2, done.err:gsub("cmo_[%w_.]+", "")), done.err)
+    end
+  end)
+
   -- The root page of a table whose pages are read by nothing but its writing.
   local function root_of(name)
     put(base)

@@ -212,6 +212,26 @@ for _, kind in ipairs { "sqlite", "postgres" } do
       assert.same({ 0, 1 }, { done.doc.divergence.step, done.doc.divergence.seq })
     end)
 
+    it("whose payload was damaged is told by table and row, and taken once that is mended", function()
+      run("spoilt", outside.one_node 'return nil, { ctx.wait("go") }')
+      elg("signal", "spoilt", "go", '"paid"')
+      local function put(payload)
+        local value = kind == "sqlite" and "CAST(%s AS BLOB)" or "convert_to(%s, 'UTF8')"
+        local text = ("UPDATE cmo_signals SET payload = %s WHERE trace_id = 'spoilt'"):format(
+          payload and value:format(payload) or "NULL")
+        if kind == "sqlite" then place:sql(text) else postgres.sql(url, text) end
+      end
+      for _, case in ipairs { { "'{bad'", "not JSON" }, { false, "is NULL" } } do
+        put(case[1])
+        local done = place:elg({ "resume", "spoilt" }, { env = { ELG_STORE = url } })
+        assert.equal(4, done.code, done.err)
+        assert.truthy(done.err:find("cmo_signals%.payload, row spoilt signal_no %d+: " .. case[2]), done.err)
+        assert.is_nil(done.err:find("waits for", 1, true), done.err)
+      end
+      put [['"paid"']]
+      assert.same({ "paid" }, elg("resume", "spoilt").doc.output)
+    end)
+
     it("comes while the run does not wait: 200 of them, in order, none lost or doubled", function()
       local want = {}
       place:write("many.lua", outside.one_node [[

@@ -258,7 +258,7 @@ struct fetcher {
 static enum elg_status bad_artifact(const struct fetcher *fetcher, const char *column,
                                     const char *hex, const char *why)
 {
-    return elg_base_fail(fetcher->error, ELG_CORRUPT, column,
+    return elg_base_fail(fetcher->error, ELG_CORRUPT, NULL,
                          "%s, row %s: its artifact %s %s", column, fetcher->row, hex,
                          why);
 }
@@ -296,7 +296,7 @@ static enum elg_status blob_fetch(const struct fetcher *fetcher, const char *col
     struct elg_hash hash;
     struct elg_buf content;
     if (!reference_parse(elg_base_blob_bytes(*blob), &hash))
-        return elg_base_fail(fetcher->error, ELG_CORRUPT, column,
+        return elg_base_fail(fetcher->error, ELG_CORRUPT, NULL,
                              "%s, row %s: neither JSON nor @sha256: and 64 digits",
                              column, fetcher->row);
     elg_base_buf_init(&content, fetcher->alloc);

@@ -12,7 +12,7 @@ static enum elg_status read_limits(struct elg_run *run, struct elg_error *error)
         elg_json_parse(run->alloc, elg_base_blob_bytes(run->row.limits), &doc, error);
     if (status == ELG_INVALID)
         return elg_base_fail(error, ELG_CORRUPT, run->row.trace_id,
-                             "cmo_runs.limits is not JSON");
+                             "cmo_inputs.limits is not JSON");
     if (status != ELG_OK)
         return status;
     double interval =
@@ -20,7 +20,7 @@ static enum elg_status read_limits(struct elg_run *run, struct elg_error *error)
     elg_json_doc_destroy(doc);
     if (!(interval >= 1 && interval <= ELG_STEPS_PER_RUN_MAX))
         return elg_base_fail(error, ELG_CORRUPT, run->row.trace_id,
-                             "cmo_runs.limits has an unusable checkpoint_interval");
+                             "cmo_inputs.limits has an unusable checkpoint_interval");
     run->checkpoint_interval = (uint32_t)interval;
     return ELG_OK;
 }

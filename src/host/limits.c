@@ -60,7 +60,7 @@ enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes
     if (status == ELG_NO_MEMORY)
         return status;
     if (status != ELG_OK)
-        return elg_base_fail(error, ELG_CORRUPT, "cmo_runs.limits", "not JSON");
+        return elg_base_fail(error, ELG_CORRUPT, "cmo_inputs.limits", "not JSON");
     const struct elg_json_value *root = elg_json_root(doc);
     uint64_t v[6] = {0};
     bool ok = read_one(root, "fuel", 9e15, &out->fuel) &&
@@ -73,7 +73,7 @@ enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes
     out->jail = elg_json_bool(elg_json_get(root, "jail"), false);
     elg_json_doc_destroy(doc);
     if (!ok)
-        return elg_base_fail(error, ELG_CORRUPT, "cmo_runs.limits",
+        return elg_base_fail(error, ELG_CORRUPT, "cmo_inputs.limits",
                              "a limit is missing or unusable");
     out->step_timeout_ms = (uint32_t)v[0];
     out->run_timeout_ms = (uint32_t)v[1];

@@ -3,6 +3,8 @@
  * checkpoint's names of rows. */
 #include "host/readable.h"
 
+#include <stdio.h>
+
 #include "checkpoint/row_name.h"
 #include "host/internal.h"
 #include "json/json.h"
@@ -84,4 +86,17 @@ enum elg_status elg__readable_activity(struct elg_host *host, const char *trace_
     };
     elg_checkpoint_row_name(name, trace_id, row->step_index, row->attempt, row->seq);
     return check(host, name, payloads, COUNT(payloads), error);
+}
+
+enum elg_status elg__readable_signal(struct elg_host *host, const char *trace_id,
+                                     const struct elg_signal_row *row,
+                                     struct elg_error *error)
+{
+    char name[ELG_ROW_NAME_SIZE];
+    const struct payload payload = {"cmo_signals.payload", row->payload};
+    snprintf(name, sizeof name, "%s signal_no %lld", trace_id, (long long)row->signal_no);
+    if (payload.blob == NULL)
+        return elg_base_fail(error, ELG_CORRUPT, elg_checkpoint_name(host->store),
+                             "%s, row %s: is NULL", payload.column, name);
+    return check(host, name, &payload, 1, error);
 }

@@ -10,6 +10,7 @@
 
 #include "host/internal.h"
 #include "host/public.h"
+#include "host/readable.h"
 #include "json/json.h"
 
 /* ---- looking for a signal
@@ -61,14 +62,17 @@ static enum elg_status consume(struct elg_host_run *hr, uint32_t seq,
 {
     struct elg_buf *buf = &hr->host->scratch;
     struct elg_bytes payload = elg_base_blob_bytes(signal->payload);
+    enum elg_status status =
+        elg__readable_signal(hr->host, hr->run->row.trace_id, signal, error);
+    if (status != ELG_OK)
+        return status;
     elg_base_buf_reset(buf);
     elg_base_buf_append_str(buf, "{\"value\":");
     elg_base_buf_append(buf, payload.data, payload.size);
     elg_base_buf_append_byte(buf, '}');
     if (buf->failed)
         return elg_base_no_memory(error);
-    enum elg_status status =
-        elg_executor_use_signal(hr->run, seq, signal->signal_no, error);
+    status = elg_executor_use_signal(hr->run, seq, signal->signal_no, error);
     if (status == ELG_OK &&
         !elg__call_record(hr, seq, ELG_ACTIVITY_DONE, elg_base_buf_bytes(buf)))
         status = ELG_FENCED;

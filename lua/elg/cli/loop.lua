@@ -167,7 +167,7 @@ end
 function loop:finish_parked()
   for _, trace_id in ipairs(self:unfinished()) do
     self:finish(trace_id)
-    self:tell_wait(trace_id, true)
+    if not self.lost[trace_id] then self:tell_wait(trace_id, true) end
   end
 end
 
