@@ -22,6 +22,8 @@ local UNMET = { sqlite = { graph_id = true }, postgres = { created_at = true } }
 -- What only claims read.
 local UNLISTED = { priority = true }
 
+local NO_INPUTS = "row bad-inputs: is NULL" -- told by whoever takes runs up
+
 -- Constraints that keep such values out.
 local BEFORE = {
   sqlite = {},
@@ -53,6 +55,8 @@ for _, store in ipairs(served.stores) do
         world:sql(("UPDATE cmo_runs SET %s = %s WHERE trace_id = 'bad-%s'"):format(column,
           DAMAGES[store.name][column], column))
       end
+      world:submit({ steps = 1 }, "--trace", "bad-inputs")
+      world:sql("DELETE FROM cmo_inputs WHERE trace_id = 'bad-inputs'")
     end
 
     local function told(column)
@@ -87,7 +91,9 @@ for _, store in ipairs(served.stores) do
       spoil()
       local good = submit_good()
       list_tells(good)
-      assert_told(world:elg { "resume" })
+      local resumed = world:elg { "resume" }
+      assert_told(resumed)
+      assert.truthy(resumed.err:find(NO_INPUTS, 1, true), resumed.err)
       for _, id in ipairs(good) do assert.equal("completed", world:show(id).status) end
       good = submit_good()
       local worker = world:worker("--concurrency", "1")
@@ -97,6 +103,7 @@ for _, store in ipairs(served.stores) do
       for _, id in ipairs(good) do world:await(id, "completed") end
       local _, err = worker:output()
       worker:stop()
+      assert.truthy(err:find(NO_INPUTS, 1, true), err)
       local counts = {}
       for _, column in ipairs(damages) do
         if not UNMET[store.name][column] and not UNLISTED[column] then
