@@ -143,7 +143,7 @@ struct elg_host_options {
     enum elg_durability durability;
     uint32_t checkpoint_interval; /* 0: 1, every step; at most 1,000,000 */
     uint64_t fuel_max;            /* per attempt; 0: default; at most 9e15 */
-    uint64_t memory_bytes_max;    /* per attempt; 0: default */
+    uint64_t memory_bytes_max;    /* per attempt, at most 64 GiB; 0: default */
     uint32_t step_timeout_ms;     /* where a node names none; 0: default */
     uint32_t run_timeout_ms;      /* 0: none */
     uint32_t activity_timeout_ms; /* where a call names none; 0: default */

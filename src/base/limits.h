@@ -45,8 +45,9 @@
 #define ELG_COMMIT_BATCH_TURNS_MAX 256 /* turns of one transaction */
 #define ELG_FUEL_DEFAULT 100000000     /* VM instructions of one attempt */
 #define ELG_MEMORY_BYTES_DEFAULT (64u << 20) /* live Lua memory of one attempt */
-#define ELG_SLICE_INSTRUCTIONS 10000         /* between two looks at the clock */
-#define ELG_SLICE_US_MAX 2000                /* a slice that takes longer: shorter ones */
+#define ELG_MEMORY_BYTES_MAX (UINT64_C(64) << 30)
+#define ELG_SLICE_INSTRUCTIONS 10000 /* between two looks at the clock */
+#define ELG_SLICE_US_MAX 2000        /* a slice that takes longer: shorter ones */
 #define ELG_SLICE_INSTRUCTIONS_MIN 100
 #define ELG_STEP_MS_DEFAULT 300000
 #define ELG_ACTIVITY_MS_DEFAULT 30000

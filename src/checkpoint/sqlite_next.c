@@ -344,9 +344,10 @@ static enum elg_status names_read(struct elg_sqlite *sqlite, const struct next *
         next->pair_count > 1 && next->pairs[0].priority == next->pairs[1].priority;
     if (next->pair_count == 0 || several)
         return ELG_OK;
-    enum elg_status status =
-        search_read(sqlite, next, &next->pairs[0], (int)names->max, search, error);
-    for (size_t i = 0; status == ELG_OK && i < search->count; i++) {
+    enum elg_status status = search_read(sqlite, next, &next->pairs[0],
+                                         ELG_CLAIM_BATCH_RUNS_MAX, search, error);
+    for (size_t i = 0; status == ELG_OK && i < search->count && names->count < names->max;
+         i++) {
         if (is_limited(&search->candidates[i]))
             break;
         if (!elg_sqlite_owned(sqlite, search->candidates[i].trace_id) &&

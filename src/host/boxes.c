@@ -67,8 +67,11 @@ enum elg_status elg__boxes_open(struct elg_host *host, struct elg_error *error)
     if (!(rate >= 0 && rate <= 1))
         return elg_base_fail(error, ELG_USAGE, "audit_rate", "not from 0 to 1");
     elg__limits_of_options(&host->options, &limits);
-    return boxes_init(host, host->options.jail, memory_class(limits.memory_bytes),
-                      &host->own, error);
+    if (limits.memory_bytes > ELG_MEMORY_BYTES_MAX)
+        return elg_base_fail(error, ELG_USAGE, "memory_bytes_max", "more than 64 GiB");
+    if (limits.memory_bytes < ELG_MEMORY_BYTES_DEFAULT)
+        limits.memory_bytes = ELG_MEMORY_BYTES_DEFAULT;
+    return boxes_init(host, host->options.jail, limits.memory_bytes, &host->own, error);
 }
 
 void elg__boxes_close(struct elg_host *host)

@@ -57,8 +57,11 @@ static enum elg_status claim(struct elg_host *host, struct elg_error *error)
     const char *passed_ids[ELG_SERVE_PASSED_MAX];
     int64_t now_us = elg_base_monotonic_us(host->clock);
     struct elg_pass_over passed = elg__passed_now(host, now_us, passed_ids);
-    struct unread unread = {.host = host, .now_us = now_us};
+    struct unread unread; /* large, and hardly ever used */
     struct elg_serving *serving = &host->serving;
+    unread.host = host;
+    unread.now_us = now_us;
+    unread.count = 0;
     passed.unread = note_unread;
     passed.unread_self = &unread;
     const char *const *ids =

@@ -64,7 +64,8 @@ enum elg_status elg__limits_read(const struct elg_alloc *alloc, struct elg_bytes
     const struct elg_json_value *root = elg_json_root(doc);
     uint64_t v[6] = {0};
     bool ok = read_one(root, "fuel", 9e15, &out->fuel) &&
-              read_one(root, "memory_bytes", 9e15, &out->memory_bytes) &&
+              read_one(root, "memory_bytes", (double)ELG_MEMORY_BYTES_MAX,
+                       &out->memory_bytes) &&
               read_one(root, "step_timeout_ms", UINT32_MAX, &v[0]) &&
               read_one(root, "run_timeout_ms", UINT32_MAX, &v[1]) &&
               read_one(root, "activity_timeout_ms", UINT32_MAX, &v[2]) &&

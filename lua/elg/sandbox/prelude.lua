@@ -367,7 +367,7 @@ local function all_entry(entry, i)
     fail(what .. ": cannot do " .. tostring(kind) .. " here, only " .. ALL_NAMES)
   end
   local given = kind == "call" and entry[4] or entry[2]
-  if type(given) == "table" and given.raise ~= nil then
+  if type(given) == "table" and given.raise then
     fail(what .. ": raise is for single calls; the outcome of each is in the list")
   end
   if kind == "call" then

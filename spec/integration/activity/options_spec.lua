@@ -50,7 +50,7 @@ describe("ctx.call's options", function()
       local _, err = ctx.call("pay", {}, { timeout_ms = "x" })
       local alone, other = pcall(ctx.all, { { "http", { url = "http://x/", reconcile = function() end } } })
       for _, entry in ipairs { { "call", "pay", {}, { raise = true } }, { "http", { url = "http://x/", raise = true } },
-        { "wait", { name = "n", raise = false } } } do
+        { "wait", { name = "n", raise = true } } } do
         local good, what = pcall(ctx.all, { { "call", "pay", {} }, entry })
         if good or not tostring(what):find("ctx.all[2]: raise", 1, true) then error(what) end
       end

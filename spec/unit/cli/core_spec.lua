@@ -215,6 +215,8 @@ describe("core host", function()
     assert.truthy(message:find("No such file", 1, true))
     assert.equal("ELG_NOT_FOUND", (select(3, host:result "nobody")))
     assert.equal("ELG_USAGE", (select(3, core.host_open { store = "what:" })))
+    assert.same({ "ELG_USAGE", "memory_bytes_max" },
+      { select(3, core.host_open { store = "memory:", memory_bytes_max = 2 ^ 37 }) })
     for _, options in ipairs { { fuel_max = -1 }, { durability = "none" }, { step_timeout_ms = 2 ^ 33 },
       { allow_net = "x" }, { store = {} } } do
       assert.has_error(function() core.host_open(options) end)
