@@ -62,6 +62,26 @@ for _, store in ipairs(served.stores) do
       end
     end
 
+    it("keeps all artifacts while a run's row cannot be read, and removes the other runs (I4)", function()
+      run("good", '{"text":"one"}')
+      local hash = run("bad", '{"text":"two"}').output.hash
+      age(48)
+      local steps = world:show("bad").steps
+      world:sql("UPDATE cmo_runs SET step_count = -1 WHERE trace_id = 'bad'")
+      local done = world:json { "gc", "--older-than", "1d" }
+      assert.equal(4, done.code, done.err)
+      assert.truthy(done.err:find("row bad", 1, true), done.err)
+      assert.equal(4, world:json({ "show", "good" }).code)
+      world:sql(("UPDATE cmo_runs SET step_count = %d WHERE trace_id = 'bad'"):format(steps))
+      assert.equal("bad", traces())
+      assert.is_true(world:json({ "replay", "bad", "--verify" }).doc.verified)
+      world.place:write("read.lua", ([[
+        local elg = require "elg"
+        return elg.graph { id = "read", version = "1", entry = "a", edges = {},
+          nodes = { a = function(_, _, ctx) return nil, (ctx.artifact.read(%q)) end } }]]):format(hash))
+      assert.equal("two", world:json({ "run", "read.lua" }).doc.output.content)
+    end)
+
     it("removes by age and status, and artifacts that nothing refers to", function()
       run("a", '{"text":"one"}')
       run("b", '{"text":"two"}')
